@@ -1,0 +1,65 @@
+# Every target sets up what it needs; a fresh machine with Python 3.11+ is enough (`make prism` also wants node 20).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+GENERATED := generated/llamadapro_api
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export REDOCLY_TELEMETRY := off
+export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
+
+.PHONY: help setup demo test lint types generate check-generated prism redocly faults soak schemathesis build clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+setup: $(READY) ## create .venv with everything that development needs
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable ".[sandbox,aiohttp]"
+	touch $@
+
+demo: $(READY) ## start the sandbox and run the quickstart against it
+	@$(BIN)/python examples/quickstart.py --sandbox
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## ruff and the import walls
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(READY) ## mypy --strict and pyright
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+generate: $(READY) ## write generated/ from openapi.yaml
+	LLAMADAPRO_ROOT="$(CURDIR)" $(BIN)/openapi-python-client generate --path openapi.yaml --config generator-config.yaml \
+		--custom-template-path custom/templates --meta none --output-path $(GENERATED) --overwrite --fail-on-warning
+
+check-generated: $(READY) ## fail when generated/ is not what openapi.yaml gives
+	$(BIN)/python tests/contract/check_generated.py
+
+redocly: ## lint the document (needs node)
+	npx --yes @redocly/cli@2.77.0 lint --extends=recommended-strict openapi.yaml
+
+prism: $(READY) ## walk all operations against Prism, a mock server nobody here wrote (needs node)
+	$(BIN)/python tests/contract/prism_walk.py
+
+faults: $(READY) ## print the fault matrix: what each broken answer costs, counted at the server
+	$(BIN)/python -m tests.faults
+
+soak: $(READY) ## 2,000 sends among faults: nothing sent twice, nothing leaked
+	$(BIN)/python -m tests.proofs.soak
+
+build: $(READY) ## build the wheel and the sdist into dist/
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	$(BIN)/python -m build
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,32 @@
+"""The two ways in which generated code can refuse: an argument that cannot be sent, an answer that cannot be read."""
+
+from __future__ import annotations
+
+from typing import Self
+
+
+class _Placed(ValueError):
+    """A refusal that gathers its place on the way up, so that no place is computed while all is well."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.place = ""
+
+    def within(self, step: str | int) -> Self:
+        """Prefix the place with a key or an index."""
+        here = f"[{step}]" if isinstance(step, int) else step
+        joint = "." if self.place and not self.place.startswith("[") else ""
+        self.place = f"{here}{joint}{self.place}"
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}" if self.place else self.reason
+
+
+class InvalidInput(_Placed):
+    """An argument cannot be sent: `place` says which one, `reason` why."""
+
+
+class UnreadableAnswer(_Placed):
+    """An answer does not have the shape that the document gives it: `place` says where."""

@@ -1,0 +1,262 @@
+"""Writing requests, strictly: what the document gives a type is checked before anything is sent.
+
+Each writer takes one value and returns it as plain JSON data, or raises `InvalidInput`; containers add the place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from .errors import InvalidInput
+
+Writer = Callable[[Any], Any]
+Fields = Mapping[str, tuple[str, Writer]]
+"""Key as Python writes it → (name on the wire, how to write its value)."""
+
+
+def argument(write: Writer, value: Any, name: str) -> Any:
+    """Write the value of one keyword; None is sent as null."""
+    if value is None:
+        return None
+    try:
+        return write(value)
+    except InvalidInput as error:
+        raise error.within(name) from None
+
+
+def write_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    _refuse("a string", value)
+
+
+def write_bool(value: Any) -> bool:
+    if value is True or value is False:
+        return bool(value)
+    _refuse("True or False", value)
+
+
+def write_int(value: Any) -> int:
+    if value.__class__ is int:
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    _refuse("an integer", value)
+
+
+def write_number(value: Any) -> int | float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if math.isfinite(value):
+            return value
+        raise InvalidInput(f"{value} cannot be sent: JSON has no such number")
+    _refuse("a number", value)
+
+
+def write_datetime(value: Any) -> str:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise InvalidInput(f"{value!r} is not an ISO 8601 date and time; pass a datetime with a time zone") from None
+    if not isinstance(value, datetime):
+        _refuse("a datetime with a time zone", value)
+    if value.utcoffset() is None:
+        raise InvalidInput(
+            f"{value.isoformat()} has no time zone, so its instant is unknown; add one, for instance "
+            "value.replace(tzinfo=datetime.UTC) or value.astimezone()"
+        )
+    return format_datetime(value)
+
+
+def format_datetime(value: datetime) -> str:
+    """ISO 8601 with the shortest exact fraction, and ``Z`` for UTC."""
+    fraction = value.microsecond
+    text = value.isoformat(timespec="milliseconds" if fraction and fraction % 1000 == 0 else "auto")
+    return f"{text[:-6]}Z" if value.tzinfo is UTC or text.endswith("+00:00") else text
+
+
+def write_json(value: Any) -> Any:
+    """Write a value that the document leaves free; dates and tuples become what JSON has for them."""
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, (int, float)):
+        return write_number(value)
+    if isinstance(value, Mapping):
+        return _write_mapping(value, write_json)
+    if isinstance(value, (list, tuple)):
+        return _write_items(value, write_json)
+    if isinstance(value, datetime):
+        return write_datetime(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    raise InvalidInput(f"{_shown(value)} cannot be sent as JSON")
+
+
+def write_map_of(write: Writer) -> Writer:
+    """For free-form objects whose values have a type."""
+
+    def write_map(value: Any) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            _refuse("a dictionary", value)
+        return _write_mapping(value, write)
+
+    return write_map
+
+
+def write_list_of(write: Writer) -> Writer:
+    def write_list(value: Any) -> list[Any]:
+        if not isinstance(value, (list, tuple)):
+            _refuse("a list", value)
+        return _write_items(value, write)
+
+    return write_list
+
+
+def write_choice(values: Collection[str]) -> Writer:
+    """For a closed set of values, or a single one."""
+
+    def write_one(value: Any) -> str:
+        if isinstance(value, str) and value in values:
+            return value
+        raise InvalidInput(f"must be one of {', '.join(sorted(values))}, not {_shown(value)}")
+
+    return write_one
+
+
+class ObjectWriter:
+    """For a dictionary with known keys.
+
+    A key may also be written as on the wire, so that data that came from elsewhere as JSON can be passed on.
+    """
+
+    __slots__ = ("_fields", "_known", "_open", "_required")
+
+    def __init__(self, fields: Fields, required: Collection[str], *, open: bool = False) -> None:
+        self._fields = fields
+        self._known: Fields = {**{wire: (wire, write) for wire, write in fields.values()}, **fields}
+        self._required = frozenset(required)
+        self._open = open
+
+    @property
+    def or_any(self) -> ObjectWriter:
+        """The same where the document allows anything else too: unknown keys and other values go as they are."""
+        return ObjectWriter(self._fields, (), open=True)
+
+    def __call__(self, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            if self._open:
+                return write_json(value)
+            _refuse("a dictionary", value)
+        known = self._known
+        out: dict[str, Any] = {}
+        for key, item in value.items():
+            field = known.get(key)
+            if field is None:
+                field = self._unknown(key)
+            wire, write = field
+            if wire in out:
+                raise InvalidInput(f"given twice, also as {wire!r}").within(key)
+            try:
+                out[wire] = None if item is None else write(item)
+            except InvalidInput as error:
+                raise error.within(key) from None
+        if not self._required <= out.keys():
+            missing = sorted(key for key, (wire, _) in self._fields.items() if wire in self._required - out.keys())
+            raise InvalidInput(f"lacks {', '.join(missing)}")
+        return out
+
+    def _unknown(self, key: Any) -> tuple[str, Writer]:
+        if not isinstance(key, str):
+            _bad_key(key)
+        if self._open:
+            return key, write_json
+        near = get_close_matches(key, self._fields, n=1)
+        advice = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(self._fields)}"
+        raise InvalidInput(f"unknown key {key!r}; {advice}")
+
+
+def write_one_of(tag: str, writers: Mapping[str, Writer]) -> Writer:
+    """For an object of several kinds, told apart by the value of one key."""
+
+    def write_tagged(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            _refuse("a dictionary", value)
+        kind = value.get(tag, value.get(f"{tag}_"))
+        write = writers.get(kind) if isinstance(kind, str) else None
+        if write is None:
+            raise InvalidInput(f"must be one of {', '.join(sorted(writers))}, not {_shown(kind)}").within(tag)
+        return write(value)
+
+    return write_tagged
+
+
+def path_segment(value: Any, name: str) -> str:
+    """An id as one segment of a path: it can neither be empty nor lead to another path."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(int(value))
+    if not isinstance(value, str):
+        raise InvalidInput(f"an id is an integer or a string, not {_shown(value)}").within(name)
+    if not value.strip() or value in (".", "..") or "/" in value or "\\" in value or not value.isprintable():
+        raise InvalidInput(f"{value!r} cannot be an id: it would be empty or lead to another path").within(name)
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{value!r} cannot be an id: it is not valid Unicode").within(name) from None
+
+
+def body_id(value: Any) -> int | str:
+    """An id of the path, repeated in the body as the document asks: a number where it is one."""
+    return int(value) if not isinstance(value, str) or (value.isascii() and value.isdigit()) else value
+
+
+def _write_mapping(value: Mapping[Any, Any], write: Writer) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, item in value.items():
+        if not isinstance(key, str):
+            _bad_key(key)
+        try:
+            out[key] = None if item is None else write(item)
+        except InvalidInput as error:
+            raise error.within(key) from None
+    return out
+
+
+def _write_items(items: Collection[Any], write: Writer) -> list[Any]:
+    try:
+        return [None if item is None else write(item) for item in items]
+    except InvalidInput:
+        raise _first_refused(items, write) from None
+
+
+def _first_refused(items: Collection[Any], write: Writer) -> InvalidInput:
+    for index, item in enumerate(items):
+        try:
+            if item is not None:
+                write(item)
+        except InvalidInput as error:
+            return error.within(index)
+    return InvalidInput("cannot be sent")
+
+
+def _bad_key(key: Any) -> NoReturn:
+    raise InvalidInput(f"keys must be strings, not {_shown(key)}")
+
+
+def _refuse(expected: str, value: Any) -> NoReturn:
+    raise InvalidInput(f"must be {expected}, not {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    if len(text) > 60:
+        text = f"{text[:57]}..."
+    return f"{text} ({type(value).__name__})"

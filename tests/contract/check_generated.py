@@ -1,0 +1,97 @@
+"""`make check-generated`: regenerate aside and compare, byte for byte; then count the operations, 37 in and 37 out.
+
+A hand edit in generated/, or a change of the document, the configuration or the templates that was not followed by
+`make generate`, fails with the difference.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+COMMITTED = ROOT / "generated" / "llamadapro_api"
+SHOWN = 200
+
+
+def generate(root: Path, output: Path) -> None:
+    """Run the generator on the document, configuration and templates of `root`."""
+    command = [
+        str(Path(sys.executable).parent / "openapi-python-client"),
+        *("generate", "--meta", "none", "--overwrite", "--fail-on-warning"),
+        *("--path", str(root / "openapi.yaml"), "--config", str(root / "generator-config.yaml")),
+        *("--custom-template-path", str(root / "custom" / "templates"), "--output-path", str(output)),
+    ]
+    # The generator skips a hook that is not on the PATH, and still exits 0: the venv must come first.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PATH": path, "LLAMADAPRO_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode or not (output / "document.py").exists():
+        raise SystemExit(f"generation failed:\n{done.stdout}{done.stderr}")
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def difference(committed: dict[str, str], fresh: dict[str, str]) -> list[str]:
+    """A unified diff from what is committed to what the document gives; empty when they are the same."""
+    lines: list[str] = []
+    for name in sorted(committed.keys() | fresh.keys()):
+        if committed.get(name) == fresh.get(name):
+            continue
+        old, new = committed.get(name), fresh.get(name)
+        lines += difflib.unified_diff(
+            (old or "").splitlines(),
+            (new or "").splitlines(),
+            fromfile=f"generated/{name}" if old is not None else "(not in generated/)",
+            tofile=f"from openapi.yaml: {name}" if new is not None else "(no longer generated)",
+            lineterm="",
+        )
+    return lines
+
+
+def operations_in(document: Path) -> int:
+    paths = yaml.safe_load(document.read_text())["paths"]
+    return sum("operationId" in operation for item in paths.values() for operation in item.values() if operation)
+
+
+def operations_out(package: Path) -> int:
+    return sum(path.name != "__init__.py" for path in (package / "api").rglob("*.py"))
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as scratch:
+        fresh = Path(scratch) / "llamadapro_api"
+        generate(ROOT, fresh)
+        lines = difference(files(COMMITTED), files(fresh))
+        counts = operations_in(ROOT / "openapi.yaml"), operations_out(fresh)
+    if lines:
+        print("\n".join(lines[:SHOWN]))
+        more = f" ({len(lines) - SHOWN} more lines not shown)" if len(lines) > SHOWN else ""
+        print(f"\ngenerated/ is not what openapi.yaml gives: run `make generate` and commit the result{more}")
+        return 1
+    if counts != (37, 37):
+        print(f"operations: {counts[0]} in the document, {counts[1]} generated; 37 are expected of each")
+        return 1
+    print(f"generated/ is up to date: {counts[0]} operations in, {counts[1]} out")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
