@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help setup demo test lint types generate check-generated prism redocly faults soak schemathesis build clean
+.PHONY: help setup demo test lint types generate check-generated prism redocly faults soak schemathesis build package clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -58,8 +58,10 @@ soak: $(READY) ## 2,000 sends among faults: nothing sent twice, nothing leaked
 	$(BIN)/python -m tests.proofs.soak
 
 build: $(READY) ## build the wheel and the sdist into dist/
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
 	$(BIN)/python -m build
+
+package: $(READY) ## install the wheel and the sdist in empty environments and run the quickstart there
+	$(BIN)/python tests/proofs/package.py
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

@@ -7,7 +7,7 @@ TITLE: Final = "LlamadaPro API"
 VERSION: Final = "1.0.0"
 SERVER: Final = "https://api.llamadapro.app"
 KEY_HEADER: Final = "X-API-Key"
-DIGEST: Final = "27af080ebde7772fb8a14ede4d03ab5a4a125a2bc644eeb6150cad692cf3b37a"
+DIGEST: Final = "5f32b7e3655965b9acfa20bd386471cc76b92befd21f7c1fc40bc4e178e57620"
 """SHA-256 of openapi.yaml."""
 
 SAFE_TO_REPEAT: Final[dict[tuple[str, str], bool]] = {

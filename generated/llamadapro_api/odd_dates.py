@@ -13,7 +13,7 @@ _LEAP_SECOND = re.compile(r"(?<=\d\d:\d\d:)60")
 _LONGEST = 64
 # Read against two days that differ in year, month and day, and with day and month either way round: a text whose
 # readings differ leaves something to guess, and a guessed date is worse than none.
-_READINGS = ((datetime(2000, 1, 1), False), (datetime(2003, 2, 2), True))
+_READINGS = ((datetime(2000, 1, 1), False), (datetime(2003, 2, 2), True))  # noqa: DTZ001 # read_datetime adds the zone
 
 
 def read_odd_datetime(value: Any) -> datetime | None:

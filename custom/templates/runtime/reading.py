@@ -138,8 +138,8 @@ def _likeness(model: type[Model], value: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def whole(value: float) -> Any:
-    """An integer that came as ``123.0``."""
-    return int(value) if value.is_integer() else value
+    """An integer that came as ``123.0``; beyond 2**53 a float has lost digits, and stays what it is."""
+    return int(value) if value.is_integer() and abs(value) <= 2**53 else value
 
 
 _from_iso = datetime.fromisoformat

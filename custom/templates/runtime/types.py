@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class _Unset:
@@ -15,14 +15,15 @@ class _Unset:
 
 
 UNSET: Final[Any] = _Unset()
-"""The default of a body keyword that was not given. It never leaves this package: absent is not sent, None is sent as null."""
+"""The default of a body keyword: what is absent is not sent, while None is sent as null. Never seen outside."""
 
 
-class Call(Generic[T]):
+class Call(Generic[T_co]):
     """One call, ready to be sent any number of times.
 
     `target` is the path with its query, both encoded; `body` is plain JSON data or None for no body; `read` turns the
     decoded answer into its model; `safe` says whether sending the call twice does the same as sending it once.
+    Preparing a call never touches the network, so that what cannot be sent is refused before.
     """
 
     __slots__ = ("body", "method", "operation", "read", "safe", "target")
@@ -32,7 +33,7 @@ class Call(Generic[T]):
         operation: str,
         method: str,
         path: str,
-        read: Callable[[Any], T],
+        read: Callable[[Any], T_co],
         *,
         safe: bool,
         query: Mapping[str, str | int | float | bool | None] | None = None,
@@ -44,6 +45,11 @@ class Call(Generic[T]):
         self.read = read
         self.safe = safe
         self.body = body
+
+    @property
+    def answers(self) -> bool:
+        """Whether the document gives the operation an answer to read."""
+        return self.read is not read_nothing
 
     def __repr__(self) -> str:
         return f"<Call {self.operation}: {self.method} {self.target}>"

@@ -64,7 +64,9 @@ def write_datetime(value: Any) -> str:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise InvalidInput(f"{value!r} is not an ISO 8601 date and time; pass a datetime with a time zone") from None
+            raise InvalidInput(
+                f"{value!r} is not an ISO 8601 date and time; pass a datetime with a time zone"
+            ) from None
     if not isinstance(value, datetime):
         _refuse("a datetime with a time zone", value)
     if value.utcoffset() is None:

@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..api.v1calls.create_call import CreateCallBody as CreateCallBody
+    from ..api.v1calls.create_call import CreateCallOptions as CreateCallOptions
     from ..api.v1calls.start_agent_call import StartAgentCallBody as StartAgentCallBody
+    from ..api.v1calls.start_agent_call import (
+        StartAgentCallOptions as StartAgentCallOptions,
+    )
     from ..api.v1calls.start_bridge_call import (
         StartBridgeCallBody as StartBridgeCallBody,
+    )
+    from ..api.v1calls.start_bridge_call import (
+        StartBridgeCallOptions as StartBridgeCallOptions,
     )
     from ..api.v1contacts.create_contact import CreateContactBody as CreateContactBody
     from ..api.v1contacts.get_contacts import GetContactsQuery as GetContactsQuery
@@ -21,8 +28,12 @@ if TYPE_CHECKING:
     from ..api.v1conversations.create import (
         CreateConversationBody as CreateConversationBody,
     )
+    from ..api.v1conversations.create import CreateOptions as CreateOptions
     from ..api.v1custom_field_definitions.create_custom_field_definition import (
         CreateCustomFieldDefinitionBody as CreateCustomFieldDefinitionBody,
+    )
+    from ..api.v1custom_field_definitions.create_custom_field_definition import (
+        CreateCustomFieldDefinitionOptions as CreateCustomFieldDefinitionOptions,
     )
     from ..api.v1custom_field_definitions.delete_custom_field_definition import (
         DeleteCustomFieldDefinitionQuery as DeleteCustomFieldDefinitionQuery,
@@ -36,6 +47,9 @@ if TYPE_CHECKING:
     from ..api.v1custom_field_list_options.create_custom_field_list_option import (
         CreateCustomFieldListOptionBody as CreateCustomFieldListOptionBody,
     )
+    from ..api.v1custom_field_list_options.create_custom_field_list_option import (
+        CreateCustomFieldListOptionOptions as CreateCustomFieldListOptionOptions,
+    )
     from ..api.v1custom_field_list_options.get_custom_field_list_options import (
         GetCustomFieldListOptionsQuery as GetCustomFieldListOptionsQuery,
     )
@@ -43,16 +57,30 @@ if TYPE_CHECKING:
         UpdateCustomFieldListOptionBody as UpdateCustomFieldListOptionBody,
     )
     from ..api.v1recordings.load_recording import LoadRecordingBody as LoadRecordingBody
+    from ..api.v1recordings.load_recording import (
+        LoadRecordingOptions as LoadRecordingOptions,
+    )
     from ..api.v1tasks.create_task import CreateTaskBody as CreateTaskBody
+    from ..api.v1tasks.create_task import CreateTaskOptions as CreateTaskOptions
     from ..api.v1tasks.get_tasks import GetTasksQuery as GetTasksQuery
     from ..api.v1tasks.update_task import UpdateTaskBody as UpdateTaskBody
     from ..api.v1whatsapp.create_message import CreateMessageBody as CreateMessageBody
+    from ..api.v1whatsapp.create_message import (
+        CreateMessageOptions as CreateMessageOptions,
+    )
     from ..api.v1whatsapp.create_template_message import (
         CreateTemplateMessageBody as CreateTemplateMessageBody,
     )
+    from ..api.v1whatsapp.create_template_message import (
+        CreateTemplateMessageOptions as CreateTemplateMessageOptions,
+    )
     from ..api.v1whatsapp.upload_media import UploadMediaBody as UploadMediaBody
+    from ..api.v1whatsapp.upload_media import UploadMediaOptions as UploadMediaOptions
     from ..api.v2calls.start_agent_call_v2 import (
         StartAgentCallV2Body as StartAgentCallV2Body,
+    )
+    from ..api.v2calls.start_agent_call_v2 import (
+        StartAgentCallV2Options as StartAgentCallV2Options,
     )
     from .agent_call_personality import (
         AgentCallPersonalityDict as AgentCallPersonalityDict,
@@ -217,13 +245,20 @@ _MODULES = {
     "ContactSearchPage": ".contact_search_page",
     "Conversation": ".conversation",
     "CreateCallBody": "..api.v1calls.create_call",
+    "CreateCallOptions": "..api.v1calls.create_call",
     "CreateContactBody": "..api.v1contacts.create_contact",
     "CreateConversationBody": "..api.v1conversations.create",
     "CreateCustomFieldDefinitionBody": "..api.v1custom_field_definitions.create_custom_field_definition",
+    "CreateCustomFieldDefinitionOptions": "..api.v1custom_field_definitions.create_custom_field_definition",
     "CreateCustomFieldListOptionBody": "..api.v1custom_field_list_options.create_custom_field_list_option",
+    "CreateCustomFieldListOptionOptions": "..api.v1custom_field_list_options.create_custom_field_list_option",
     "CreateMessageBody": "..api.v1whatsapp.create_message",
+    "CreateMessageOptions": "..api.v1whatsapp.create_message",
+    "CreateOptions": "..api.v1conversations.create",
     "CreateTaskBody": "..api.v1tasks.create_task",
+    "CreateTaskOptions": "..api.v1tasks.create_task",
     "CreateTemplateMessageBody": "..api.v1whatsapp.create_template_message",
+    "CreateTemplateMessageOptions": "..api.v1whatsapp.create_template_message",
     "CustomFieldDefinition": ".custom_field_definition",
     "CustomFieldDefinitionPage": ".custom_field_definition_page",
     "CustomFieldEntityType": ".custom_field_entity_type",
@@ -256,6 +291,7 @@ _MODULES = {
     "KnownVapiVoiceProvider": ".known_vapi_voice_provider",
     "KnownWhatsAppTemplateMessageParameterType": ".known_whats_app_template_message_parameter_type",
     "LoadRecordingBody": "..api.v1recordings.load_recording",
+    "LoadRecordingOptions": "..api.v1recordings.load_recording",
     "Media": ".media",
     "MediaProcessing": ".media_processing",
     "MediaProcessingResult": ".media_processing_result",
@@ -269,8 +305,11 @@ _MODULES = {
     "SearcherDocumentSearchFilterDict": ".searcher_document_search_filter",
     "SearcherDocumentSearchSortDict": ".searcher_document_search_sort",
     "StartAgentCallBody": "..api.v1calls.start_agent_call",
+    "StartAgentCallOptions": "..api.v1calls.start_agent_call",
     "StartAgentCallV2Body": "..api.v2calls.start_agent_call_v2",
+    "StartAgentCallV2Options": "..api.v2calls.start_agent_call_v2",
     "StartBridgeCallBody": "..api.v1calls.start_bridge_call",
+    "StartBridgeCallOptions": "..api.v1calls.start_bridge_call",
     "Task": ".task",
     "TaskActor": ".task_actor",
     "TaskActorDict": ".task_actor",
@@ -283,6 +322,7 @@ _MODULES = {
     "UpdateCustomFieldListOptionBody": "..api.v1custom_field_list_options.update_custom_field_list_option",
     "UpdateTaskBody": "..api.v1tasks.update_task",
     "UploadMediaBody": "..api.v1whatsapp.upload_media",
+    "UploadMediaOptions": "..api.v1whatsapp.upload_media",
     "VapiModelConfigDict": ".vapi_model_config",
     "VapiModelDict": ".vapi_model",
     "VapiProviderConfigDict": ".vapi_provider_config",
@@ -327,13 +367,20 @@ __all__ = [
     "ContactSearchPage",
     "Conversation",
     "CreateCallBody",
+    "CreateCallOptions",
     "CreateContactBody",
     "CreateConversationBody",
     "CreateCustomFieldDefinitionBody",
+    "CreateCustomFieldDefinitionOptions",
     "CreateCustomFieldListOptionBody",
+    "CreateCustomFieldListOptionOptions",
     "CreateMessageBody",
+    "CreateMessageOptions",
+    "CreateOptions",
     "CreateTaskBody",
+    "CreateTaskOptions",
     "CreateTemplateMessageBody",
+    "CreateTemplateMessageOptions",
     "CustomFieldDefinition",
     "CustomFieldDefinitionPage",
     "CustomFieldEntityType",
@@ -366,6 +413,7 @@ __all__ = [
     "KnownVapiVoiceProvider",
     "KnownWhatsAppTemplateMessageParameterType",
     "LoadRecordingBody",
+    "LoadRecordingOptions",
     "Media",
     "MediaProcessing",
     "MediaProcessingResult",
@@ -379,8 +427,11 @@ __all__ = [
     "SearcherDocumentSearchFilterDict",
     "SearcherDocumentSearchSortDict",
     "StartAgentCallBody",
+    "StartAgentCallOptions",
     "StartAgentCallV2Body",
+    "StartAgentCallV2Options",
     "StartBridgeCallBody",
+    "StartBridgeCallOptions",
     "Task",
     "TaskActor",
     "TaskActorDict",
@@ -393,6 +444,7 @@ __all__ = [
     "UpdateCustomFieldListOptionBody",
     "UpdateTaskBody",
     "UploadMediaBody",
+    "UploadMediaOptions",
     "VapiModelConfigDict",
     "VapiModelDict",
     "VapiProviderConfigDict",

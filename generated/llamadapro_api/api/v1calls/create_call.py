@@ -17,7 +17,26 @@ from ...writing import (
 )
 
 
-class CreateCallBody(TypedDict, total=False):
+class CreateCallOptions(TypedDict, total=False):
+    """What `create_call` takes beside what it needs."""
+
+    provider_id: str
+    """The call's id with its carrier."""
+    provider_name: str
+    """Who carried it."""
+    custom_data: Any
+    """Anything you want to keep with it."""
+    funnel_conversation_id: int
+    """The conversation it belongs to."""
+    session_id: int
+    """The channel session it belongs to."""
+    redirected_to: str | None
+    """The number it was passed on to, if it was."""
+    team_id: int | None
+    """The team it belongs to."""
+
+
+class CreateCallBody(CreateCallOptions, total=False):
     """Keywords of `create_call`."""
 
     status: Required[str]
@@ -36,20 +55,6 @@ class CreateCallBody(TypedDict, total=False):
     """Whether it went out or came in."""
     start_time: Required[datetime]
     """When it began."""
-    provider_id: str
-    """The call's id with its carrier."""
-    provider_name: str
-    """Who carried it."""
-    custom_data: Any
-    """Anything you want to keep with it."""
-    funnel_conversation_id: int
-    """The conversation it belongs to."""
-    session_id: int
-    """The channel session it belongs to."""
-    redirected_to: str | None
-    """The number it was passed on to, if it was."""
-    team_id: int | None
-    """The team it belongs to."""
 
 
 _SAFE = SAFE_TO_REPEAT["POST", "/api/v1/calls"]

@@ -16,7 +16,14 @@ from ...writing import (
 )
 
 
-class StartAgentCallBody(TypedDict, total=False):
+class StartAgentCallOptions(TypedDict, total=False):
+    """What `start_agent_call` takes beside what it needs."""
+
+    custom_data: Mapping[str, Any]
+    """Anything you want to keep with a call."""
+
+
+class StartAgentCallBody(StartAgentCallOptions, total=False):
     """Keywords of `start_agent_call`."""
 
     voice_agent_id: Required[int]
@@ -25,8 +32,6 @@ class StartAgentCallBody(TypedDict, total=False):
     """The number to call, E.164."""
     context_variables: Required[Mapping[str, Any]]
     """An object with any keys and any values."""
-    custom_data: Mapping[str, Any]
-    """Anything you want to keep with a call."""
 
 
 _SAFE = SAFE_TO_REPEAT["POST", "/api/v1/calls/agent"]

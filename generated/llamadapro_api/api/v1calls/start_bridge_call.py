@@ -15,17 +15,22 @@ from ...writing import (
 )
 
 
-class StartBridgeCallBody(TypedDict, total=False):
-    """Keywords of `start_bridge_call`."""
+class StartBridgeCallOptions(TypedDict, total=False):
+    """What `start_bridge_call` takes beside what it needs."""
 
-    to: Required[str]
-    """The number to call, E.164."""
     from_: str
     """The number to call from, E.164."""
     provider_data: Mapping[str, Any]
     """What the carrier of the call is to be told."""
     call_custom_data: Mapping[str, Any]
     """Anything you want to keep with a call."""
+
+
+class StartBridgeCallBody(StartBridgeCallOptions, total=False):
+    """Keywords of `start_bridge_call`."""
+
+    to: Required[str]
+    """The number to call, E.164."""
 
 
 _SAFE = SAFE_TO_REPEAT["POST", "/api/v1/calls/bridge"]

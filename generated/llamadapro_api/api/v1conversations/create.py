@@ -21,11 +21,9 @@ from ...writing import (
 )
 
 
-class CreateConversationBody(TypedDict, total=False):
-    """Keywords of `create`."""
+class CreateOptions(TypedDict, total=False):
+    """What `create` takes beside what it needs."""
 
-    funnel_id: Required[int]
-    """The funnel it belongs to."""
     created_at: datetime
     """When it began."""
     user_id: int | None
@@ -40,6 +38,13 @@ class CreateConversationBody(TypedDict, total=False):
     """The contact it is with; no other is then looked for."""
     contact: BulkConversationContactCreateParamsDict
     """The contact of a conversation; matched with an existing one by its telephone numbers and addresses."""
+
+
+class CreateConversationBody(CreateOptions, total=False):
+    """Keywords of `create`."""
+
+    funnel_id: Required[int]
+    """The funnel it belongs to."""
 
 
 _SAFE = SAFE_TO_REPEAT["POST", "/api/v1/conversations"]

@@ -15,7 +15,16 @@ from ...writing import (
 )
 
 
-class CreateCustomFieldDefinitionBody(TypedDict, total=False):
+class CreateCustomFieldDefinitionOptions(TypedDict, total=False):
+    """What `create_custom_field_definition` takes beside what it needs."""
+
+    description: str | None
+    """What the field is for."""
+    field_label: str | None
+    """What people see."""
+
+
+class CreateCustomFieldDefinitionBody(CreateCustomFieldDefinitionOptions, total=False):
     """Keywords of `create_custom_field_definition`."""
 
     entity_type: Required[CustomFieldEntityType]
@@ -24,10 +33,6 @@ class CreateCustomFieldDefinitionBody(TypedDict, total=False):
     """The field's key, unique among the fields of that kind of record."""
     field_type: Required[CustomFieldType]
     """What a custom field can hold."""
-    description: str | None
-    """What the field is for."""
-    field_label: str | None
-    """What people see."""
 
 
 _SAFE = SAFE_TO_REPEAT["POST", "/api/v1/custom-fields/definitions"]

@@ -14,15 +14,20 @@ from ...writing import (
 )
 
 
-class CreateCustomFieldListOptionBody(TypedDict, total=False):
-    """Keywords of `create_custom_field_list_option`."""
+class CreateCustomFieldListOptionOptions(TypedDict, total=False):
+    """What `create_custom_field_list_option` takes beside what it needs."""
 
-    value: Required[str]
-    """What records hold that choose it."""
     label: str | None
     """What people see."""
     description: str | None
     """What it stands for."""
+
+
+class CreateCustomFieldListOptionBody(CreateCustomFieldListOptionOptions, total=False):
+    """Keywords of `create_custom_field_list_option`."""
+
+    value: Required[str]
+    """What records hold that choose it."""
 
 
 _SAFE = SAFE_TO_REPEAT["POST", "/api/v1/custom-fields/definitions/{definition_id}/options"]

@@ -14,13 +14,9 @@ from ...writing import (
 )
 
 
-class LoadRecordingBody(TypedDict, total=False):
-    """Keywords of `load_recording`."""
+class LoadRecordingOptions(TypedDict, total=False):
+    """What `load_recording` takes beside what it needs."""
 
-    user_id: Required[int]
-    """The user whose call it was."""
-    url: Required[str]
-    """Where the recording can be fetched."""
     call_to: str
     """The number that was called, in E.164 form."""
     call_from: str
@@ -29,6 +25,15 @@ class LoadRecordingBody(TypedDict, total=False):
     """Whether a call went out or came in."""
     call_start_time: str
     """When the call began, best as an RFC 3339 date and time."""
+
+
+class LoadRecordingBody(LoadRecordingOptions, total=False):
+    """Keywords of `load_recording`."""
+
+    user_id: Required[int]
+    """The user whose call it was."""
+    url: Required[str]
+    """Where the recording can be fetched."""
 
 
 _SAFE = SAFE_TO_REPEAT["POST", "/api/v1/recordings"]

@@ -18,7 +18,16 @@ from ...writing import (
 )
 
 
-class CreateTaskBody(TypedDict, total=False):
+class CreateTaskOptions(TypedDict, total=False):
+    """What `create_task` takes beside what it needs."""
+
+    due_date: datetime | None
+    """When it is to be done."""
+    status: TaskStatus
+    """How a task stands."""
+
+
+class CreateTaskBody(CreateTaskOptions, total=False):
     """Keywords of `create_task`."""
 
     context: Required[TaskContextDict]
@@ -29,10 +38,6 @@ class CreateTaskBody(TypedDict, total=False):
     """Somebody who makes tasks or has them to do."""
     assigned_to: Required[TaskActorDict]
     """Somebody who makes tasks or has them to do."""
-    due_date: datetime | None
-    """When it is to be done."""
-    status: TaskStatus
-    """How a task stands."""
 
 
 _SAFE = SAFE_TO_REPEAT["POST", "/api/v1/tasks"]

@@ -17,7 +17,18 @@ from ...writing import (
 )
 
 
-class CreateMessageBody(TypedDict, total=False):
+class CreateMessageOptions(TypedDict, total=False):
+    """What `create_message` takes beside what it needs."""
+
+    user_id: str
+    """The user in whose name it is sent."""
+    custom_fields: Mapping[str, Any]
+    """An object with any keys and any values."""
+    file_id: str
+    """The file to send, in a message with media."""
+
+
+class CreateMessageBody(CreateMessageOptions, total=False):
     """Keywords of `create_message`."""
 
     from_phone_number: Required[str]
@@ -28,12 +39,6 @@ class CreateMessageBody(TypedDict, total=False):
     """Its text, or the caption of its media."""
     type_: Required[WhatsAppMessageType]
     """The kinds of WhatsApp message. Not every kind that can be received can be sent."""
-    user_id: str
-    """The user in whose name it is sent."""
-    custom_fields: Mapping[str, Any]
-    """An object with any keys and any values."""
-    file_id: str
-    """The file to send, in a message with media."""
 
 
 _SAFE = SAFE_TO_REPEAT["POST", "/api/v1/whatsapp/messages"]

@@ -33,17 +33,9 @@ from ...writing import (
 )
 
 
-class CreateTemplateMessageBody(TypedDict, total=False):
-    """Keywords of `create_template_message`."""
+class CreateTemplateMessageOptions(TypedDict, total=False):
+    """What `create_template_message` takes beside what it needs."""
 
-    from_phone_number: Required[str]
-    """A telephone number in E.164 form, `+`, country code and number, digits only."""
-    to_phone_number: Required[str]
-    """A telephone number in E.164 form, `+`, country code and number, digits only."""
-    template_name: Required[str]
-    """The name of an approved template."""
-    language_code: Required[str]
-    """The language of the template, such as `es_CL`."""
     user_id: str
     """The user in whose name it is sent."""
     variables: Sequence[WhatsAppTemplateMessageVariableDict]
@@ -56,6 +48,19 @@ class CreateTemplateMessageBody(TypedDict, total=False):
     """What fills every part of the template; not together with `variables`."""
     custom_fields: Mapping[str, Any]
     """An object with any keys and any values."""
+
+
+class CreateTemplateMessageBody(CreateTemplateMessageOptions, total=False):
+    """Keywords of `create_template_message`."""
+
+    from_phone_number: Required[str]
+    """A telephone number in E.164 form, `+`, country code and number, digits only."""
+    to_phone_number: Required[str]
+    """A telephone number in E.164 form, `+`, country code and number, digits only."""
+    template_name: Required[str]
+    """The name of an approved template."""
+    language_code: Required[str]
+    """The language of the template, such as `es_CL`."""
 
 
 _SAFE = SAFE_TO_REPEAT["POST", "/api/v1/whatsapp/messages/template"]
@@ -88,7 +93,7 @@ def create_template_message(
     ] = types.UNSET,
     custom_fields: Mapping[str, Any] = types.UNSET,
 ) -> types.Call[Message]:
-    """Send a WhatsApp template message.
+    """Send a WhatsApp message made from a template.
 
     Sends a message made from an approved template. Fill the template either by `variables` (text in its body only)
     or by `components` (headers, buttons, images, documents, currencies), never by both. The service's own interface

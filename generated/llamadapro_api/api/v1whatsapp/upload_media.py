@@ -14,11 +14,9 @@ from ...writing import (
 )
 
 
-class UploadMediaBody(TypedDict, total=False):
-    """Keywords of `upload_media`."""
+class UploadMediaOptions(TypedDict, total=False):
+    """What `upload_media` takes beside what it needs."""
 
-    from_phone_number: Required[str]
-    """A telephone number in E.164 form, `+`, country code and number, digits only."""
     file_name: str
     """The file's name."""
     content_type: str
@@ -29,6 +27,13 @@ class UploadMediaBody(TypedDict, total=False):
     """The file's bytes, as base64 text (the encoding is inferred)."""
     tags: Mapping[str, str]
     """An object with any keys, whose values are strings."""
+
+
+class UploadMediaBody(UploadMediaOptions, total=False):
+    """Keywords of `upload_media`."""
+
+    from_phone_number: Required[str]
+    """A telephone number in E.164 form, `+`, country code and number, digits only."""
 
 
 _SAFE = SAFE_TO_REPEAT["POST", "/api/v1/whatsapp/media"]

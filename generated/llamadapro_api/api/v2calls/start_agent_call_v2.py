@@ -30,13 +30,9 @@ from ...writing import (
 )
 
 
-class StartAgentCallV2Body(TypedDict, total=False):
-    """Keywords of `start_agent_call_v2`."""
+class StartAgentCallV2Options(TypedDict, total=False):
+    """What `start_agent_call_v2` takes beside what it needs."""
 
-    to_phone_number: Required[str]
-    """The number to call, E.164."""
-    objectives: Required[Sequence[str]]
-    """What the agent is to achieve."""
     from_phone_number: str
     """The number to call from, E.164."""
     user_id: int
@@ -63,6 +59,15 @@ class StartAgentCallV2Body(TypedDict, total=False):
     """Who carries the agent's voice."""
     provider_config: VapiProviderConfigDict
     """How Vapi is to run the agent."""
+
+
+class StartAgentCallV2Body(StartAgentCallV2Options, total=False):
+    """Keywords of `start_agent_call_v2`."""
+
+    to_phone_number: Required[str]
+    """The number to call, E.164."""
+    objectives: Required[Sequence[str]]
+    """What the agent is to achieve."""
 
 
 _SAFE = SAFE_TO_REPEAT["POST", "/api/v2/calls/agent"]

@@ -1,0 +1,230 @@
+"""The client's options, frozen: taken from arguments, then from the environment, then from the document."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, runtime_checkable
+
+import attrs
+import httpx
+from llamadapro_api import document
+
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from .transport.observe import Attempt
+
+Engine = Literal["httpx", "aiohttp"]
+
+_LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+@runtime_checkable
+class RateLimiter(Protocol):
+    """Anything that says when the next request may go, such as aiolimiter's `AsyncLimiter`."""
+
+    async def acquire(self) -> Any: ...
+
+
+class Secret:
+    """A text that shows in no repr, no log and no traceback, and cannot be pickled."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client holds its API key and cannot be pickled; build one where it is used")
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """What a client was built with. See `AsyncLlamadaPro` for what each option means."""
+
+    api_key: Secret
+    base_url: httpx.URL
+    timeout: httpx.Timeout
+    attempt_limit: float | None
+    """The whole of one attempt, in seconds, where `timeout` was given as a number."""
+    deadline: float | None
+    max_retries: int
+    retry_unsafe: bool
+    max_connections: int
+    rate_limit: float | RateLimiter | None
+    default_region: str | None
+    engine: Engine
+    api_key_header: str
+    default_headers: Mapping[str, str] = attrs.field(repr=False)
+    proxy: httpx.Proxy | None
+    verify: bool | str | ssl.SSLContext
+    max_response_bytes: int
+    on_attempt: Callable[[Attempt], Any] | None
+    http_client: httpx.AsyncClient | None = attrs.field(repr=False)
+
+
+def build_config(
+    *,
+    api_key: str | None,
+    base_url: str | httpx.URL | None,
+    timeout: float | httpx.Timeout,
+    deadline: float | None,
+    max_retries: int,
+    max_connections: int,
+    rate_limit: float | RateLimiter | None,
+    default_region: str | None,
+    engine: Engine,
+    api_key_header: str | None,
+    default_headers: Mapping[str, str] | None,
+    proxy: str | httpx.Proxy | None,
+    verify: bool | str | ssl.SSLContext,
+    max_response_bytes: int,
+    on_attempt: Callable[[Attempt], Any] | None,
+    http_client: httpx.AsyncClient | None,
+) -> Config:
+    """Check every option; raises `ConfigurationError` with what to do about the first that does not fit."""
+    _set_up_log()
+    if engine not in ("httpx", "aiohttp"):
+        raise ConfigurationError(f"engine must be 'httpx' or 'aiohttp', not {engine!r}")
+    if http_client is not None:
+        if not isinstance(http_client, httpx.AsyncClient):
+            raise ConfigurationError(f"http_client must be an httpx.AsyncClient, not {type(http_client).__name__}")
+        if engine != "httpx" or proxy is not None or verify is not True:
+            raise ConfigurationError("http_client brings its own engine, proxy and verify: set these on it instead")
+    name = document.KEY_HEADER if api_key_header is None else api_key_header
+    return Config(
+        api_key=build_api_key(api_key),
+        base_url=build_base_url(base_url),
+        timeout=build_timeout(timeout),
+        attempt_limit=None if isinstance(timeout, httpx.Timeout) else float(timeout),
+        deadline=build_deadline(deadline),
+        max_retries=build_max_retries(max_retries),
+        retry_unsafe=False,
+        max_connections=_positive_int("max_connections", max_connections),
+        rate_limit=build_rate_limit(rate_limit),
+        default_region=build_region(default_region),
+        engine=engine,
+        api_key_header=next(iter(build_headers({name: "key"}))),
+        default_headers=build_headers(default_headers or {}),
+        proxy=build_proxy(proxy),
+        verify=verify,
+        max_response_bytes=_positive_int("max_response_bytes", max_response_bytes),
+        on_attempt=on_attempt,
+        http_client=http_client,
+    )
+
+
+def build_api_key(api_key: str | None) -> Secret:
+    key = api_key if api_key is not None else os.environ.get("LLAMADAPRO_API_KEY")
+    if not key:
+        raise ConfigurationError("no API key: pass api_key=… or set the environment variable LLAMADAPRO_API_KEY")
+    if not isinstance(key, str) or not key.isascii() or not key.isprintable() or key != key.strip():
+        # The key itself is not shown, not even a wrong one.
+        raise ConfigurationError("the API key must be printable ASCII without spaces around it; check for a line break")
+    return Secret(key)
+
+
+def build_base_url(base_url: str | httpx.URL | None) -> httpx.URL:
+    given = base_url or os.environ.get("LLAMADAPRO_BASE_URL") or document.SERVER
+    try:
+        url = httpx.URL(given)
+    except (httpx.InvalidURL, TypeError) as error:
+        raise ConfigurationError(f"base_url {given!r} is not a URL: {error}") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ConfigurationError(f"base_url must start with https:// or http:// and name a host, not {given!r}")
+    if url.userinfo or url.query or url.fragment:
+        raise ConfigurationError("base_url must have no user, query or fragment; the key goes into api_key")
+    return url.copy_with(path=url.path.rstrip("/"))
+
+
+def build_timeout(timeout: float | httpx.Timeout) -> httpx.Timeout:
+    if isinstance(timeout, httpx.Timeout):
+        return timeout
+    return httpx.Timeout(_positive("timeout", timeout, "a number of seconds or an httpx.Timeout"))
+
+
+def build_deadline(deadline: float | None) -> float | None:
+    return None if deadline is None else _positive("deadline", deadline, "a number of seconds, or None for no end")
+
+
+def build_max_retries(max_retries: int) -> int:
+    if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
+        raise ConfigurationError(f"max_retries must be an integer of at least 0, not {max_retries!r}; 0 means no retry")
+    return max_retries
+
+
+def build_rate_limit(rate_limit: float | RateLimiter | None) -> float | RateLimiter | None:
+    if rate_limit is None or isinstance(rate_limit, RateLimiter):
+        return rate_limit
+    return _positive("rate_limit", rate_limit, "requests per second, or an object with `async acquire()`")
+
+
+def build_region(region: str | None) -> str | None:
+    if region is None or (isinstance(region, str) and len(region) == 2 and region.isascii() and region.isalpha()):
+        return region and region.upper()
+    raise ConfigurationError(f"default_region must be a two-letter country code such as 'CL', not {region!r}")
+
+
+def build_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Header names and values that can be sent as they are; a line break in one could smuggle in another."""
+    for name, value in headers.items():
+        if (
+            not isinstance(name, str)
+            or not name
+            or not all(sign.isalnum() or sign in "!#$%&'*+-.^_`|~" for sign in name)
+        ):
+            raise ConfigurationError(f"{name!r} is not a header name")
+        if not name.isascii():
+            raise ConfigurationError(f"header name {name!r} must be ASCII")
+        if not isinstance(value, str):
+            raise ConfigurationError(f"the value of header {name} must be a string, not {type(value).__name__}")
+        if not value.isascii() or not value.replace("\t", " ").isprintable() or value != value.strip():
+            # The value may be a secret: it is not shown.
+            raise ConfigurationError(f"the value of header {name} must be printable ASCII without line breaks")
+    return dict(headers)
+
+
+def build_proxy(proxy: str | httpx.Proxy | None) -> httpx.Proxy | None:
+    if proxy is None or isinstance(proxy, httpx.Proxy):
+        return proxy
+    try:
+        return httpx.Proxy(proxy)
+    except (httpx.InvalidURL, ValueError, TypeError) as error:
+        raise ConfigurationError(f"proxy must be a URL such as http://proxy:3128: {error}") from None
+
+
+def _positive(name: str, value: Any, expected: str) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 and math.isfinite(value):
+        return float(value)
+    raise ConfigurationError(f"{name} must be {expected}, above 0, not {value!r}")
+
+
+def _positive_int(name: str, value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise ConfigurationError(f"{name} must be an integer above 0, not {value!r}")
+
+
+def _set_up_log() -> None:
+    """`LLAMADAPRO_LOG=debug` shows a line per attempt on standard error, without any other set-up."""
+    level = os.environ.get("LLAMADAPRO_LOG", "").lower()
+    if not level:
+        return
+    if level not in _LOG_LEVELS:
+        raise ConfigurationError(f"LLAMADAPRO_LOG must be one of {', '.join(_LOG_LEVELS)}, not {level!r}")
+    logger = logging.getLogger("llamadapro")
+    logger.setLevel(level.upper())
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+        logger.addHandler(handler)

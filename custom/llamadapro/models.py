@@ -1,0 +1,17 @@
+"""The models of answers and the typed dictionaries of requests, each loaded when it is first used."""
+
+from typing import TYPE_CHECKING, Any
+
+import llamadapro_api.models as _generated
+from llamadapro_api.models import __all__ as __all__
+
+if TYPE_CHECKING:
+    from llamadapro_api.models import *  # noqa: F403
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(_generated, name)
+
+
+def __dir__() -> list[str]:
+    return dir(_generated)

@@ -1,0 +1,130 @@
+"""Custom fields: definitions, and the options of list fields (sections v1/custom-field-…)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from llamadapro_api.api.v1custom_field_definitions.create_custom_field_definition import (
+    CreateCustomFieldDefinitionBody,
+    create_custom_field_definition,
+)
+from llamadapro_api.api.v1custom_field_definitions.delete_custom_field_definition import (
+    DeleteCustomFieldDefinitionQuery,
+    delete_custom_field_definition,
+)
+from llamadapro_api.api.v1custom_field_definitions.get_custom_field_definition import get_custom_field_definition
+from llamadapro_api.api.v1custom_field_definitions.get_custom_field_definitions import (
+    GetCustomFieldDefinitionsQuery,
+    get_custom_field_definitions,
+)
+from llamadapro_api.api.v1custom_field_definitions.update_custom_field_definition import (
+    UpdateCustomFieldDefinitionBody,
+    update_custom_field_definition,
+)
+from llamadapro_api.api.v1custom_field_list_options.create_custom_field_list_option import (
+    CreateCustomFieldListOptionBody,
+    create_custom_field_list_option,
+)
+from llamadapro_api.api.v1custom_field_list_options.delete_custom_field_list_option import (
+    delete_custom_field_list_option,
+)
+from llamadapro_api.api.v1custom_field_list_options.get_custom_field_list_option import get_custom_field_list_option
+from llamadapro_api.api.v1custom_field_list_options.get_custom_field_list_options import (
+    GetCustomFieldListOptionsQuery,
+    get_custom_field_list_options,
+)
+from llamadapro_api.api.v1custom_field_list_options.update_custom_field_list_option import (
+    UpdateCustomFieldListOptionBody,
+    update_custom_field_list_option,
+)
+
+from ..pagination import AsyncPaginator
+from .resource import Resource
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from llamadapro_api.models import CustomFieldDefinition, CustomFieldListOption
+
+
+class CustomFields(Resource):
+    """Fields that a tenant adds to its records."""
+
+    @cached_property
+    def definitions(self) -> CustomFieldDefinitions:
+        """The fields themselves."""
+        return CustomFieldDefinitions(self._client)
+
+    @cached_property
+    def options(self) -> CustomFieldOptions:
+        """The choices of fields of type LIST."""
+        return CustomFieldOptions(self._client)
+
+
+class CustomFieldDefinitions(Resource):
+    """The fields that records of a kind have beside the built-in ones."""
+
+    def list(self, **query: Unpack[GetCustomFieldDefinitionsQuery]) -> AsyncPaginator[CustomFieldDefinition]:
+        """List definitions (GetCustomFieldDefinitions); keywords: `GetCustomFieldDefinitionsQuery`."""
+        return self._paginate(get_custom_field_definitions, query)
+
+    async def create(self, **fields: Unpack[CreateCustomFieldDefinitionBody]) -> CustomFieldDefinition:
+        """Create a definition (CreateCustomFieldDefinition); keywords: `CreateCustomFieldDefinitionBody`.
+
+        Example::
+
+            await client.custom_fields.definitions.create(
+                entity_type="CONTACT", field_key="shirt_size", field_label="Shirt size", field_type="LIST"
+            )
+        """
+        return await self._send(create_custom_field_definition, **fields)
+
+    async def get(self, definition_id: int | str, /) -> CustomFieldDefinition:
+        """Get one definition (GetCustomFieldDefinition)."""
+        return await self._send(get_custom_field_definition, definition_id)
+
+    async def update(
+        self, definition_id: int | str, /, **fields: Unpack[UpdateCustomFieldDefinitionBody]
+    ) -> CustomFieldDefinition:
+        """Change the given properties of a definition (UpdateCustomFieldDefinition)."""
+        return await self._send(update_custom_field_definition, definition_id, **fields)
+
+    async def delete(
+        self, definition_id: int | str, /, **query: Unpack[DeleteCustomFieldDefinitionQuery]
+    ) -> CustomFieldDefinition:
+        """Delete a definition for good (DeleteCustomFieldDefinition); returns what was deleted.
+
+        Raises `ConflictError` while records have values for it, unless `force=True` deletes these too.
+        """
+        return await self._send(delete_custom_field_definition, definition_id, **query)
+
+
+class CustomFieldOptions(Resource):
+    """The choices of a field of type LIST."""
+
+    def list(
+        self, definition_id: int | str, /, **query: Unpack[GetCustomFieldListOptionsQuery]
+    ) -> AsyncPaginator[CustomFieldListOption]:
+        """List the options of a definition (GetCustomFieldListOptions)."""
+        return self._paginate(get_custom_field_list_options, query, definition_id)
+
+    async def create(
+        self, definition_id: int | str, /, **fields: Unpack[CreateCustomFieldListOptionBody]
+    ) -> CustomFieldListOption:
+        """Add an option (CreateCustomFieldListOption); example: ``create(3, value="XL", label="Extra large")``."""
+        return await self._send(create_custom_field_list_option, definition_id, **fields)
+
+    async def get(self, definition_id: int | str, option_id: int | str, /) -> CustomFieldListOption:
+        """Get one option (GetCustomFieldListOption)."""
+        return await self._send(get_custom_field_list_option, definition_id, option_id)
+
+    async def update(
+        self, definition_id: int | str, option_id: int | str, /, **fields: Unpack[UpdateCustomFieldListOptionBody]
+    ) -> CustomFieldListOption:
+        """Change how an option shows (UpdateCustomFieldListOption)."""
+        return await self._send(update_custom_field_list_option, definition_id, option_id, **fields)
+
+    async def delete(self, definition_id: int | str, option_id: int | str, /) -> CustomFieldListOption:
+        """Delete an option (DeleteCustomFieldListOption); records that use it are affected."""
+        return await self._send(delete_custom_field_list_option, definition_id, option_id)

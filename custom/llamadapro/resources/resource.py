@@ -1,0 +1,59 @@
+"""What every resource does: prepare a call with a generated function, and send it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from llamadapro_api.errors import InvalidInput
+from llamadapro_api.types import Call
+
+from ..errors import InvalidRequestError
+from ..pagination import AsyncPaginator, PageModel
+from ..phone import to_e164, to_e164_many
+
+if TYPE_CHECKING:
+    from ..client import AsyncLlamadaPro
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Resource:
+    """A section of the API."""
+
+    def __init__(self, client: AsyncLlamadaPro) -> None:
+        self._client = client
+
+    async def _send(self, operation: Callable[P, Call[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Prepare and send; what cannot be sent raises before any network use."""
+        return await self._client._send(prepare(operation, *args, **kwargs))
+
+    def _paginate(
+        self, operation: Callable[..., Call[PageModel[T]]], query: Mapping[str, Any], *args: Any
+    ) -> AsyncPaginator[T]:
+        def page(token: str | None) -> Call[PageModel[T]]:
+            return prepare(operation, *args, **{**query, "page_token": token} if token is not None else query)
+
+        return AsyncPaginator(self._client._send, page, query.get("page_token"))
+
+    def _number(self, number: str) -> str:
+        return to_e164(number, self._client._config.default_region)
+
+    def _numbers(self, *numbers: str) -> list[str]:
+        """E.164 forms; a message that names all that are wrong."""
+        return to_e164_many(numbers, self._client._config.default_region)
+
+    def _check_numbers(self, fields: Any, *names: str) -> None:
+        """Bring the numbers among a call's keywords to E.164, in place."""
+        given = [name for name in names if fields.get(name) is not None]
+        for name, number in zip(given, self._numbers(*(fields[name] for name in given)), strict=True):
+            fields[name] = number
+
+
+def prepare(operation: Callable[P, Call[T]], /, *args: P.args, **kwargs: P.kwargs) -> Call[T]:
+    """Check and encode the arguments of an operation."""
+    try:
+        return operation(*args, **kwargs)
+    except InvalidInput as error:
+        raise InvalidRequestError(f"{operation.__name__}: {error}") from None

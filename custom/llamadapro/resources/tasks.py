@@ -1,0 +1,70 @@
+"""Tasks (section v1/tasks)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llamadapro_api.api.v1tasks.create_task import CreateTaskBody, create_task
+from llamadapro_api.api.v1tasks.delete_task import delete_task
+from llamadapro_api.api.v1tasks.get_task import get_task
+from llamadapro_api.api.v1tasks.get_tasks import GetTasksQuery, get_tasks
+from llamadapro_api.api.v1tasks.update_task import UpdateTaskBody, update_task
+
+from ..pagination import AsyncPaginator
+from .resource import Resource
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from llamadapro_api.models import Task
+
+
+class Tasks(Resource):
+    """Things to do, for users and AI employees."""
+
+    def list(self, **query: Unpack[GetTasksQuery]) -> AsyncPaginator[Task]:
+        """List tasks (GetTasks); keywords: `GetTasksQuery`. `limit` is the size of a page.
+
+        Example::
+
+            async for task in client.tasks.list(status="overdue", assigned_to_type="user"):
+                print(task.due_date, task.objective)
+        """
+        return self._paginate(get_tasks, query)
+
+    async def create(self, **fields: Unpack[CreateTaskBody]) -> Task:
+        """Create a task (CreateTask); keywords: `CreateTaskBody`.
+
+        Example::
+
+            await client.tasks.create(
+                objective="Send the proposal",
+                context={"conversation_id": 12},
+                created_by={"type_": "user", "id": "7"},
+                assigned_to={"type_": "user", "id": "7"},
+                due_date=datetime(2026, 12, 1, tzinfo=UTC),
+            )
+        """
+        return await self._send(create_task, **fields)
+
+    async def get(self, task_id: int | str, /) -> Task:
+        """Get one task (GetTask); raises `NotFoundError` if there is none."""
+        return await self._send(get_task, task_id)
+
+    async def update(self, task_id: int | str, /, **fields: Unpack[UpdateTaskBody]) -> Task:
+        """Change the given fields of a task (UpdateTask); keywords: `UpdateTaskBody`."""
+        return await self._send(update_task, task_id, **fields)
+
+    async def delete(self, task_id: int | str, /) -> Task:
+        """Delete a task for good (DeleteTask); returns what was deleted."""
+        return await self._send(delete_task, task_id)
+
+    async def complete(self, task_id: int | str, /) -> Task:
+        """Mark a task as done (UpdateTask with status ``completed``)."""
+        return await self.update(task_id, status="completed")
+
+    async def cancel(self, task_id: int | str, /, *, reason: str | None = None) -> Task:
+        """Call a task off (UpdateTask with status ``cancelled``), with the reason if there is one to give."""
+        if reason is None:
+            return await self.update(task_id, status="cancelled")
+        return await self.update(task_id, status="cancelled", cancellation_reason=reason)

@@ -1,0 +1,101 @@
+"""Reading an answer's body: within its bound, whole or refused as cut, unpacked, and as JSON."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import orjson
+
+ACCEPT_ENCODING = "gzip, deflate"
+
+
+class CutBody(Exception):
+    """The body ended before it was complete."""
+
+
+class BadBody(Exception):
+    """The body is complete and cannot be read, or is larger than allowed."""
+
+
+async def read_body(response: httpx.Response, limit: int) -> bytes:
+    """The whole body, unpacked; no more than `limit` bytes are ever held."""
+    if response.is_stream_consumed:
+        # A hook of the caller's client, or a mock, has read it already.
+        return _within(response.content, limit)
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    chunks = _raw(response)
+    if encoding in ("", "identity"):
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > limit:
+                raise _too_large(limit)
+            parts.append(chunk)
+        return b"".join(parts)
+    if encoding in ("gzip", "x-gzip", "deflate"):
+        return await _unpack(chunks, limit)
+    raise BadBody(f"its Content-Encoding is {encoding!r}, which was not asked for")
+
+
+def _raw(response: httpx.Response) -> AsyncIterator[bytes]:
+    stream = response.stream
+    if not isinstance(stream, httpx.AsyncByteStream):
+        raise BadBody("its body is not an asynchronous stream")
+    return stream.__aiter__()
+
+
+async def _unpack(chunks: AsyncIterator[bytes], limit: int) -> bytes:
+    """Like `read_body`, for gzip and deflate; httpx's own decoder does not notice that the end is missing."""
+    unpacker = None
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in chunks:
+            data = chunk
+            while data:
+                if unpacker is None or unpacker.eof:
+                    if unpacker is not None and not data.startswith(b"\x1f\x8b"):
+                        break  # padding after the last member
+                    unpacker = _unpacker_for(data)
+                part = unpacker.decompress(data, limit - size + 1)
+                parts.append(part)
+                size += len(part)
+                if size > limit:
+                    raise _too_large(limit)
+                data = unpacker.unused_data
+    except zlib.error as error:
+        raise BadBody(f"it cannot be unpacked: {error}") from None
+    if unpacker is None or not unpacker.eof:
+        raise CutBody("the compressed body ends before its end mark")
+    return b"".join(parts)
+
+
+def _unpacker_for(data: bytes) -> Any:
+    # Zlib or gzip by their headers; "deflate" without one is the raw kind that some servers send.
+    zlib_header = len(data) >= 2 and data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
+    return zlib.decompressobj(47 if zlib_header or data.startswith(b"\x1f") else -15)
+
+
+def _within(body: bytes, limit: int) -> bytes:
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int) -> BadBody:
+    return BadBody(f"it is larger than max_response_bytes={limit}")
+
+
+def parse_json(body: bytes) -> Any:
+    """Strict JSON: UTF-8, no NaN, no bottomless nesting."""
+    if not body:
+        raise BadBody("its body is empty")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        start = body[:60].decode("utf-8", "replace")
+        raise BadBody(f"its body is not JSON ({error}); it begins {start!r}") from None

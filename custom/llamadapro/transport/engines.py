@@ -1,0 +1,232 @@
+"""The engines that carry requests: httpx's own, aiohttp under httpx's interface, or a caller's httpx client.
+
+Each also knows, of its own failures, which mean that the request never reached the service.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextvars import ContextVar
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from ..config import Config
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import aiohttp
+
+
+class Engine(Protocol):
+    """One way to the network."""
+
+    async def send(self, request: OutgoingRequest) -> httpx.Response:
+        """Send, and return as soon as the answer's headers are there; its body is still to be read."""
+        ...
+
+    def never_sent(self, error: BaseException) -> bool:
+        """Whether this failure of `send` means that the service cannot have seen the request."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class OutgoingRequest:
+    """One attempt's request; `touched` tells whether any of it may have reached the network."""
+
+    __slots__ = ("content", "headers", "method", "timeout", "touched", "url")
+
+    def __init__(
+        self, method: str, url: httpx.URL, headers: HiddenHeaders, content: bytes, timeout: Mapping[str, float | None]
+    ) -> None:
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.content = content
+        self.timeout = timeout
+        self.touched = False
+
+
+class HiddenHeaders(list[tuple[bytes, bytes]]):
+    """Raw headers, the key among them, that do not show in a traceback with locals."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} headers>"
+
+
+class _Body(httpx.ByteStream):
+    """A request's body that notes when the engine takes it, which is after the connection stands."""
+
+    def __init__(self, outgoing: OutgoingRequest) -> None:
+        super().__init__(outgoing.content)
+        self._outgoing = outgoing
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._outgoing.touched = True
+        yield self._outgoing.content
+
+
+def build_engine(config: Config) -> Engine:
+    """The engine that a configuration asks for; nothing is opened yet."""
+    if config.http_client is not None:
+        return CallersClient(config.http_client)
+    proxy = config.proxy or environment_proxy(config.base_url)
+    if config.engine == "aiohttp":
+        return AiohttpEngine(config, proxy)
+    return HttpxEngine(
+        httpx.AsyncHTTPTransport(
+            verify=ssl_context(config.verify, config.base_url),
+            proxy=proxy,
+            limits=httpx.Limits(
+                max_connections=config.max_connections,
+                max_keepalive_connections=config.max_connections,
+                keepalive_expiry=5.0,
+            ),
+        )
+    )
+
+
+def environment_proxy(url: httpx.URL) -> httpx.Proxy | None:
+    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY give for this URL."""
+    host = url.host if url.port is None else f"{url.host}:{url.port}"
+    if proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    found = proxies.get(url.scheme) or proxies.get("all")
+    if not found:
+        return None
+    try:
+        return httpx.Proxy(found if "://" in found else f"http://{found}")
+    except (httpx.InvalidURL, ValueError) as error:
+        raise ConfigurationError(f"the environment's proxy for {url.scheme} cannot be used: {error}") from None
+
+
+def ssl_context(verify: bool | str | ssl.SSLContext, url: httpx.URL | None = None) -> ssl.SSLContext | bool:
+    """One context per process for the usual case: loading the certificates takes 30 ms."""
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    if url is not None and url.scheme == "http":
+        return False
+    return _usual_context() if verify is True else httpx.create_ssl_context(verify=verify)
+
+
+@cache
+def _usual_context() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+class HttpxEngine:
+    """The default. It calls the transport directly: a client's cookies, redirects and URL merging are not for us."""
+
+    def __init__(self, transport: httpx.AsyncHTTPTransport) -> None:
+        self._transport = transport
+
+    async def send(self, request: OutgoingRequest) -> httpx.Response:
+        return await self._transport.handle_async_request(
+            httpx.Request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                stream=_Body(request),
+                extensions={"timeout": request.timeout},
+            )
+        )
+
+    def never_sent(self, error: BaseException) -> bool:
+        return isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError))
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+class CallersClient:
+    """A caller's own client, used as it is, its hooks and defaults too, but for redirects; it stays theirs to close."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def send(self, request: OutgoingRequest) -> httpx.Response:
+        built = self._client.build_request(
+            request.method,
+            request.url,
+            headers=[(name.decode(), value.decode()) for name, value in request.headers],
+            content=request.content or None,
+            timeout=httpx.Timeout(**request.timeout),
+        )
+        request.touched = True
+        return await self._client.send(built, stream=True, follow_redirects=False)
+
+    def never_sent(self, error: BaseException) -> bool:
+        # What lies under a caller's client is not known: another engine may report a lost answer as a timeout of the
+        # connection. Only a failure to connect says it for certain.
+        return isinstance(error, httpx.ConnectError)
+
+    async def aclose(self) -> None:
+        pass
+
+
+_on_its_way: ContextVar[OutgoingRequest] = ContextVar("llamadapro_request_on_its_way")
+
+
+class AiohttpEngine:
+    """aiohttp through httpx-aiohttp: the same interface at a fraction of the CPU."""
+
+    def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
+        try:
+            import aiohttp
+            from httpx_aiohttp import AiohttpTransport
+        except ImportError as error:
+            raise ConfigurationError("engine='aiohttp' needs the extra: pip install 'llamadapro[aiohttp]'") from error
+        self._limit = config.max_connections
+        self._verify = ssl_context(config.verify, config.base_url)
+        self._aiohttp = aiohttp
+        self._transport = AiohttpTransport(verify=False, client=self._session, proxy=proxy)
+
+    def _session(self) -> aiohttp.ClientSession:
+        """Made by the transport at the first request, inside its event loop."""
+        trace = self._aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_note_sent)
+        session: aiohttp.ClientSession = self._aiohttp.ClientSession(
+            connector=self._aiohttp.TCPConnector(limit=self._limit, ssl=self._verify, keepalive_timeout=5.0),
+            cookie_jar=self._aiohttp.DummyCookieJar(),
+            trace_configs=[trace],
+        )
+        # aiohttp would send GET and PUT a second time by itself when a kept connection turns out to be closed: that
+        # is for our policy to decide, and to count.
+        session._retry_connection = False
+        return session
+
+    async def send(self, request: OutgoingRequest) -> httpx.Response:
+        built = httpx.Request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            content=request.content or None,
+            extensions={"timeout": request.timeout},
+        )
+        token = _on_its_way.set(request)
+        try:
+            return await self._transport.handle_async_request(built)
+        finally:
+            _on_its_way.reset(token)
+
+    def never_sent(self, error: BaseException) -> bool:
+        # httpx-aiohttp calls lost answers "ConnectTimeout": only aiohttp's own word for it counts.
+        cause = error.__cause__ or error
+        aiohttp = self._aiohttp
+        return isinstance(
+            cause, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+        )
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+async def _note_sent(_session: object, _context: object, _params: object) -> None:
+    request = _on_its_way.get(None)
+    if request is not None:
+        request.touched = True

@@ -1,0 +1,89 @@
+"""The retry policy: what each outcome of an attempt means, and whether and when to try again. Pure functions.
+
+| outcome of an attempt | safe to repeat | not safe |
+|---|---|---|
+| NOT_SENT: never reached the service | retry | retry |
+| RATE_LIMITED: 429 | retry after Retry-After, else back-off | the same |
+| UNKNOWN: 408, 5xx, reset, closed, timed out, cut body | retry | no retry: it may have been processed |
+| FINAL: any other answer | no retry | no retry |
+"""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+from time import time
+
+BACKOFF_FIRST = 0.5
+BACKOFF_LONGEST = 8.0
+
+
+class Outcome(Enum):
+    """What became of one attempt."""
+
+    NOT_SENT = auto()
+    RATE_LIMITED = auto()
+    UNKNOWN = auto()
+    FINAL = auto()
+
+
+def outcome_of_status(status_code: int) -> Outcome:
+    """What an error status says about the request."""
+    if status_code == 429:
+        return Outcome.RATE_LIMITED
+    if status_code == 408 or status_code >= 500:
+        return Outcome.UNKNOWN
+    return Outcome.FINAL
+
+
+def wait_before_retry(
+    outcome: Outcome,
+    *,
+    safe: bool,
+    retries: int,
+    max_retries: int,
+    retry_after: float | None,
+    jitter: float,
+    remaining: float | None,
+) -> float | None:
+    """Seconds to wait before the next attempt, or None to give up.
+
+    `retries` is how many there have been, `remaining` what is left of the deadline: a wait that would pass it is
+    not worth beginning.
+    """
+    if retries >= max_retries or outcome is Outcome.FINAL or (outcome is Outcome.UNKNOWN and not safe):
+        return None
+    # Full jitter: clients that failed together do not come back together.
+    wait = jitter * backoff(retries) if retry_after is None else retry_after
+    return wait if remaining is None or wait < remaining else None
+
+
+def backoff(retries: int) -> float:
+    """The longest wait before the retry after `retries` earlier ones."""
+    return min(BACKOFF_LONGEST, BACKOFF_FIRST * 2.0 ** min(retries, 16))
+
+
+def read_retry_after(value: str | None, date: str | None) -> float | None:
+    """Seconds that a Retry-After header asks for: whole, fractional, or until an HTTP date; None if it says nothing.
+
+    A date is measured against the answer's own Date header, so that a wrong clock on either side does no harm.
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        until = _timestamp(value)
+        if until is None:
+            return None
+        now = _timestamp(date) if date is not None else None
+        return max(0.0, until - (time() if now is None else now))
+    # NaN, infinity and negative numbers say nothing that could be waited for.
+    return seconds if 0 <= seconds < float("inf") else None
+
+
+def _timestamp(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None

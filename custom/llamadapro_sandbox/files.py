@@ -1,0 +1,70 @@
+"""The files that records point to, at signed URLs: recordings, transcriptions and media, whole or in ranges."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+
+from starlette.concurrency import iterate_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from .audio import size_of, wav
+from .errors import MethodNotAllowed, NotFound
+from .signing import PREFIX, check_signature
+from .world import World
+
+RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+Reader = Callable[[int, int], Iterator[bytes]]
+
+
+def answer(world: World, request: Request) -> Response:
+    if request.method not in ("GET", "HEAD"):
+        raise MethodNotAllowed(f"{request.method} is not for files", headers={"Allow": "GET, HEAD"})
+    query = request.query_params
+    check_signature(world, request.url.path, query.get("expires", ""), query.get("signature", ""))
+    kind, size, read = _open(world, request.url.path.removeprefix(PREFIX))
+    etag = f'"{hashlib.blake2b(f"{request.url.path} {size}".encode(), digest_size=8).hexdigest()}"'
+    headers = {"Accept-Ranges": "bytes", "ETag": etag, "Content-Type": kind}
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    start, stop, status = 0, size, 200
+    wanted = RANGE.fullmatch(request.headers.get("range", ""))
+    if wanted and wanted[0] != "bytes=-" and request.headers.get("if-range", etag) == etag:
+        start, stop = _range(wanted, size)
+        if start >= stop:
+            return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+        status = 206
+    headers["Content-Length"] = str(stop - start)
+    body = iter(()) if request.method == "HEAD" else read(start, stop)
+    return StreamingResponse(iterate_in_threadpool(body), status, headers)
+
+
+def _range(wanted: re.Match[str], size: int) -> tuple[int, int]:
+    first, last = wanted[1][:18], wanted[2][:18]
+    if not first:
+        return max(size - int(last), 0), size
+    return int(first), min(int(last) + 1, size) if last else size
+
+
+def _open(world: World, address: str) -> tuple[str, int, Reader]:
+    """The type and size of a file, and what reads a part of it."""
+    found = re.fullmatch(r"(recordings|transcriptions|media)/([1-9]\d{0,14})(?:\.wav|\.txt)?", address, re.ASCII)
+    record = world.store.get(found[1], int(found[2])) if found else None
+    if found is None or record is None:
+        raise NotFound(f"there is no file {address!r} here")
+    if found[1] == "recordings":
+        size = int(record.get("_bytes") or size_of(record["duration"]))
+        return "audio/wav", size, lambda start, stop: wav(size, start, stop)
+    if found[1] == "transcriptions":
+        return _whole("text/plain; charset=utf-8", record["text"].encode())
+    return _whole(record["contentType"], base64.b64decode(record["_content"]))
+
+
+def _whole(kind: str, content: bytes) -> tuple[str, int, Reader]:
+    if not re.fullmatch(r"[\x20-\x7e]+", kind):
+        kind = "application/octet-stream"  # an upload may name any type; a header cannot hold them all
+    return kind, len(content), lambda start, stop: iter((content[start:stop],))

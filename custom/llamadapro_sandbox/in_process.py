@@ -1,0 +1,23 @@
+"""The sandbox without a socket, for httpx: as httpx.ASGITransport, but a cut connection arrives as one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from .app import Sandbox
+
+
+class InProcess(httpx.ASGITransport):
+    """Answers are handed over whole: drips and large downloads want `Sandbox.serve()`."""
+
+    def __init__(self, sandbox: Sandbox):
+        super().__init__(app=sandbox)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await super().handle_async_request(request)
+        except ConnectionResetError as cut:
+            raise httpx.ReadError(str(cut), request=request) from cut

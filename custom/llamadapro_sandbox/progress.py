@@ -1,0 +1,46 @@
+"""What happens by itself: the way of calls and messages through their statuses, told from the clock alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+FAILING_NUMBER = "+15005550001"
+"""A call or message to this number fails; every other number can be reached."""
+
+Stages = tuple[tuple[float, str], ...]
+"""When a status is reached, as a share of the whole way, and its name."""
+
+CALL: Stages = ((0.0, "queued"), (0.15, "ringing"), (0.4, "in-progress"), (1.0, "completed"))
+FAILED_CALL: Stages = ((0.0, "queued"), (0.15, "ringing"), (0.4, "failed"))
+MESSAGE: Stages = ((0.0, "pending"), (0.5, "sent"), (1.0, "delivered"), (5.0, "read"))
+FAILED_MESSAGE: Stages = ((0.0, "pending"), (0.5, "failed"))
+
+
+@dataclass(frozen=True)
+class Reached:
+    status: str
+    at: float
+    """The moment it was reached, in seconds since 1970."""
+    index: int
+
+
+def reached(stages: Stages, start: float, seconds: float, now: float) -> Reached:
+    """The stage of something that began at `start` and takes `seconds` to share 1.0."""
+    passed = [
+        Reached(status, start + share * seconds, index)
+        for index, (share, status) in enumerate(stages)
+        if share == 0 or start + share * seconds <= now
+    ]
+    return passed[-1]
+
+
+def plan(kind: Stages, failing: Stages, *, fails: bool, start: float, seconds: float) -> dict[str, Any]:
+    """What a record remembers of the way it is on."""
+    return {"stages": failing if fails else kind, "start": start, "seconds": seconds}
+
+
+def plan_reached(record: dict[str, Any], now: float) -> Reached | None:
+    """Where a record stands on its way; None if it is on none."""
+    way = record.get("_plan")
+    return reached(way["stages"], way["start"], way["seconds"], now) if way else None

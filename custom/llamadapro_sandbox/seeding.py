@@ -1,0 +1,75 @@
+"""Data to start with: bodies of ordinary requests, run through the same checks and behaviours as if sent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .document import issues
+from .errors import BadRequest, bad_field
+from .reading import Ask
+from .sections import contacts
+from .store import many
+from .world import World
+
+OPERATIONS = {
+    "definitions": "CreateCustomFieldDefinition",
+    "contacts": "CreateContact",
+    "conversations": "Create",
+    "tasks": "CreateTask",
+    "media": "UploadMedia",
+    "messages": "CreateMessage",
+    "templates": "CreateTemplateMessage",
+    "calls": "CreateCall",
+    "agentCalls": "StartAgentCall",
+    "recordings": "LoadRecording",
+}
+"""What a seed may hold, in the order it is created in. A definition may have `options`, a contact an `archivedAt`."""
+
+
+def read_seed(path: str) -> dict[str, Any]:
+    """A seed from a file, JSON or YAML."""
+    text = Path(path).read_text("utf-8")
+    return dict(json.loads(text) if path.endswith(".json") else yaml.safe_load(text))
+
+
+def seed(world: World, behaviours: dict[str, Any], data: dict[str, Any]) -> dict[str, list[Any]]:
+    """Create it all, or nothing if something in it is wrong; returns the records as the API answers them."""
+    unknown = set(data) - set(OPERATIONS)
+    if unknown:
+        raise bad_field(min(unknown), f"is not known; a seed has {', '.join(OPERATIONS)}")
+    created: dict[str, list[Any]] = {}
+    with world.store.transaction():
+        for name, operation_id in OPERATIONS.items():
+            for index, item in enumerate(many(data, name)):
+                created.setdefault(name, []).append(
+                    _one(world, behaviours, operation_id, dict(item), f"{name}.{index}")
+                )
+    return created
+
+
+def _one(world: World, behaviours: dict[str, Any], operation_id: str, item: dict[str, Any], at: str) -> Any:
+    options, archived = (
+        item.pop("options", []),
+        item.pop("archivedAt", None) if operation_id == "CreateContact" else None,
+    )
+    record = _perform(world, behaviours, operation_id, {}, item, at)
+    if archived is not None:
+        contacts.archive(world, record["id"], archived)
+    for index, option in enumerate(options):
+        ids, body = {"definitionId": record["id"]}, {**option, "definitionId": record["id"]}
+        _perform(world, behaviours, "CreateCustomFieldListOption", ids, body, f"{at}.options.{index}")
+    return record
+
+
+def _perform(
+    world: World, behaviours: dict[str, Any], operation_id: str, ids: dict[str, Any], body: dict[str, Any], at: str
+) -> Any:
+    operation = world.document.operations[operation_id]
+    found = issues(operation.body, body, "seed", at) if operation.body else []
+    if found:
+        raise BadRequest("; ".join(f"{one['field']} {one['message']}" for one in found[:5]), found)
+    return behaviours[operation_id](world, Ask(operation, ids, {}, body))

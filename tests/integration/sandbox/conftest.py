@@ -1,0 +1,28 @@
+"""A sandbox on a real socket, in a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from llamadapro_sandbox import Sandbox
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    sandbox = Sandbox(speed=0)
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture
+def url(sandbox: Sandbox) -> Iterator[str]:
+    with sandbox.serve() as server:
+        yield server.url
+
+
+@pytest.fixture
+async def api(url: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=url, headers={"X-API-Key": "sandbox"}, trust_env=False) as client:
+        yield client

@@ -1,0 +1,131 @@
+"""What only a real socket shows: cut and dripping answers, downloads, the server's start and stop."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from llamadapro_sandbox import Sandbox
+
+CONTACTS = "/api/v1/contacts"
+COMMAND = [sys.executable, "-W", "error", "-m", "llamadapro_sandbox"]
+
+
+class Process:
+    """The sandbox as a program, with the address and key it prints."""
+
+    def __init__(self, *options: str):
+        self.process = subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        address, key = self.process.stdout.readline(), self.process.stdout.readline()
+        found = re.fullmatch(r"LlamadaPro sandbox on (http://127\.0\.0\.1:\d+)\n", address)
+        assert found, address
+        self.key = key.removeprefix("API key: ").strip()
+        self.client = httpx.Client(base_url=found[1], headers={"X-API-Key": self.key}, trust_env=False)
+
+    def end(self, number: int) -> tuple[int, str]:
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=10)
+        self.client.close()
+        return self.process.returncode, errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_program_says_where_it_is_and_stops_cleanly(number: int) -> None:
+    program = Process("--api-key", "mine", "--log", "--fault", "kind=status,status=503,times=1")
+    assert program.key == "mine"
+    assert [program.client.get(CONTACTS).status_code for _ in range(2)] == [503, 200]
+    code, errors = program.end(number)
+    assert code == 0
+    assert [line.split(" ", 1)[1] for line in errors.splitlines()] == [
+        "GET /api/v1/contacts GetContacts 503 (status)",
+        "GET /api/v1/contacts GetContacts 200",
+    ]
+
+
+def test_the_state_and_the_clock_survive_a_kill(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.yaml"
+    seed.write_text("contacts:\n- firstName: Seeded\n")
+    options = ("--db", str(tmp_path / "state.sqlite"), "--seed", str(seed))
+    first = Process(*options)
+    call = first.client.post("/api/v1/calls/bridge", json={"to": "+56912345678"}).json()
+    first.client.post("/_sandbox/clock", json={"advance": 3600})
+    first.client.post(CONTACTS, json={"firstName": "Jane"})
+    first.end(signal.SIGKILL)
+    second = Process(*options)
+    names = [one["firstName"] for one in second.client.get(CONTACTS).json()["items"]]
+    assert names == ["Seeded", "Jane"]
+    assert second.client.get(f"/api/v1/calls/{call['id']}").json()["status"] == "completed"
+    assert second.client.post(CONTACTS, json={}).json()["id"] == 3
+    second.end(signal.SIGTERM)
+
+
+def test_a_port_that_is_taken_is_said(sandbox: Sandbox, url: str) -> None:
+    port = url.rsplit(":", 1)[1]
+    done = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "in use" in done.stderr
+
+
+def test_a_server_in_a_thread_stops_and_frees_its_port(sandbox: Sandbox) -> None:
+    with sandbox.serve() as server, httpx.Client(base_url=server.url, trust_env=False) as client:
+        assert client.get("/").status_code == 200
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", server.port)):
+        pass
+    with sandbox.serve(port=server.port) as again:
+        assert again.port == server.port
+
+
+@pytest.mark.parametrize(("when", "created"), [("before", 0), ("after", 1), ("within", 1)])
+async def test_a_reset_cuts_the_connection(sandbox: Sandbox, api: httpx.AsyncClient, when: str, created: int) -> None:
+    sandbox.faults.add("reset", when=when, times=1)
+    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+        await api.post(CONTACTS, json={"firstName": "Jane"})
+    assert (await api.get(CONTACTS)).json()["totalCount"] == created
+    assert [one.status for one in sandbox.requests] == [200 if when == "within" else None, 200]
+
+
+async def test_an_answer_drips(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    sandbox.faults.add("drip", seconds=0.01, size=3, times=1)
+    before, pieces = time.monotonic(), []
+    async with api.stream("GET", CONTACTS) as answer:
+        pieces = [piece async for piece in answer.aiter_raw()]
+    assert b"".join(pieces) == b'{"items":[],"totalCount":0}'
+    assert len(pieces) > 3
+    assert time.monotonic() - before >= 0.08
+
+
+async def test_a_large_recording_is_made_while_it_is_sent(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    size = 20 * 2**20
+    recording = sandbox.add_recording(bytes=size, base_url=str(api.base_url).rstrip("/"))
+    received = 0
+    async with api.stream("GET", recording["url"]) as answer:
+        assert answer.headers["Content-Length"] == str(size)
+        async for piece in answer.aiter_raw():
+            received += len(piece)
+    assert received == size
+    async with api.stream("GET", recording["url"], headers={"Range": f"bytes={size - 4}-"}) as answer:
+        assert len(await answer.aread()) == 4
+
+
+async def test_a_download_can_be_cut(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    recording = sandbox.add_recording(bytes=2**20, base_url=str(api.base_url).rstrip("/"))
+    sandbox.faults.add("reset", when="within", operation="file", times=1)
+    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+        await api.get(recording["url"])
+    assert len((await api.get(recording["url"])).content) == 2**20
+
+
+async def test_a_test_may_turn_the_sandbox_while_it_serves(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    call = (await api.post("/api/v1/calls/bridge", json={"to": "+56912345678"})).json()
+    sandbox.clock.advance(2)
+    assert (await api.get(f"/api/v1/calls/{call['id']}")).json()["status"] == "completed"
+    sandbox.reset()
+    assert (await api.get(f"/api/v1/calls/{call['id']}")).status_code == 404

@@ -1,0 +1,399 @@
+"""Promise 4, whole: the API key shows on no surface, and goes nowhere but to the API's own origin. Both engines.
+
+One test with one name, as issue 3 asks; its parameters are the situations in which a key could slip out. Each runs
+the client with logs of every library at DEBUG, collects every text that the situation leaves behind (`Surfaces`), and
+then looks for the key in all of them at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import io
+import logging
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.faults.cases import BY_NAME, FAULTS, KINDS, good, status
+from tests.faults.clients import ENGINES, KEY, available, client_for, outcome_of, surfaces
+from tests.faults.server import End, Outcome, Received, Site, answer, fault_server, outcome
+
+errors = pytest.importorskip("llamadapro.errors")
+
+GET, SEND = BY_NAME["contacts.get"], BY_NAME["messages.send_text"]
+RESET = outcome("reset", End.RESET)
+BY_FAULT = {fault.name: fault for fault in FAULTS}
+LOGGERS = ("", "llamadapro", "httpx", "httpcore", "aiohttp", "asyncio", "httpx_aiohttp", "hpack", "h11", "anyio")
+
+
+@dataclass
+class Surfaces:
+    """Everything that could be read by somebody, by name."""
+
+    texts: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, name: str, text: str) -> None:
+        self.texts.append((name, text))
+
+    def look_at(self, name: str, thing: Any) -> None:
+        """The thing in all the ways in which things get printed, and everything of ours that it holds."""
+        for where, one in _ours(name, thing):
+            self.add(f"repr({where})", repr(one))
+            self.add(f"str({where})", str(one))
+            self.add(f"format({where})", f"{one} {one!s:>5} {one!a}")
+
+    def error(self, error: BaseException) -> None:
+        assert isinstance(error, errors.LlamadaProError), error
+        self.texts += surfaces(error)
+        self.texts += [(f"copy: {name}", text) for name, text in surfaces(copy.copy(error))]
+
+    def with_key(self) -> list[str]:
+        return sorted({name for name, text in self.texts if KEY in text})
+
+
+def _ours(name: str, thing: Any, depth: int = 3) -> Iterator[tuple[str, Any]]:
+    """A thing and what it holds, as far as it is of our making: their reprs are what a debugger and a log show."""
+    yield name, thing
+    if depth and type(thing).__module__.partition(".")[0] in ("llamadapro", "llamadapro_api"):
+        slots = [slot for cls in type(thing).__mro__ for slot in getattr(cls, "__slots__", ())]
+        held = dict(getattr(thing, "__dict__", {})) | {slot: getattr(thing, slot, None) for slot in slots}
+        for key, value in held.items():
+            if type(value).__module__.partition(".")[0] in ("llamadapro", "llamadapro_api"):
+                yield from _ours(f"{name}.{key}", value, depth - 1)
+
+
+class _Lines(logging.Handler):
+    """Log records as a formatter shows them, and as a structured one would."""
+
+    def __init__(self, surfaces: Surfaces) -> None:
+        super().__init__(logging.DEBUG)
+        self._surfaces = surfaces
+        self.loggers: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.loggers.add(record.name.partition(".")[0])
+        self._surfaces.add(f"log of {record.name}", f"{self.format(record)} {record.__dict__!r}")
+
+
+@contextlib.contextmanager
+def _logged(found: Surfaces) -> Iterator[_Lines]:
+    handler = _Lines(found)
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    logging.getLogger().addHandler(handler)
+    own = logging.getLogger("llamadapro")
+    spread, own.propagate = own.propagate, True
+    try:
+        yield handler
+    finally:
+        own.propagate = spread
+        logging.getLogger().removeHandler(handler)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+# --- the situations ----------------------------------------------------------------------------------------------
+
+Situation = Callable[[str, Surfaces], Awaitable[None]]
+SITUATIONS: dict[str, Situation] = {}
+
+
+def situation(name: str) -> Callable[[Situation], Situation]:
+    def put(run: Situation) -> Situation:
+        SITUATIONS[name] = run
+        return run
+
+    return put
+
+
+@contextlib.asynccontextmanager
+async def _against(
+    engine: str, found: Surfaces, *script: Outcome, then: Any = None, **options: Any
+) -> AsyncIterator[Any]:
+    """A client against a script, watched by `on_attempt` and `record()` too."""
+
+    def attempt(*event: Any, **more: Any) -> None:
+        for one in (*event, *more.values()):
+            found.look_at("on_attempt event", one)
+            found.add("on_attempt event's fields", repr(getattr(one, "__dict__", None)))
+
+    with fault_server().site(*script, then=then or good(GET)) as site:
+        async with client_for(engine, site.url, on_attempt=attempt, **options) as client:
+            with client.record() as exchanges:
+                yield client, site
+        for exchange in exchanges:
+            found.look_at("exchange", exchange)
+            found.add("exchange's headers", repr(dict(getattr(exchange, "headers", {}))))
+        found.look_at("exchanges", exchanges)
+
+
+@situation("the client itself")
+async def _client(engine: str, found: Surfaces) -> None:
+    async with _against(engine, found) as (client, _):
+        copies = [
+            client.with_options(timeout=1.0),
+            client.with_options(default_headers={"X-A": "b"}, retry_unsafe=True),
+        ]
+        await GET.call(client)
+        for one in (client, *copies):
+            found.look_at("client", one)
+            for name in ("contacts", "messages", "custom_fields", "config", "_config", "options", "_options"):
+                found.look_at(f"client.{name}", getattr(one, name, None))
+            found.add("dir(client)", repr(dir(one)))
+    found.look_at("closed client", client)
+
+
+@situation("calls that succeed")
+async def _success(engine: str, found: Surfaces) -> None:
+    async with _against(engine, found, status(503)(GET), status(429, "0")(GET)) as (client, site):
+        found.look_at("model", await GET.call(client))
+        raw = await client.request("GET", "/api/v1/contacts/5")
+        found.look_at("response", raw)
+        found.add("response.request", f"{raw.request!r} {raw.request.headers!r} {raw.request.headers.raw!r}")
+        page = await client.contacts.list()
+        found.look_at("page", page)
+        found.look_at("paginator", client.contacts.list())
+        assert {request.headers["x-api-key"] for request in site.requests} == {KEY}  # where it belongs
+
+
+@situation("every fault")
+async def _faults(engine: str, found: Surfaces) -> None:
+    names = ["401", "400", "404", "429, Retry-After: a day", "500", "reset before headers", "reset mid body"]
+    names += [
+        "closed without answer",
+        "short body",
+        "gzip cut short",
+        "read timeout: no answer",
+        "200, HTML",
+        "invalid UTF-8",
+    ]
+    names += ["200,000 levels deep", "NaN", "gzip bomb", "deadline: dripping body", "garbage instead of HTTP"]
+    names += ["very large headers", "chunk garbage", "101"]
+    for name in names:
+        fault = BY_FAULT[name]
+        assert fault.play is not None
+        for kind in (GET, SEND):
+            async with _against(engine, found, then=fault.play(kind), **fault.options) as (client, _):
+                _, error = await outcome_of(kind.call(client))
+            assert error is not None, name
+            found.error(error)
+    for name in ("refused", "unknown host", "connect timeout"):
+        fault = BY_FAULT[name]
+        assert fault.address is not None
+        with fault.address() as url:
+            async with client_for(engine, url, **fault.options) as client:
+                _, error = await outcome_of(SEND.call(client))
+        assert error is not None
+        found.error(error)
+
+
+@situation("every kind of operation")
+async def _kinds(engine: str, found: Surfaces) -> None:
+    for kind in KINDS:
+        async with _against(engine, found, then=status(400)(kind)) as (client, _):
+            _, error = await outcome_of(kind.call(client))
+        assert error is not None
+        found.error(error)
+
+
+@situation("input that is refused")
+async def _refused(engine: str, found: Surfaces) -> None:
+    async with _against(engine, found) as (client, site):
+        for call in (
+            lambda: client.contacts.get(".."),
+            lambda: client.messages.send_text(to="whatsapp:1", text="hi", from_="+56912345679"),
+            lambda: client.request("GET", "/api/v1/contacts", headers={"X-Bad": "a\r\nb"}),
+            lambda: client.request("GET", "https://evil.invalid/api/v1/contacts"),
+        ):
+            found.error(await _raised(call))
+    assert site.requests == []
+    found.error(await _raised(lambda: GET.call(client)))  # closed
+
+
+async def _raised(call: Callable[[], Awaitable[Any]]) -> BaseException:
+    try:
+        await call()
+    except errors.LlamadaProError as error:
+        return error
+    raise AssertionError("it was not refused")
+
+
+@situation("a constructor that refuses")
+async def _constructor(engine: str, found: Surfaces) -> None:
+    """A key pasted with its line break, or a good key beside a bad option: whoever complains may not quote the key."""
+    for bad in (f"{KEY}\n", f"{KEY}\r\nX-Evil: 1", f"\x00{KEY}", f"{KEY}ñ", f"{KEY}\u2028", f"{KEY} {KEY}"):
+        await _built(engine, found, api_key=bad)
+    for option in ({"base_url": "no address"}, {"timeout": "soon"}, {"max_retries": None}, {"max_connections": 0}):
+        await _built(engine, found, **option)
+    await _built("carrier pigeon", found)
+    await _built(engine, found, default_headers={"X-Bad": "a\r\nb"})
+
+
+async def _built(engine: str, found: Surfaces, **options: Any) -> None:
+    refusal: Exception | None = None
+    with fault_server().site(then=good(GET)) as site:
+        try:
+            async with client_for(engine, site.url, **options) as client:
+                await GET.call(client)
+        except (errors.LlamadaProError, TypeError, ValueError) as error:
+            refusal = error
+    if refusal is not None:
+        trace = refusal.__traceback__  # the test's own frames hold the key; those of the client begin below them
+        while trace is not None and "/llamadapro/" not in trace.tb_frame.f_code.co_filename:
+            trace = trace.tb_next
+        assert trace is not None, refusal
+        name = repr(options).replace(KEY, "…")
+        found.texts += [(f"{name}: {where}", text) for where, text in surfaces(refusal.with_traceback(trace))]
+
+
+@situation("another header for the key")
+async def _other_header(engine: str, found: Surfaces) -> None:
+    for header in ("Authorization", "X-Tenant-Secret", "cookie"):
+        script = (status(400)(SEND), RESET)
+        async with _against(engine, found, *script, then=good(SEND), api_key_header=header) as (client, site):
+            for _ in script:
+                _, error = await outcome_of(SEND.call(client))
+                assert error is not None
+                found.error(error)
+            await SEND.call(client)
+            found.look_at("client", client)
+        assert {request.headers[header.lower()] for request in site.requests} == {KEY}
+        assert all("x-api-key" not in request.headers for request in site.requests)
+
+
+@situation("redirects")
+async def _redirects(engine: str, found: Surfaces) -> None:
+    with fault_server().site(then=good(GET)) as elsewhere:
+        for number in (301, 302, 303, 307, 308):
+            moved = answer(number, headers={"Location": f"{elsewhere.url}/api/v1/contacts/5"})
+            async with _against(engine, found, then=moved, follow_redirects=True) as (client, _):
+                for kind in (GET, SEND):
+                    _, error = await outcome_of(kind.call(client))
+                    assert error is not None
+                    found.error(error)
+                    found.add("response.history", repr(error.response.history))  # type: ignore[attr-defined]
+    _nothing_came(elsewhere)
+
+
+@situation("another origin")
+async def _origins(engine: str, found: Surfaces) -> None:
+    with fault_server().site(then=good(GET)) as elsewhere, fault_server().site(then=good(GET)) as own:
+        host = elsewhere.url.removeprefix("http://")
+        async with client_for(engine, own.url) as client:
+            for target in (
+                f"{elsewhere.url}/api/v1/contacts",
+                f"//{host}/api/v1/contacts",
+                f"http://{own.url.removeprefix('http://')}@{host}/api/v1/contacts",
+                f"HTTP://{host}/x",
+                f"\\\\{host}/x",
+                f"/\\{host}/x",
+                f"@{host}/x",
+                f"http:/{host}/x",
+                f"http:{host}/x",
+                f" {elsewhere.url}/x",
+                own.url.replace("http:", "https:") + "/x",
+                own.url.replace("127.0.0.1", "localhost") + "/x",
+            ):
+                _, error = await outcome_of(client.request("GET", target))
+                assert error is None or isinstance(error, errors.LlamadaProError), target
+                if error is not None:
+                    found.error(error)
+            # Not by a header either: the key goes where the connection goes.
+            await outcome_of(client.request("GET", "/x", headers={"Host": host}))
+    _nothing_came(elsewhere)
+
+
+@situation("what the service quotes")
+async def _echo(engine: str, found: Surfaces) -> None:
+    """A service that says "the key sk-… is not valid" makes the key part of its message."""
+
+    def echo(request: Received) -> Outcome:
+        said = {"code": 1, "message": f"the key {request.headers['x-api-key']} is not valid", "details": {"key": KEY}}
+        return answer(401, said, headers={"X-Request-Id": "req-1", "X-Echo": KEY})
+
+    with fault_server().site(then=echo) as site:
+        async with client_for(engine, site.url) as client:
+            _, error = await outcome_of(SEND.call(client))
+    assert type(error) is errors.AuthenticationError
+    # What was received is the caller's to read; what we say, log and show is ours.
+    found.add("str", str(error))
+    found.add("repr", repr(error))
+
+
+@situation("cancelled calls")
+async def _cancelled(engine: str, found: Surfaces) -> None:
+    async with _against(engine, found, then=outcome("silent", End.HANG)) as (client, site):
+        task = asyncio.ensure_future(SEND.call(client))
+        await site.until(lambda site: len(site.requests) == 1)
+        out = io.StringIO()
+        task.print_stack(file=out)
+        found.add("task.print_stack", out.getvalue())
+        found.add("repr(task)", repr(task))
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError as error:
+            found.texts += [(f"cancelled: {name}", text) for name, text in surfaces(error)]
+
+
+@situation("several failures in one group")
+async def _group(engine: str, found: Surfaces) -> None:
+    async with _against(engine, found, then=RESET) as (client, _):
+        try:
+            await _together(client)
+        except* errors.APIConnectionError as group:
+            found.texts += list(surfaces(group, pickled=False))
+            for error in group.exceptions:
+                found.error(error)
+
+
+async def _together(client: Any) -> None:
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(SEND.call(client))  # type: ignore[arg-type]
+
+
+def _nothing_came(elsewhere: Site) -> None:
+    assert elsewhere.requests == []
+    assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+@pytest.mark.parametrize(
+    "engine",
+    [pytest.param(e, marks=pytest.mark.skipif(not available(e), reason="needs llamadapro[aiohttp]")) for e in ENGINES],
+)
+async def test_the_key_stays_in(engine: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLAMADAPRO_LOG", "debug")
+    found = Surfaces()
+    with _logged(found) as handler, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("default")
+        await SITUATIONS[name](engine, found)
+    found.texts += [("warning", str(warning.message)) for warning in warned]
+    assert found.with_key() == []
+    assert len(found.texts) > 3
+    if name == "calls that succeed":
+        assert "llamadapro" in handler.loggers  # it does log, so that its silence about the key means something
+
+
+def test_the_search_finds_a_key() -> None:
+    """The test's own eyes: a key is found wherever one was put."""
+    found = Surfaces()
+
+    def fail() -> None:
+        secret = KEY  # noqa: F841
+        raise errors.LlamadaProError("x")
+
+    try:
+        fail()
+    except errors.LlamadaProError as error:
+        found.error(error)
+    assert found.with_key() == ["traceback with locals"]
+    found.look_at("text", KEY)
+    assert len(found.with_key()) == 4

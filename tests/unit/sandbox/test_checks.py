@@ -1,0 +1,162 @@
+"""What is checked before and after every behaviour: the key, the request, the answer."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import httpx
+import llamadapro_sandbox
+import pytest
+from llamadapro_sandbox import Sandbox
+from llamadapro_sandbox.document import Document, load
+
+ROOT = Path(__file__).parents[3]
+TASK = {
+    "context": {"conversationId": 1},
+    "objective": "Call back",
+    "createdBy": {"id": "1", "type": "user"},
+    "assignedTo": {"id": "2", "type": "user"},
+}
+JSON = {"Content-Type": "application/json"}
+
+
+def test_the_document_inside_the_package_is_the_repositorys() -> None:
+    inside = Path(llamadapro_sandbox.__file__).with_name("openapi.yaml").read_bytes()
+    assert hashlib.sha256(inside).digest() == hashlib.sha256((ROOT / "openapi.yaml").read_bytes()).digest()
+
+
+def test_every_operation_of_the_document_has_a_behaviour_and_no_other_has() -> None:
+    assert set(Sandbox().behaviours) == set(load().operations)
+    assert len(load().operations) == 37
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-API-Key": "wrong"}, {"X-API-Key": ""}, {"X-API-Key": "sándbox"}])
+async def test_every_operation_wants_the_key(sandbox: Sandbox, headers: dict[str, str]) -> None:
+    encoded = {name: value.encode() for name, value in headers.items()}
+    async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox", headers=encoded) as client:
+        for operation in sandbox.document.operations.values():
+            answer = await client.request(operation.method, operation.path.replace("{", "").replace("}", ""))
+            assert answer.status_code == 401, operation.id
+            assert answer.json()["code"] == 401
+
+
+async def test_all_issues_are_reported_at_once(api: httpx.AsyncClient) -> None:
+    body = {**TASK, "dueDate": "tomorrow", "assignedTo": {"id": 2}, "status": "pending"}
+    del body["objective"]
+    answer = await api.post("/api/v1/tasks", json=body)
+    assert answer.status_code == 400
+    told = {(one["field"], one["code"]) for one in answer.json()["details"]["issues"]}
+    assert told == {
+        ("objective", "REQUIRED_FIELD"),
+        ("assignedTo.type", "REQUIRED_FIELD"),
+        ("assignedTo.id", "INVALID_FIELD"),
+        ("dueDate", "INVALID_FIELD"),
+        ("status", "INVALID_FIELD"),
+    }
+    assert (await api.get("/api/v1/tasks")).json()["totalCount"] == 0
+
+
+async def test_query_and_body_issues_come_together(api: httpx.AsyncClient) -> None:
+    answer = await api.get("/api/v1/tasks?limit=ten&status=pending&dueBefore=2024-01-01&limit=1")
+    assert {one["field"] for one in answer.json()["details"]["issues"]} == {"limit", "status", "dueBefore"}
+    assert {one["in"] for one in answer.json()["details"]["issues"]} == {"query"}
+
+
+@pytest.mark.parametrize(
+    ("content", "headers"),
+    [
+        (b"{}", {}),
+        (b"{}", {"Content-Type": "text/plain"}),
+        (b"firstName=Jane", {"Content-Type": "application/x-www-form-urlencoded"}),
+        (b"", JSON),
+        (b"{", JSON),
+        (b"\xff\xfe", JSON),
+        (b'{"firstName": "\xe9"}', JSON),
+        (b'{"firstName": "\\ud800"}', JSON),
+        (b'{"firstName": "a", "firstName": "b"}', JSON),
+        (b'{"metadata": NaN}', JSON),
+        (b'{"metadata": 1e999}', JSON),
+        (b'{"metadata": ' + b"9" * 5000 + b"}", JSON),
+        (b'{"metadata": ' + b"[" * 200 + b"]" * 200 + b"}", JSON),
+        (b"[" * 100_000, JSON),
+        (b"[]", JSON),
+        (b"null", JSON),
+    ],
+)
+async def test_what_is_not_a_json_object_is_a_400(
+    api: httpx.AsyncClient, content: bytes, headers: dict[str, str]
+) -> None:
+    answer = await api.post("/api/v1/contacts", content=content, headers=headers)
+    assert answer.status_code == 400
+    assert set(answer.json()) == {"code", "error", "message", "details"}
+
+
+async def test_a_number_with_a_zero_fraction_is_whole(api: httpx.AsyncClient) -> None:
+    await api.post("/api/v1/contacts", json={"firstName": "Jane"})
+    answer = await api.post("/api/v1/contacts/search", content=b'{"size": 91.0}', headers=JSON)
+    assert len(answer.json()["items"]) == 1
+    assert (await api.get("/api/v1/contacts?pageSize=1.0")).json()["items"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("PUT", "/api/v1/contacts/search", 405),
+        ("GET", "/api/v1/contacts/search", 405),
+        ("PATCH", "/api/v1/contacts/1", 405),
+        ("HEAD", "/api/v1/contacts", 405),
+        ("GET", "/api/v1/contacts/", 404),
+        ("GET", "/api/v1/nothing", 404),
+        ("GET", "/api/v1/contacts/one", 404),
+        ("GET", "/api/v1/contacts/-1", 404),
+        ("GET", "/api/v1/contacts/1.0", 404),
+        ("GET", "/api/v1/contacts/%D9%A1", 404),
+        ("GET", "/api/v1/contacts/" + "9" * 40, 404),
+        ("GET", "/api/v1/tasks/task_01", 404),
+        ("GET", "/api/v1/tasks/task_%C2%B2", 404),
+        ("GET", "/api/v1/messages/" + "m" * 5000, 404),
+        ("GET", "/api/v1/messages/%FF", 400),
+        ("GET", "/api/v1/tasks/%FF", 404),
+    ],
+)
+async def test_paths_and_methods_that_lead_nowhere(api: httpx.AsyncClient, method: str, path: str, status: int) -> None:
+    answer = await api.request(method, path)
+    assert answer.status_code == status
+    if status == 405:
+        assert "PUT" not in answer.headers["Allow"] or "contacts/1" in path
+
+
+async def test_an_answer_that_the_document_does_not_allow_is_a_500_naming_the_place(
+    sandbox: Sandbox, api: httpx.AsyncClient
+) -> None:
+    sandbox.behaviours = {**sandbox.behaviours, "GetContacts": lambda world, ask: {"items": [{"id": "one"}]}}
+    answer = await api.get("/api/v1/contacts")
+    assert answer.status_code == 500
+    assert "GetContacts" in answer.json()["message"]
+    assert answer.json()["details"]["issues"][0]["field"] == "items.0.id"
+
+
+async def test_a_dishonest_answer_leaves_nothing_behind(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    def create(world, ask):  # type: ignore[no-untyped-def]
+        world.add("contacts", {})
+        return {"id": None}
+
+    sandbox.behaviours = {**sandbox.behaviours, "CreateContact": create}
+    assert (await api.post("/api/v1/contacts", json={})).status_code == 500
+    assert (await api.get("/api/v1/contacts")).json()["totalCount"] == 0
+
+
+async def test_a_new_field_of_the_document_passes_through_without_a_line_of_code() -> None:
+    text = (ROOT / "openapi.yaml").read_text("utf-8")
+    for schema in ("CreateContactBody", "Contact"):
+        start = text.index(f"\n    {schema}:\n", text.index("\n  schemas:\n"))
+        place = text.index("      properties:\n", start) + len("      properties:\n")
+        text = f"{text[:place]}        nickname: {{ type: string }}\n{text[place:]}"
+    sandbox = Sandbox(document=Document(text))
+    async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox") as client:
+        client.headers["X-API-Key"] = "sandbox"
+        made = (await client.post("/api/v1/contacts", json={"nickname": "Jay", "unheard": 1})).json()
+        assert made["nickname"] == "Jay"
+        assert "unheard" not in made
+        assert (await client.post("/api/v1/contacts", json={"nickname": 1})).status_code == 400
