@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from .errors import InvalidRequestError, WaitTimeoutError
+from .errors import InvalidRequestError, NotFoundError, WaitTimeoutError
 from .transport import Clock
 
 T = TypeVar("T")
@@ -14,6 +14,8 @@ T = TypeVar("T")
 FIRST_INTERVAL = 0.5
 LONGEST_INTERVAL = 10.0
 GROWTH = 1.5
+
+_NOTHING = object()
 
 
 async def poll(
@@ -23,13 +25,18 @@ async def poll(
     timeout: float,
     clock: Clock,
     what: str,
+    on_status: Callable[[T], object] | None = None,
 ) -> T:
-    """Ask until `done` says yes; raises `WaitTimeoutError` with the last answer after `timeout` seconds."""
+    """Ask until `done` says yes; raises `WaitTimeoutError` with the last answer after `timeout` seconds.
+
+    `on_status` is called with the first answer and with each whose status differs from the one before.
+    """
     if not timeout > 0:
         raise InvalidRequestError(f"timeout must be a number of seconds above 0, not {timeout!r}")
     ends = clock.now() + timeout
     interval = FIRST_INTERVAL
     last: T | None = None
+    told: object = _NOTHING
     while True:
         # The last question is not let run past the end either.
         scope = asyncio.timeout(ends - clock.now())
@@ -40,6 +47,10 @@ async def poll(
             if not scope.expired():
                 raise  # the question's own deadline
             raise _too_late(what, timeout, last) from None
+        status = getattr(last, "status", None)
+        if on_status is not None and (told is _NOTHING or status != told):
+            on_status(last)
+            told = status
         if done(last):
             return last
         left = ends - clock.now()
@@ -55,3 +66,17 @@ def _too_late(what: str, timeout: float, last: object) -> WaitTimeoutError:
     return WaitTimeoutError(
         f"waited {timeout:g} s for {what}{seen}; it goes on, and can be waited for again", last=last
     )
+
+
+async def poll_until_there(ask: Callable[[], Awaitable[T]], *, timeout: float, clock: Clock, what: str) -> T:
+    """Ask for something that does not exist yet: a 404 means not yet, any other error is one."""
+
+    async def ask_once() -> T | None:
+        try:
+            return await ask()
+        except NotFoundError:
+            return None
+
+    found = await poll(ask_once, lambda thing: thing is not None, timeout=timeout, clock=clock, what=what)
+    assert found is not None  # what `done` has just made sure of
+    return found

@@ -158,7 +158,7 @@ KINDS: tuple[Kind, ...] = (
         "POST",
         f"{V1}/whatsapp/messages/template",
         lambda c: c.messages.send_template(
-            to=TO, from_=FROM, template_name="hello", language_code="es", variables=[{"type": "text", "text": "Ana"}]
+            to=TO, from_=FROM, template_name="hello", language_code="es", variables=[{"value": "Ana"}]
         ),
         MESSAGE_ANSWER,
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llamadapro_api.api.v1calls.create_call import CreateCallBody, create_call
@@ -13,7 +13,7 @@ from llamadapro_api.api.v1calls.start_agent_call import StartAgentCallOptions, s
 from llamadapro_api.api.v1calls.start_bridge_call import StartBridgeCallOptions, start_bridge_call
 from llamadapro_api.api.v2calls.start_agent_call_v2 import StartAgentCallV2Options, start_agent_call_v2
 
-from ..polling import poll
+from ..polling import poll, poll_until_there
 from .resource import Resource
 
 if TYPE_CHECKING:
@@ -91,26 +91,54 @@ class Calls(Resource):
         """Get one call with its status (GetCall)."""
         return await self._send(get_call, call_id)
 
-    async def get_transcription(self, call_id: int | str, /) -> CallTranscription:
-        """Get what was said (GetCallTranscription); `NotFoundError` until it is ready."""
-        return await self._send(get_call_transcription, call_id)
+    async def get_transcription(self, call_id: int | str, /, *, timeout: float | None = None) -> CallTranscription:
+        """Get what was said in a call (GetCallTranscription).
 
-    async def get_recording(self, call_id: int | str, /) -> Recording:
-        """Get a call's recording, its URL among it (GetCallRecording); `NotFoundError` until it is ready."""
-        return await self._send(get_call_recording, call_id)
+        It exists some time after the call has ended, and is a `NotFoundError` until then; with `timeout` (seconds)
+        it is waited for, and a `WaitTimeoutError` if it does not come.
+        """
+        if timeout is None:
+            return await self._send(get_call_transcription, call_id)
+        return await poll_until_there(
+            lambda: self._send(get_call_transcription, call_id),
+            timeout=timeout,
+            clock=self._clock,
+            what=f"the transcription of call {call_id}",
+        )
+
+    async def get_recording(self, call_id: int | str, /, *, timeout: float | None = None) -> Recording:
+        """Get a call's recording, its URL among it (GetCallRecording); `timeout` as in `get_transcription`."""
+        if timeout is None:
+            return await self._send(get_call_recording, call_id)
+        return await poll_until_there(
+            lambda: self._send(get_call_recording, call_id),
+            timeout=timeout,
+            clock=self._clock,
+            what=f"the recording of call {call_id}",
+        )
 
     async def wait(
-        self, call_id: int | str, /, *, timeout: float = 600.0, final: Collection[str] = FINAL_STATUSES
+        self,
+        call_id: int | str,
+        /,
+        *,
+        timeout: float = 600.0,
+        final: Collection[str] = FINAL_STATUSES,
+        on_status: Callable[[Call], object] | None = None,
     ) -> Call:
-        """Wait until a call has ended, and return it (GetCall, again and again).
+        """Wait until a call has ended, and return it (GetCall, again and again, at growing intervals).
 
-        `timeout` is in seconds; `final` holds the statuses that count as an end (`FINAL_STATUSES`). An unknown status
-        is neither an end nor an error. Raises `WaitTimeoutError`, whose `last` is the call as last seen.
+        `timeout` is in seconds; `final` holds the statuses that count as an end (`FINAL_STATUSES`); `on_status` is
+        called with the call whenever its status is a new one. An unknown status is neither an end nor an error.
+        Raises `WaitTimeoutError`, whose `last` is the call as last seen. Example::
+
+            call = await client.calls.wait(call.id, timeout=300, on_status=lambda call: print(call.status))
         """
         return await poll(
             lambda: self.get(call_id),
             lambda call: call.status in final,
             timeout=timeout,
-            clock=self._client._transport.clock,
+            clock=self._clock,
             what=f"call {call_id} to end",
+            on_status=on_status,
         )

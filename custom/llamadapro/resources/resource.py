@@ -11,6 +11,7 @@ from llamadapro_api.types import Call
 from ..errors import InvalidRequestError
 from ..pagination import AsyncPaginator, PageModel
 from ..phone import to_e164, to_e164_many
+from ..transport import Clock
 
 if TYPE_CHECKING:
     from ..client import AsyncLlamadaPro
@@ -24,6 +25,10 @@ class Resource:
 
     def __init__(self, client: AsyncLlamadaPro) -> None:
         self._client = client
+
+    @property
+    def _clock(self) -> Clock:
+        return self._client._transport.clock
 
     async def _send(self, operation: Callable[P, Call[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Prepare and send; what cannot be sent raises before any network use."""

@@ -140,6 +140,8 @@ def failure_without_answer(error: BaseException, *, never_sent: bool) -> Failure
         return Failure(Outcome.NOT_SENT, f"could not reach the service ({words})", error, timed_out)
     if timed_out:
         return Failure(Outcome.UNKNOWN, f"no complete answer came in time ({words})", error, True)
+    if "_SWITCH_" in words:  # h11's way to say that the answer was 101, which nobody asked for and no repeat would mend
+        return Failure(Outcome.FINAL, "answered 101 (switching protocols), which was not asked for", error)
     return Failure(Outcome.UNKNOWN, f"the connection broke before the answer was complete ({words})", error)
 
 
