@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib.metadata import version
+from posixpath import normpath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import attrs
 import httpx
@@ -22,6 +23,7 @@ from .config import (
     Config,
     Engine,
     RateLimiter,
+    Secret,
     build_config,
     build_deadline,
     build_headers,
@@ -96,8 +98,11 @@ class AsyncLlamadaPro:
         http_client: httpx.AsyncClient | None = None,
         _clock: Clock | None = None,
     ) -> None:
+        # A traceback with locals shows this frame too, should an option not fit: the key goes out of sight first.
+        secret = None if api_key is None else Secret(api_key)
+        del api_key
         self._config: Config = build_config(
-            api_key=api_key,
+            api_key=secret,
             base_url=base_url,
             timeout=timeout,
             deadline=deadline,
@@ -230,7 +235,10 @@ class AsyncLlamadaPro:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<AsyncLlamadaPro {self._config.base_url}{' (closed)' if self._transport.closed else ''}>"
+        transport = self.__dict__.get("_transport")
+        if transport is None:
+            return "<AsyncLlamadaPro (not built)>"  # its options did not fit; a traceback may still show it
+        return f"<AsyncLlamadaPro {self._config.base_url}{' (closed)' if transport.closed else ''}>"
 
     async def _send(self, call: Call[T]) -> T:
         return await self._transport.send(call, self._config)
@@ -246,7 +254,9 @@ class AsyncLlamadaPro:
             body = None if json is None else write_json(json)
         except InvalidInput as error:
             raise InvalidRequestError(f"json: {error}") from None
-        safe = document.SAFE_TO_REPEAT.get((method, path), method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
+        # However the path is spelled, an operation that is not safe to repeat must be known for what it is.
+        route = normpath(unquote(target.partition("?")[0]))
+        safe = document.SAFE_TO_REPEAT.get((method, route), method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
         return Call("request", method, target, _unread, safe=safe, body=body)
 
     def _own_target(self, path: str) -> str:

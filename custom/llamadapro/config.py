@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Engine = Literal["httpx", "aiohttp"]
 
+_SHORTEST_HIDDEN = 12
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -40,6 +41,20 @@ class Secret:
 
     def reveal(self) -> str:
         return self._text
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._text
+
+    @property
+    def is_sendable(self) -> bool:
+        """Whether it can be the value of a header as it is."""
+        return isinstance(self._text, str) and is_header_value(self._text)
+
+    def hide_in(self, content: bytes) -> bytes:
+        """Take the secret out of what the service quotes; short ones are words that it may use by chance."""
+        text = self._text.encode()
+        return content.replace(text, b"<secret>") if len(text) >= _SHORTEST_HIDDEN else content
 
     def __repr__(self) -> str:
         return "<secret>"
@@ -75,7 +90,7 @@ class Config:
 
 def build_config(
     *,
-    api_key: str | None,
+    api_key: Secret | None,
     base_url: str | httpx.URL | None,
     timeout: float | httpx.Timeout,
     deadline: float | None,
@@ -124,14 +139,14 @@ def build_config(
     )
 
 
-def build_api_key(api_key: str | None) -> Secret:
-    key = api_key if api_key is not None else os.environ.get("LLAMADAPRO_API_KEY")
-    if not key:
+def build_api_key(given: Secret | None) -> Secret:
+    # The key is in no local of this frame, nor of any that can raise: tracebacks with locals are shown and stored.
+    key = given or Secret(os.environ.get("LLAMADAPRO_API_KEY", ""))
+    if key.is_empty:
         raise ConfigurationError("no API key: pass api_key=… or set the environment variable LLAMADAPRO_API_KEY")
-    if not isinstance(key, str) or not key.isascii() or not key.isprintable() or key != key.strip():
-        # The key itself is not shown, not even a wrong one.
+    if not key.is_sendable:
         raise ConfigurationError("the API key must be printable ASCII without spaces around it; check for a line break")
-    return Secret(key)
+    return key
 
 
 def build_base_url(base_url: str | httpx.URL | None) -> httpx.URL:
@@ -188,10 +203,14 @@ def build_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
             raise ConfigurationError(f"header name {name!r} must be ASCII")
         if not isinstance(value, str):
             raise ConfigurationError(f"the value of header {name} must be a string, not {type(value).__name__}")
-        if not value.isascii() or not value.replace("\t", " ").isprintable() or value != value.strip():
+        if not is_header_value(value):
             # The value may be a secret: it is not shown.
             raise ConfigurationError(f"the value of header {name} must be printable ASCII without line breaks")
     return dict(headers)
+
+
+def is_header_value(value: str) -> bool:
+    return value.isascii() and value.replace("\t", " ").isprintable() and value == value.strip()
 
 
 def build_proxy(proxy: str | httpx.Proxy | None) -> httpx.Proxy | None:

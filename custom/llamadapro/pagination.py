@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
+from contextlib import aclosing
 from typing import Any, Generic, Protocol, TypeVar
 
 from llamadapro_api.types import Call
 
-from .errors import PaginationError
+from .errors import InvalidRequestError, PaginationError
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+# Measured: one turn of the loop starts the task, the next ones get it through the limiter and the engine.
+_TICKS_TO_THE_WIRE = 3
 
 
 class PageModel(Protocol[T_co]):
@@ -40,7 +45,7 @@ class Page(Generic[T]):
     total_count: int | None
     """How many items there are on all pages, if the service says so."""
 
-    def __init__(self, model: PageModel[T], follow: Callable[[str], Awaitable[Page[T]]]) -> None:
+    def __init__(self, model: PageModel[T], follow: Callable[[str], Coroutine[Any, Any, Page[T]]]) -> None:
         # A page whose items are missing or null is an empty one.
         self.items = [*(model.items or ())]
         # An empty token leads nowhere.
@@ -75,48 +80,104 @@ class AsyncPaginator(Generic[T]):
         async for page in client.contacts.list().iter_pages(): ...      # page by page
         contacts = await client.contacts.list().collect()               # all at once, in memory
 
-    Nothing is sent before it is awaited or iterated. Each walk starts anew.
+    Nothing is sent before it is awaited or iterated; each walk starts anew. `max_items` ends a walk early;
+    `prefetch=True` fetches one page ahead while the present one is worked on.
+
+    What is created or deleted during a walk may or may not be seen by it, as the service decides. To delete what a
+    walk finds, collect the ids first, or begin again until a walk finds nothing.
     """
 
     next_page_token: str | None
-    """Where the walk stands: the token of the page after the last one fetched. Pass it as `page_token` to resume."""
+    """Where the walk stands: what leads to the page after the one last handed out. Pass it as `page_token` to resume
+    there; the rest of a page that was left in its middle is not repeated."""
 
-    def __init__(self, send: Send, prepare: Prepare[T], page_token: str | None) -> None:
+    def __init__(
+        self,
+        send: Send,
+        prepare: Prepare[T],
+        *,
+        page_token: str | None = None,
+        max_items: int | None = None,
+        prefetch: bool = False,
+    ) -> None:
+        if max_items is not None and (isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 0):
+            raise InvalidRequestError(f"max_items must be an integer of at least 0, or None for all, not {max_items!r}")
         self._send = send
         self._prepare = prepare
         # Prepared at once, so that a wrong argument is reported where it was written.
         self._first = prepare(page_token)
         self._first_token = page_token
+        self._max_items = max_items
+        self._prefetch = prefetch
         self.next_page_token = page_token
 
     def __await__(self) -> Generator[Any, Any, Page[T]]:
-        return self._fetch(self._first, {self._first_token}).__await__()
+        return self._begin().__await__()
 
     async def __aiter__(self) -> AsyncIterator[T]:
-        async for page in self.iter_pages():
-            for item in page.items:
-                yield item
+        async with aclosing(self.iter_pages()) as pages:
+            async for page in pages:
+                for item in page.items:
+                    yield item
 
-    async def iter_pages(self) -> AsyncIterator[Page[T]]:
+    async def iter_pages(self) -> AsyncGenerator[Page[T], None]:
         """Walk the list page by page; an empty page that has a successor is walked past like any other."""
-        page = await self
-        yield page
-        while page.has_next_page():
-            page = await page.get_next_page()
-            yield page
+        left = self._max_items
+        if left == 0:
+            return
+        page = await self._fetch(self._first, self._first_token, {})
+        while True:
+            if left is not None:
+                del page.items[left:]
+                left -= len(page.items)
+            more = page.has_next_page() and left != 0
+            ahead = await _start(page.get_next_page()) if more and self._prefetch else None
+            self.next_page_token = page.next_page_token
+            try:
+                yield page
+                if not more:
+                    return
+                page = await (page.get_next_page() if ahead is None else ahead)
+            finally:
+                if ahead is not None:
+                    await _cancel(ahead)
 
     async def collect(self) -> builtins.list[T]:
         """Every item in one list. Mind the memory: iterate instead where there may be many."""
         return [item async for item in self]
 
-    async def _fetch(self, call: Call[PageModel[T]], seen: set[str | None]) -> Page[T]:
-        async def follow(token: str) -> Page[T]:
-            if token in seen:
-                raise PaginationError(
-                    f"the service returned the page token {token!r} a second time, so the list would never end"
-                )
-            return await self._fetch(self._prepare(token), {*seen, token})
-
-        page = Page(await self._send(call), follow)
+    async def _begin(self) -> Page[T]:
+        page = await self._fetch(self._first, self._first_token, {})
         self.next_page_token = page.next_page_token
         return page
+
+    async def _fetch(self, call: Call[PageModel[T]], token: str | None, seen: dict[str | None, str | None]) -> Page[T]:
+        """`seen` holds each token of the walk with the one whose page brought it; another bringing it is a circle."""
+
+        async def follow(following: str) -> Page[T]:
+            if following == self._first_token or seen[following] != token:
+                raise PaginationError(
+                    f"the service returned the page token {following!r} a second time, so the list would never end"
+                )
+            return await self._fetch(self._prepare(following), following, seen)
+
+        page = Page(await self._send(call), follow)
+        if page.next_page_token is not None:
+            seen.setdefault(page.next_page_token, token)
+        return page
+
+
+async def _start(fetching: Coroutine[Any, Any, Page[T]]) -> asyncio.Task[Page[T]]:
+    """Begin to fetch, and let the request reach the wire even if the caller goes on without awaiting anything."""
+    task = asyncio.create_task(fetching)
+    for _ in range(_TICKS_TO_THE_WIRE):
+        await asyncio.sleep(0)
+    return task
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    """End a task that nobody will ask any more; one that is done gives up its result or error."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()

@@ -139,7 +139,7 @@ class Sandbox:
 
     async def handle(self, operation: str | None, request: Request, send: Send, answer: _Answer) -> None:
         """Answer one request, with a fault if it has one coming, and write it down."""
-        fault = self.faults.take(operation, request.method, request.url.path)
+        fault = self.faults.take(operation, request.method, request.scope["path"])
         entry = self.requests.add(request, operation, self.clock.stamp())
         entry.fault = fault.kind if fault else None
         try:
@@ -228,7 +228,7 @@ class Sandbox:
             return
 
         def answer(request: Request, raw: bytes) -> Response:
-            raise NotFound(f"the API has no path {request.url.path}")
+            raise NotFound(f"the API has no path {request.scope['path']}")
 
         await self.handle(None, Request(scope, receive), send, answer)
 

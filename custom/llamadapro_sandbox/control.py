@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ Action = Callable[["Sandbox", Any, Request], Any]
 
 def control(sandbox: Sandbox, request: Request, raw: bytes) -> Any:
     """The answer to one request to the control interface."""
-    name = request.url.path.removeprefix(PREFIX).strip("/")
+    name = request.scope["path"].removeprefix(PREFIX).strip("/")
     actions = ACTIONS.get(name)
     if actions is None:
         raise NotFound(f"the sandbox has no control {name!r}; there are {', '.join(sorted(filter(None, ACTIONS)))}")
@@ -36,7 +37,7 @@ def control(sandbox: Sandbox, request: Request, raw: bytes) -> Any:
         raise BadRequest("send an object")
     try:
         return action(sandbox, body, request)
-    except (TypeError, ValueError, OverflowError, KeyError) as problem:
+    except (TypeError, ValueError, OverflowError, KeyError, sqlite3.Error) as problem:
         raise BadRequest(f"{name}: {problem}") from None
 
 

@@ -19,6 +19,10 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 Validator = jsonschema_rs.Draft202012Validator
 
 
+def load_yaml(text: str) -> Any:
+    return yaml.load(text, Loader=_loader())  # noqa: S506 - derived from the safe loader
+
+
 def _loader() -> Any:
     """YAML 1.2 as OpenAPI wants it: dates stay text, and only true and false are booleans."""
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -66,7 +70,7 @@ class Operation:
 
 class Document:
     def __init__(self, text: str):
-        self.raw: dict[str, Any] = yaml.load(text, Loader=_loader())  # noqa: S506 - derived from the safe loader
+        self.raw: dict[str, Any] = load_yaml(text)
         self._compiled: dict[str, Validator] = {}
 
     @cached_property

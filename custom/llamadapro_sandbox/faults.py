@@ -49,8 +49,8 @@ class Fault:
         if self.when not in ("before", "after", "within"):
             raise ValueError(f"when must be before, after or within, not {self.when!r}")
         HTTPStatus(self.status)
-        if not 0 <= self.probability <= 1 or self.seconds < 0 or self.size < 1:
-            raise ValueError("probability must be from 0 to 1, seconds 0 or more, size 1 or more")
+        if not 0 <= self.probability <= 1 or self.seconds < 0 or self.size < 1 or (self.times or 0) < 0:
+            raise ValueError("probability must be from 0 to 1, seconds and times 0 or more, size 1 or more")
 
     @property
     def prevents(self) -> bool:
@@ -83,7 +83,8 @@ class Faults:
         self._random.seed(self._seed)
 
     def listed(self) -> list[dict[str, Any]]:
-        return [asdict(fault) for fault in self._faults]
+        """Those that are not spent."""
+        return [asdict(fault) for fault in self._faults if fault.times != 0]
 
     def take(self, operation: str | None, method: str, path: str) -> Fault | None:
         for fault in self._faults:

@@ -23,10 +23,10 @@ Reader = Callable[[int, int], Iterator[bytes]]
 def answer(world: World, request: Request) -> Response:
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(f"{request.method} is not for files", headers={"Allow": "GET, HEAD"})
-    query = request.query_params
-    check_signature(world, request.url.path, query.get("expires", ""), query.get("signature", ""))
-    kind, size, read = _open(world, request.url.path.removeprefix(PREFIX))
-    etag = f'"{hashlib.blake2b(f"{request.url.path} {size}".encode(), digest_size=8).hexdigest()}"'
+    path, query = request.scope["path"], request.query_params
+    check_signature(world, path, query.get("expires", ""), query.get("signature", ""))
+    kind, size, read = _open(world, path.removeprefix(PREFIX))
+    etag = f'"{hashlib.blake2b(f"{path} {size}".encode(), digest_size=8).hexdigest()}"'
     headers = {"Accept-Ranges": "bytes", "ETag": etag, "Content-Type": kind}
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)

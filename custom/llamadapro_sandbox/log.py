@@ -53,7 +53,7 @@ class Requests:
 
     def add(self, request: Request, operation: str | None, at: str) -> Received:
         headers = {name: value for name, value in request.headers.items() if name != self._key_header}
-        entry = Received(at, request.method, request.url.path, dict(request.query_params), headers, operation)
+        entry = Received(at, request.method, request.scope["path"], dict(request.query_params), headers, operation)
         self._received.append(entry)
         return entry
 

@@ -36,7 +36,7 @@ def check_key(document: Document, request: Request, key: str) -> None:
     given = request.headers.get(name)
     if given is None:
         raise Unauthorized(f"no API key: send it in the header {name}")
-    if not hmac.compare_digest(given.encode(), key.encode()):
+    if not hmac.compare_digest(given.encode("latin-1"), key.encode()):
         raise Unauthorized(f"the API key in the header {name} is not this sandbox's")
 
 

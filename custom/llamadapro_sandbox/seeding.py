@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from .document import issues
+from .document import issues, load_yaml
 from .errors import BadRequest, bad_field
+from .looking import DATE
 from .reading import Ask
 from .sections import contacts
 from .store import many
@@ -33,7 +32,7 @@ OPERATIONS = {
 def read_seed(path: str) -> dict[str, Any]:
     """A seed from a file, JSON or YAML."""
     text = Path(path).read_text("utf-8")
-    return dict(json.loads(text) if path.endswith(".json") else yaml.safe_load(text))
+    return dict(json.loads(text) if path.endswith(".json") else load_yaml(text))
 
 
 def seed(world: World, behaviours: dict[str, Any], data: dict[str, Any]) -> dict[str, list[Any]]:
@@ -58,6 +57,8 @@ def _one(world: World, behaviours: dict[str, Any], operation_id: str, item: dict
     )
     record = _perform(world, behaviours, operation_id, {}, item, at)
     if archived is not None:
+        if not DATE.match(archived):
+            raise bad_field(f"{at}.archivedAt", "is not a date-time", place="seed")
         contacts.archive(world, record["id"], archived)
     for index, option in enumerate(options):
         ids, body = {"definitionId": record["id"]}, {**option, "definitionId": record["id"]}

@@ -35,6 +35,9 @@ def document_module(raw: bytes) -> str:
     scheme = document["components"]["securitySchemes"]["ApiKeyAuth"]
     if (scheme["type"], scheme["in"]) != ("apiKey", "header"):
         raise SystemExit("post_hook: ApiKeyAuth must be an API key in a header")
+    deprecated = "".join(
+        f"    {name!r}: frozenset({sorted(keys)!r}),\n" for name, keys in deprecated_keywords(document)
+    )
     safe = "".join(f"    {key!r}: {value},\n" for key, value in sorted(safe_to_repeat(document).items()))
     return f'''"""What the document says beside its operations and schemas."""
 
@@ -50,6 +53,10 @@ DIGEST: Final = "{hashlib.sha256(raw).hexdigest()}"
 SAFE_TO_REPEAT: Final[dict[tuple[str, str], bool]] = {{
 {safe}}}
 """Whether sending an operation twice does the same as sending it once: by its method, unless the document says more."""
+
+DEPRECATED: Final[dict[str, frozenset[str]]] = {{
+{deprecated}}}
+"""Operation → keywords that the document calls deprecated."""
 '''
 
 
@@ -61,6 +68,19 @@ def safe_to_repeat(document: dict[str, Any]) -> dict[tuple[str, str], bool]:
             if method in item:
                 out[method.upper(), route] = item[method].get("x-safe-to-repeat", method in SAFE_METHODS)
     return out
+
+
+def deprecated_keywords(document: dict[str, Any]) -> list[tuple[str, set[str]]]:
+    out = []
+    for operation in (item[method] for item in document["paths"].values() for method in METHODS if method in item):
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        schema = document["components"]["schemas"].get(content.get("schema", {}).get("$ref", "").rpartition("/")[2], {})
+        described = {name: value for name, value in schema.get("properties", {}).items() if isinstance(value, dict)}
+        described |= {value["name"]: value for value in operation.get("parameters", ()) if "name" in value}
+        keys = {PythonIdentifier(name, "field_") for name, value in described.items() if value.get("deprecated")}
+        if keys:
+            out.append((PythonIdentifier(operation["operationId"], "field_"), keys))
+    return sorted(out)
 
 
 def main() -> None:

@@ -50,3 +50,9 @@ SAFE_TO_REPEAT: Final[dict[tuple[str, str], bool]] = {
     ("PUT", "/api/v1/tasks/{task_id}"): True,
 }
 """Whether sending an operation twice does the same as sending it once: by its method, unless the document says more."""
+
+DEPRECATED: Final[dict[str, frozenset[str]]] = {
+    "create_contact": frozenset(["email", "phone"]),
+    "update_contact": frozenset(["email", "phone"]),
+}
+"""Operation → keywords that the document calls deprecated."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -61,6 +61,7 @@ def write_number(value: Any) -> int | float:
 
 
 def write_datetime(value: Any) -> str:
+    """A moment: a datetime with a time zone, its ISO 8601 text, a time from now, or a date (its first moment, UTC)."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -68,6 +69,10 @@ def write_datetime(value: Any) -> str:
             raise InvalidInput(
                 f"{value!r} is not an ISO 8601 date and time; pass a datetime with a time zone"
             ) from None
+    elif isinstance(value, timedelta) or (not isinstance(value, date) and hasattr(value, "__radd__")):
+        value = _from_now(value)
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time(), UTC)
     if not isinstance(value, datetime):
         _refuse("a datetime with a time zone", value)
     if value.utcoffset() is None:
@@ -76,6 +81,14 @@ def write_datetime(value: Any) -> str:
             "value.replace(tzinfo=datetime.UTC) or value.astimezone()"
         )
     return format_datetime(value)
+
+
+def _from_now(ahead: Any) -> Any:
+    """A timedelta, or anything else that can be added to a datetime, such as python-dateutil's relativedelta."""
+    try:
+        return datetime.now(UTC) + ahead
+    except (TypeError, OverflowError):
+        _refuse("a datetime with a time zone, or a time from now", ahead)
 
 
 def format_datetime(value: datetime) -> str:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 class Contacts(Resource):
     """People, and their addresses."""
 
-    def list(self, **query: Unpack[GetContactsQuery]) -> AsyncPaginator[Contact]:
+    def list(
+        self, *, max_items: int | None = None, prefetch: bool = False, **query: Unpack[GetContactsQuery]
+    ) -> AsyncPaginator[Contact]:
         """List contacts (GetContacts); keywords: `GetContactsQuery`.
 
         Example::
@@ -31,9 +33,11 @@ class Contacts(Resource):
             async for contact in client.contacts.list(filter_by="firstName:Jane", page_size=100):
                 print(contact.id, contact.first_name)
         """
-        return self._paginate(get_contacts, query)
+        return self._paginate(get_contacts, query, max_items=max_items, prefetch=prefetch)
 
-    def search(self, **body: Unpack[SearchContactsBody]) -> AsyncPaginator[ContactSearchHit]:
+    def search(
+        self, *, max_items: int | None = None, prefetch: bool = False, **body: Unpack[SearchContactsBody]
+    ) -> AsyncPaginator[ContactSearchHit]:
         """Search all contacts (SearchContacts); keywords: `SearchContactsBody`.
 
         A POST that changes nothing, so it is repeated like a read. Example::
@@ -43,7 +47,7 @@ class Contacts(Resource):
                 sort=[{"field": "createdAt", "direction": "desc"}],
             )
         """
-        return self._paginate(search_contacts, body)
+        return self._paginate(search_contacts, body, max_items=max_items, prefetch=prefetch)
 
     async def create(self, **fields: Unpack[CreateContactBody]) -> Contact:
         """Create a contact (CreateContact); keywords: `CreateContactBody`.

@@ -65,9 +65,11 @@ class CustomFields(Resource):
 class CustomFieldDefinitions(Resource):
     """The fields that records of a kind have beside the built-in ones."""
 
-    def list(self, **query: Unpack[GetCustomFieldDefinitionsQuery]) -> AsyncPaginator[CustomFieldDefinition]:
+    def list(
+        self, *, max_items: int | None = None, prefetch: bool = False, **query: Unpack[GetCustomFieldDefinitionsQuery]
+    ) -> AsyncPaginator[CustomFieldDefinition]:
         """List definitions (GetCustomFieldDefinitions); keywords: `GetCustomFieldDefinitionsQuery`."""
-        return self._paginate(get_custom_field_definitions, query)
+        return self._paginate(get_custom_field_definitions, query, max_items=max_items, prefetch=prefetch)
 
     async def create(self, **fields: Unpack[CreateCustomFieldDefinitionBody]) -> CustomFieldDefinition:
         """Create a definition (CreateCustomFieldDefinition); keywords: `CreateCustomFieldDefinitionBody`.
@@ -104,10 +106,18 @@ class CustomFieldOptions(Resource):
     """The choices of a field of type LIST."""
 
     def list(
-        self, definition_id: int | str, /, **query: Unpack[GetCustomFieldListOptionsQuery]
+        self,
+        definition_id: int | str,
+        /,
+        *,
+        max_items: int | None = None,
+        prefetch: bool = False,
+        **query: Unpack[GetCustomFieldListOptionsQuery],
     ) -> AsyncPaginator[CustomFieldListOption]:
         """List the options of a definition (GetCustomFieldListOptions)."""
-        return self._paginate(get_custom_field_list_options, query, definition_id)
+        return self._paginate(
+            get_custom_field_list_options, query, definition_id, max_items=max_items, prefetch=prefetch
+        )
 
     async def create(
         self, definition_id: int | str, /, **fields: Unpack[CreateCustomFieldListOptionBody]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from llamadapro_api.document import DEPRECATED
 from llamadapro_api.errors import InvalidInput
 from llamadapro_api.types import Call
 
@@ -35,12 +37,18 @@ class Resource:
         return await self._client._send(prepare(operation, *args, **kwargs))
 
     def _paginate(
-        self, operation: Callable[..., Call[PageModel[T]]], query: Mapping[str, Any], *args: Any
+        self,
+        operation: Callable[..., Call[PageModel[T]]],
+        query: Mapping[str, Any],
+        *args: Any,
+        max_items: int | None,
+        prefetch: bool,
     ) -> AsyncPaginator[T]:
         def page(token: str | None) -> Call[PageModel[T]]:
             return prepare(operation, *args, **{**query, "page_token": token} if token is not None else query)
 
-        return AsyncPaginator(self._client._send, page, query.get("page_token"))
+        token = query.get("page_token")
+        return AsyncPaginator(self._client._send, page, page_token=token, max_items=max_items, prefetch=prefetch)
 
     def _number(self, number: str) -> str:
         return to_e164(number, self._client._config.default_region)
@@ -58,6 +66,10 @@ class Resource:
 
 def prepare(operation: Callable[P, Call[T]], /, *args: P.args, **kwargs: P.kwargs) -> Call[T]:
     """Check and encode the arguments of an operation."""
+    for name in DEPRECATED.get(operation.__name__, frozenset()).intersection(kwargs):
+        instead = "; use addresses instead" if name in ("phone", "email") else ""
+        # Up through this function, _send and the resource's method, to the line that called it.
+        warnings.warn(f"{name} is deprecated by the service{instead}", DeprecationWarning, stacklevel=4)
     try:
         return operation(*args, **kwargs)
     except InvalidInput as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 
 from llamadapro_api.api.v1tasks.create_task import CreateTaskBody, create_task
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 class Tasks(Resource):
     """Things to do, for users and AI employees."""
 
-    def list(self, **query: Unpack[GetTasksQuery]) -> AsyncPaginator[Task]:
+    def list(
+        self, *, max_items: int | None = None, prefetch: bool = False, **query: Unpack[GetTasksQuery]
+    ) -> AsyncPaginator[Task]:
         """List tasks (GetTasks); keywords: `GetTasksQuery`. `limit` is the size of a page.
 
         Example::
@@ -30,7 +33,7 @@ class Tasks(Resource):
             async for task in client.tasks.list(status="overdue", assigned_to_type="user"):
                 print(task.due_date, task.objective)
         """
-        return self._paginate(get_tasks, query)
+        return self._paginate(get_tasks, query, max_items=max_items, prefetch=prefetch)
 
     async def create(self, **fields: Unpack[CreateTaskBody]) -> Task:
         """Create a task (CreateTask); keywords: `CreateTaskBody`.
@@ -42,9 +45,13 @@ class Tasks(Resource):
                 context={"conversation_id": 12},
                 created_by={"type_": "user", "id": "7"},
                 assigned_to={"type_": "user", "id": "7"},
-                due_date=datetime(2026, 12, 1, tzinfo=UTC),
+                due_date=timedelta(days=2),
             )
+
+        `due_date` is a datetime with a time zone, a time from now (timedelta or python-dateutil's relativedelta), or a
+        date: its last second, UTC.
         """
+        _end_of_day(fields)
         return await self._send(create_task, **fields)
 
     async def get(self, task_id: int | str, /) -> Task:
@@ -52,7 +59,8 @@ class Tasks(Resource):
         return await self._send(get_task, task_id)
 
     async def update(self, task_id: int | str, /, **fields: Unpack[UpdateTaskBody]) -> Task:
-        """Change the given fields of a task (UpdateTask); keywords: `UpdateTaskBody`."""
+        """Change the given fields of a task (UpdateTask); keywords: `UpdateTaskBody`. `due_date` as in `create`."""
+        _end_of_day(fields)
         return await self._send(update_task, task_id, **fields)
 
     async def delete(self, task_id: int | str, /) -> Task:
@@ -68,3 +76,10 @@ class Tasks(Resource):
         if reason is None:
             return await self.update(task_id, status="cancelled")
         return await self.update(task_id, status="cancelled", cancellation_reason=reason)
+
+
+def _end_of_day(fields: CreateTaskBody | UpdateTaskBody) -> None:
+    """What is due on a day is not overdue before that day is over."""
+    due = fields.get("due_date")
+    if isinstance(due, date) and not isinstance(due, datetime):
+        fields["due_date"] = datetime.combine(due, time(23, 59, 59), UTC)

@@ -5,10 +5,14 @@ Each also knows, of its own failures, which mean that the request never reached 
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from functools import cache
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 from urllib.request import getproxies, proxy_bypass
 
@@ -21,15 +25,19 @@ if TYPE_CHECKING:
     import aiohttp
 
 
+KEPT_IDLE = 5.0
+"""Seconds that a connection is kept for the next request; many servers close theirs soon after."""
+
+
 class Engine(Protocol):
     """One way to the network."""
 
-    async def send(self, request: OutgoingRequest) -> httpx.Response:
-        """Send, and return as soon as the answer's headers are there; its body is still to be read."""
+    def open(self, request: OutgoingRequest) -> AbstractAsyncContextManager[httpx.Response]:
+        """Send; entered as soon as the answer's headers are there, its body still to be read; left, it is closed."""
         ...
 
     def never_sent(self, error: BaseException) -> bool:
-        """Whether this failure of `send` means that the service cannot have seen the request."""
+        """Whether this failure of `open` means that the service cannot have seen the request."""
         ...
 
     async def aclose(self) -> None: ...
@@ -77,17 +85,7 @@ def build_engine(config: Config) -> Engine:
     proxy = config.proxy or environment_proxy(config.base_url)
     if config.engine == "aiohttp":
         return AiohttpEngine(config, proxy)
-    return HttpxEngine(
-        httpx.AsyncHTTPTransport(
-            verify=ssl_context(config.verify, config.base_url),
-            proxy=proxy,
-            limits=httpx.Limits(
-                max_connections=config.max_connections,
-                max_keepalive_connections=config.max_connections,
-                keepalive_expiry=5.0,
-            ),
-        )
-    )
+    return HttpxEngine(config, proxy)
 
 
 def environment_proxy(url: httpx.URL) -> httpx.Proxy | None:
@@ -120,27 +118,62 @@ def _usual_context() -> ssl.SSLContext:
 
 
 class HttpxEngine:
-    """The default. It calls the transport directly: a client's cookies, redirects and URL merging are not for us."""
+    """The default: httpx's transports, called directly; a client's cookies, redirects and URL merging are not for us.
 
-    def __init__(self, transport: httpx.AsyncHTTPTransport) -> None:
-        self._transport = transport
+    One transport for each connection instead of a pool of them: httpcore's pool gives every waiting request the same
+    idle connection, and keeps one for ever that was cancelled while it was being made. The limits above see to it that
+    there are never more than `max_connections`.
+    """
 
-    async def send(self, request: OutgoingRequest) -> httpx.Response:
-        return await self._transport.handle_async_request(
-            httpx.Request(
-                request.method,
-                request.url,
-                headers=request.headers,
-                stream=_Body(request),
-                extensions={"timeout": request.timeout},
+    def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
+        self._config = config
+        self._proxy = proxy
+        # The one used last is used next, so that those not needed any more grow old at the other end.
+        self._idle: deque[tuple[float, httpx.AsyncHTTPTransport]] = deque()
+        self._closed = False
+
+    @asynccontextmanager
+    async def open(self, request: OutgoingRequest) -> AsyncIterator[httpx.Response]:
+        transport = self._idle.pop()[1] if self._idle else self._connect()
+        whole = False
+        try:
+            response = await transport.handle_async_request(
+                httpx.Request(
+                    request.method,
+                    request.url,
+                    headers=request.headers,
+                    stream=_Body(request),
+                    extensions={"timeout": request.timeout},
+                )
             )
+            try:
+                yield response
+            finally:
+                await response.aclose()
+            whole = True
+        finally:
+            if whole and not self._closed:
+                now = monotonic()
+                self._idle.append((now, transport))
+                while self._idle[0][0] < now - KEPT_IDLE:
+                    await self._idle.popleft()[1].aclose()
+            else:
+                await transport.aclose()
+
+    def _connect(self) -> httpx.AsyncHTTPTransport:
+        return httpx.AsyncHTTPTransport(
+            verify=ssl_context(self._config.verify, self._config.base_url),
+            proxy=self._proxy,
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEPT_IDLE),
         )
 
     def never_sent(self, error: BaseException) -> bool:
         return isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError))
 
     async def aclose(self) -> None:
-        await self._transport.aclose()
+        self._closed = True
+        while self._idle:
+            await self._idle.pop()[1].aclose()
 
 
 class CallersClient:
@@ -149,7 +182,8 @@ class CallersClient:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def send(self, request: OutgoingRequest) -> httpx.Response:
+    @asynccontextmanager
+    async def open(self, request: OutgoingRequest) -> AsyncIterator[httpx.Response]:
         built = self._client.build_request(
             request.method,
             request.url,
@@ -158,7 +192,11 @@ class CallersClient:
             timeout=httpx.Timeout(**request.timeout),
         )
         request.touched = True
-        return await self._client.send(built, stream=True, follow_redirects=False)
+        response = await self._client.send(built, stream=True, follow_redirects=False)
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
     def never_sent(self, error: BaseException) -> bool:
         # What lies under a caller's client is not known: another engine may report a lost answer as a timeout of the
@@ -169,7 +207,7 @@ class CallersClient:
         pass
 
 
-_on_its_way: ContextVar[OutgoingRequest] = ContextVar("llamadapro_request_on_its_way")
+_on_its_way: ContextVar[tuple[OutgoingRequest, asyncio.Timeout]] = ContextVar("llamadapro_request_on_its_way")
 
 
 class AiohttpEngine:
@@ -190,8 +228,9 @@ class AiohttpEngine:
         """Made by the transport at the first request, inside its event loop."""
         trace = self._aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_note_sent)
+        trace.on_request_chunk_sent.append(_note_sent)
         session: aiohttp.ClientSession = self._aiohttp.ClientSession(
-            connector=self._aiohttp.TCPConnector(limit=self._limit, ssl=self._verify, keepalive_timeout=5.0),
+            connector=self._aiohttp.TCPConnector(limit=self._limit, ssl=self._verify, keepalive_timeout=KEPT_IDLE),
             cookie_jar=self._aiohttp.DummyCookieJar(),
             trace_configs=[trace],
         )
@@ -200,7 +239,8 @@ class AiohttpEngine:
         session._retry_connection = False
         return session
 
-    async def send(self, request: OutgoingRequest) -> httpx.Response:
+    @asynccontextmanager
+    async def open(self, request: OutgoingRequest) -> AsyncIterator[httpx.Response]:
         built = httpx.Request(
             request.method,
             request.url,
@@ -208,11 +248,17 @@ class AiohttpEngine:
             content=request.content or None,
             extensions={"timeout": request.timeout},
         )
-        token = _on_its_way.set(request)
+        answer_due = asyncio.timeout(None)
+        token = _on_its_way.set((request, answer_due))
         try:
-            return await self._transport.handle_async_request(built)
+            async with answer_due:
+                response = await self._transport.handle_async_request(built)
         finally:
             _on_its_way.reset(token)
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
     def never_sent(self, error: BaseException) -> bool:
         # httpx-aiohttp calls lost answers "ConnectTimeout": only aiohttp's own word for it counts.
@@ -227,6 +273,12 @@ class AiohttpEngine:
 
 
 async def _note_sent(_session: object, _context: object, _params: object) -> None:
-    request = _on_its_way.get(None)
-    if request is not None:
-        request.touched = True
+    """aiohttp forgets its read timeout after a `100 Continue`, so the answer's headers are waited for here as well."""
+    under_way = _on_its_way.get(None)
+    if under_way is None:
+        return
+    request, answer_due = under_way
+    request.touched = True
+    read = request.timeout.get("read")
+    if read is not None and not answer_due.expired():
+        answer_due.reschedule(asyncio.get_running_loop().time() + read)

@@ -43,6 +43,7 @@ class Sent(Protocol):
     @property
     def uncertain(self) -> bool: ...
     def public_request(self) -> httpx.Request: ...
+    def hide(self, content: bytes) -> bytes: ...
 
 
 @attrs.frozen
@@ -51,10 +52,10 @@ class Failure:
 
     outcome: Outcome
     what: str
-    cause: BaseException | None = None
+    cause: BaseException | None = attrs.field(default=None, repr=False)  # as it came, it may show the key
     timed_out: bool = False
     response: httpx.Response | None = None
-    body: bytes = b""
+    body: bytes = attrs.field(default=b"", repr=False)
     place: str = ""
 
     @property
@@ -73,7 +74,8 @@ class Failure:
     def to_error(self, sent: Sent) -> APIError:
         request = sent.public_request()
         uncertain = sent.writes and sent.uncertain
-        response = None if self.response is None else public_response(self.response, self.body, request)
+        body = sent.hide(self.body)
+        response = None if self.response is None else public_response(self.response, body, request)
         if response is None:
             kind = APITimeoutError if self.timed_out else APIConnectionError
             return kind(_message(sent, self.what, uncertain), request=request, may_have_been_processed=uncertain)
@@ -85,17 +87,15 @@ class Failure:
                 place=self.place,
                 may_have_been_processed=uncertain,
             )
-        return self._status_error(sent, response, request, uncertain)
+        return self._status_error(sent, response, body, uncertain)
 
-    def _status_error(
-        self, sent: Sent, response: httpx.Response, request: httpx.Request, uncertain: bool
-    ) -> APIStatusError:
+    def _status_error(self, sent: Sent, response: httpx.Response, body: bytes, uncertain: bool) -> APIStatusError:
         status = response.status_code
         error = class_for_status(status)(
             "",
-            request=request,
+            request=response.request,
             response=response,
-            body=_read_error_body(self.body),
+            body=_read_error_body(body),
             request_id=response.headers.get(REQUEST_ID_HEADER),
             retry_after=self.retry_after,
             may_have_been_processed=uncertain,
@@ -134,7 +134,7 @@ def unreadable(response: httpx.Response, error: BadBody | UnreadableAnswer, body
 
 def failure_without_answer(error: BaseException, *, never_sent: bool) -> Failure:
     """An attempt that brought no answer, or only part of one."""
-    timed_out = isinstance(error, (httpx.TimeoutException, TimeoutError))
+    timed_out = _timed_out(error)
     words = str(error) or type(error).__name__
     if never_sent:
         return Failure(Outcome.NOT_SENT, f"could not reach the service ({words})", error, timed_out)
@@ -143,6 +143,14 @@ def failure_without_answer(error: BaseException, *, never_sent: bool) -> Failure
     if "_SWITCH_" in words:  # h11's way to say that the answer was 101, which nobody asked for and no repeat would mend
         return Failure(Outcome.FINAL, "answered 101 (switching protocols), which was not asked for", error)
     return Failure(Outcome.UNKNOWN, f"the connection broke before the answer was complete ({words})", error)
+
+
+def _timed_out(error: BaseException) -> bool:
+    cause = error.__cause__
+    if cause is not None and type(cause).__module__.startswith("aiohttp"):
+        # httpx-aiohttp calls every lost connection a timeout; aiohttp itself knows better.
+        return isinstance(cause, TimeoutError)
+    return isinstance(error, (httpx.TimeoutException, TimeoutError))
 
 
 def public_response(response: httpx.Response, body: bytes, request: httpx.Request) -> httpx.Response:

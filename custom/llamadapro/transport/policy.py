@@ -10,12 +10,16 @@
 
 from __future__ import annotations
 
+import re
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from time import time
 
 BACKOFF_FIRST = 0.5
 BACKOFF_LONGEST = 8.0
+LONGEST_ASKED = 1e9
+
+_SECONDS = re.compile(r"\s*\d+(\.\d+)?\s*", re.ASCII)
 
 
 class Outcome(Enum):
@@ -70,16 +74,13 @@ def read_retry_after(value: str | None, date: str | None) -> float | None:
     """
     if value is None:
         return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        until = _timestamp(value)
-        if until is None:
-            return None
-        now = _timestamp(date) if date is not None else None
-        return max(0.0, until - (time() if now is None else now))
-    # NaN, infinity and negative numbers say nothing that could be waited for.
-    return seconds if 0 <= seconds < float("inf") else None
+    if _SECONDS.fullmatch(value):
+        return min(float(value), LONGEST_ASKED)
+    until = _timestamp(value)
+    if until is None:
+        return None
+    now = _timestamp(date) if date is not None else None
+    return max(0.0, until - (time() if now is None else now))
 
 
 def _timestamp(text: str) -> float | None:

@@ -116,20 +116,21 @@ class Transport:
     async def _exchange(self, trip: _Trip, read: Callable[[httpx.Response, bytes], T]) -> _Answer[T] | Failure:
         """Send the request, read the answer's body whole, and then the answer."""
         try:
-            response = await self._engine.send(trip.outgoing)
+            async with self._engine.open(trip.outgoing) as response:
+                trip.response = response
+                try:
+                    body = await read_body(response, trip.config.max_response_bytes)
+                except Exception as error:
+                    return _unread(response, error)
         except httpx.HTTPStatusError as error:
             # A hook of the caller's client raised for the status: the answer is there all the same.
             trip.response = error.response
             return failure_of_status(error.response, b"")
         except Exception as error:
             return failure_without_answer(error, never_sent=self._engine.never_sent(error))
-        trip.response = response
-        try:
-            body = await read_body(response, trip.config.max_response_bytes)
-        except Exception as error:
-            return _unread(response, error)
-        finally:
-            await response.aclose()
+        except asyncio.CancelledError as error:
+            # The frames that it came through hold the key in their locals.
+            raise error.with_traceback(None) from None
         if not 200 <= response.status_code < 300:
             return failure_of_status(response, body)
         try:
@@ -207,6 +208,9 @@ class _Trip:
 
     def public_request(self) -> httpx.Request:
         return public_request(self.call.method, self._url, self._headers, self._content, self.config.api_key_header)
+
+    def hide(self, content: bytes) -> bytes:
+        return self.config.api_key.hide_in(content)
 
     def to_attempt(self, elapsed: float, result: object) -> Attempt:
         return Attempt(

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, TypeVar
+from datetime import date, datetime, timedelta
+from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 T_co = TypeVar("T_co", covariant=True)
+
+
+class TimeFromNow(Protocol):
+    """What can be added to a datetime, such as python-dateutil's relativedelta."""
+
+    def __radd__(self, other: datetime, /) -> datetime: ...
+
+
+Moment = datetime | date | timedelta | TimeFromNow
+"""What a request takes for a point in time: a datetime with a time zone, a time from now, or a date."""
 
 
 class _Unset:

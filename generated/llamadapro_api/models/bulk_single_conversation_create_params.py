@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, NotRequired, TypedDict
 
+from ..types import Moment
 from ..writing import (
     ObjectWriter,
     write_datetime,
@@ -23,13 +23,13 @@ class BulkSingleConversationCreateParamsDict(TypedDict):
 
     funnel_id: int
     """The funnel it belongs to."""
-    created_at: NotRequired[datetime]
+    created_at: NotRequired[Moment]
     """When it began."""
     user_id: NotRequired[int | None]
     """The user who takes part in it."""
     funnel_status_id: NotRequired[int | None]
     """Where in the funnel it stands."""
-    archived_at: NotRequired[datetime | None]
+    archived_at: NotRequired[Moment | None]
     """When it was archived, if it was."""
     custom_fields: NotRequired[Mapping[str, Any]]
     """An object with any keys and any values."""

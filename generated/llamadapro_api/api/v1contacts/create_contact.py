@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, TypedDict
 
 from ... import types
@@ -12,6 +11,7 @@ from ...models.new_contact_address import (
     NewContactAddressDict,
     write_new_contact_address,
 )
+from ...types import Moment
 from ...writing import (
     argument,
     write_datetime,
@@ -48,7 +48,7 @@ class CreateContactBody(TypedDict, total=False):
     """What the contact does in their company."""
     metadata: Any
     """Anything you want to keep with it."""
-    created_at: datetime
+    created_at: Moment
     """When it came into being."""
     addresses: Sequence[NewContactAddressDict]
     """Telephone numbers, e-mail addresses and the like."""
@@ -73,7 +73,7 @@ def create_contact(
     contact_company_id: int | None = types.UNSET,
     company_position: str | None = types.UNSET,
     metadata: Any = types.UNSET,
-    created_at: datetime = types.UNSET,
+    created_at: Moment = types.UNSET,
     addresses: Sequence[NewContactAddressDict] = types.UNSET,
 ) -> types.Call[Contact]:
     """Create a contact.

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, TypedDict
 
 from ... import types
@@ -12,6 +11,7 @@ from ...models.new_contact_address import (
     NewContactAddressDict,
     write_new_contact_address,
 )
+from ...types import Moment
 from ...writing import (
     argument,
     path_segment,
@@ -28,8 +28,8 @@ class UpdateContactBody(TypedDict, total=False):
     """Keywords of `update_contact`."""
 
     tenant_id: str
-    created_at: datetime
-    updated_at: datetime
+    created_at: Moment
+    updated_at: Moment
     user_id: int | None
     """The user who looks after the contact."""
     custom_fields: Mapping[str, Any]
@@ -66,8 +66,8 @@ def update_contact(
     /,
     *,
     tenant_id: str = types.UNSET,
-    created_at: datetime = types.UNSET,
-    updated_at: datetime = types.UNSET,
+    created_at: Moment = types.UNSET,
+    updated_at: Moment = types.UNSET,
     user_id: int | None = types.UNSET,
     custom_fields: Mapping[str, Any] = types.UNSET,
     metadata: Any = types.UNSET,

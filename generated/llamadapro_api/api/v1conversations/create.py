@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Required, TypedDict
 
 from ... import types
@@ -12,6 +11,7 @@ from ...models.bulk_conversation_contact_create_params import (
     write_bulk_conversation_contact_create_params,
 )
 from ...models.conversation import Conversation
+from ...types import Moment
 from ...writing import (
     argument,
     write_datetime,
@@ -24,13 +24,13 @@ from ...writing import (
 class CreateOptions(TypedDict, total=False):
     """What `create` takes beside what it needs."""
 
-    created_at: datetime
+    created_at: Moment
     """When it began."""
     user_id: int | None
     """The user who takes part in it."""
     funnel_status_id: int | None
     """Where in the funnel it stands."""
-    archived_at: datetime | None
+    archived_at: Moment | None
     """When it was archived, if it was."""
     custom_fields: Mapping[str, Any]
     """An object with any keys and any values."""
@@ -54,10 +54,10 @@ _CUSTOM_FIELDS = write_map_of(write_json)
 def create(
     *,
     funnel_id: int,
-    created_at: datetime = types.UNSET,
+    created_at: Moment = types.UNSET,
     user_id: int | None = types.UNSET,
     funnel_status_id: int | None = types.UNSET,
-    archived_at: datetime | None = types.UNSET,
+    archived_at: Moment | None = types.UNSET,
     custom_fields: Mapping[str, Any] = types.UNSET,
     contact_id: int = types.UNSET,
     contact: BulkConversationContactCreateParamsDict = types.UNSET,

@@ -1,0 +1,33 @@
+"""Addresses of contacts: what `contacts.create(addresses=[…])` takes, checked.
+
+The service is retiring a contact's `phone` and `email` in favour of its `addresses`. It names the channels WHATSAPP and
+PHONE; EMAIL is inferred from the e-mail addresses in its own examples of `addresses`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .errors import InvalidRequestError
+from .phone import to_e164
+
+if TYPE_CHECKING:
+    from llamadapro_api.models import NewContactAddressDict
+
+
+def phone(number: str, region: str | None = None) -> NewContactAddressDict:
+    """A telephone number; raises `InvalidPhoneNumberError` unless it is E.164, or national in `region`."""
+    return {"channel_type": "PHONE", "address": to_e164(number, region)}
+
+
+def whatsapp(number: str, region: str | None = None) -> NewContactAddressDict:
+    """A number on WhatsApp, checked like `phone`."""
+    return {"channel_type": "WHATSAPP", "address": to_e164(number, region)}
+
+
+def email(address: str) -> NewContactAddressDict:
+    """An e-mail address. Only its outline is checked: whether it exists, nobody but its server knows."""
+    local, at, domain = address.strip().rpartition("@")
+    if not (local and at and domain) or any(sign.isspace() for sign in local + domain):
+        raise InvalidRequestError(f"{address!r} is not an e-mail address: it must be like name@example.com")
+    return {"channel_type": "EMAIL", "address": address.strip()}

@@ -1,0 +1,92 @@
+"""Builders for filters and orders: strings for the list operations, dictionaries for the search.
+
+The grammar of the lists is known from one example of the page, ``filterBy=firstName:John;email:john@example.com`` and
+``sortBy=createdAt=desc``: conditions are joined by ``;`` and must all hold, a field ends at its first ``:``. The page
+gives no way to escape a ``;``, so a value that has one is refused here; the search has no such limit. Whether
+``sortBy`` takes several fields is not said; joining them by ``;`` too is a guess.
+
+Fields may be written in snake_case: the part before the first dot becomes the service's name (``first_name`` →
+``firstName``), the rest is kept, since the keys of custom fields are the tenant's own.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from llamadapro_api.errors import InvalidInput
+from llamadapro_api.writing import write_datetime
+
+from .errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from llamadapro_api.models import SearcherDocumentSearchFilterDict, SearcherDocumentSearchSortDict
+
+Direction = Literal["asc", "desc"]
+
+
+def filter_by(**conditions: Any) -> str:
+    """A `filter_by` for a list: every field must have the given value.
+
+    Example: ``client.contacts.list(filter_by=filter_by(first_name="Jane", user_id=7))``. Raises `InvalidRequestError`
+    for a value that the grammar cannot hold.
+    """
+    parts = []
+    for field, value in conditions.items():
+        text = _text(field, value)
+        if ";" in text:
+            raise InvalidRequestError(f"{field}: a list's filter cannot hold a ';'; use contacts.search() instead")
+        parts.append(f"{_field(field)}:{text}")
+    return ";".join(parts)
+
+
+def sort_by(**directions: Direction) -> str:
+    """A `sort_by` for a list. Example: ``sort_by(created_at="desc")``."""
+    return ";".join(f"{_field(field)}={_direction(field, direction)}" for field, direction in directions.items())
+
+
+def where(field: str, operator: str, value: Any = None, *, or_: bool = False) -> SearcherDocumentSearchFilterDict:
+    """A condition for `contacts.search(filters=[…])`.
+
+    The page names the operators ``eq`` and ``contains``; others are passed on as they are. `or_` means that this
+    condition is enough instead of the others. Example: ``where("addresses.address", "contains", "example.com")``
+    """
+    built: SearcherDocumentSearchFilterDict = {"field": _field(field), "operator": operator}
+    if value is not None:
+        built["value"] = _text(field, value)
+    if or_:
+        built["or_"] = True
+    return built
+
+
+def order(field: str, direction: Direction = "asc") -> SearcherDocumentSearchSortDict:
+    """An order for `contacts.search(sort=[…])`. Example: ``order("created_at", "desc")``."""
+    return {"field": _field(field), "direction": _direction(field, direction)}
+
+
+def _field(name: str) -> str:
+    if not re.fullmatch(r"[^\s:;=]+", name):
+        raise InvalidRequestError(f"{name!r} is not the name of a field")
+    first, dot, rest = name.partition(".")
+    return re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), first) + dot + rest
+
+
+def _direction(field: str, direction: str) -> Direction:
+    if direction not in ("asc", "desc"):
+        raise InvalidRequestError(f"{field}: the direction is 'asc' or 'desc', not {direction!r}")
+    return "asc" if direction == "asc" else "desc"
+
+
+def _text(field: str, value: Any) -> str:
+    """A value as the service compares it: as text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        try:
+            return write_datetime(value)
+        except InvalidInput as error:
+            raise InvalidRequestError(f"{field}: {error}") from None
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise InvalidRequestError(f"{field}: expected a text, a number, a boolean or a datetime, not {value!r}")

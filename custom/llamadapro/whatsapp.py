@@ -1,0 +1,114 @@
+"""The parts of a WhatsApp template, for `messages.send_template(components=[…])`.
+
+The page names the components (header, body, button) and shows one parameter (text). All else follows the forms that
+WhatsApp's Cloud API documents, with its own names (`sub_type`, `fallback_value`, `amount_1000`), and is inferred::
+
+    components=[
+        whatsapp.header(whatsapp.image(link="https://example.com/ticket.png")),
+        whatsapp.body("Jane", whatsapp.currency("12.50", "USD"), whatsapp.date_time("2 December")),
+        whatsapp.button(0, whatsapp.payload("confirm-17")),
+    ]
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, cast
+
+from .errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from llamadapro_api.models import (
+        WhatsAppTemplateMessageBodyComponentDict,
+        WhatsAppTemplateMessageButtonComponentDict,
+        WhatsAppTemplateMessageDocumentDict,
+        WhatsAppTemplateMessageHeaderComponentDict,
+        WhatsAppTemplateMessageMediaDict,
+        WhatsAppTemplateMessageParameterDict,
+    )
+
+
+def header(parameter: str | WhatsAppTemplateMessageParameterDict) -> WhatsAppTemplateMessageHeaderComponentDict:
+    """The header: a text, an image, a video or a document."""
+    return {"type_": "header", "parameters": [_parameter(parameter)]}
+
+
+def body(*parameters: str | WhatsAppTemplateMessageParameterDict) -> WhatsAppTemplateMessageBodyComponentDict:
+    """The body's gaps, in their order; a string is a text."""
+    return {"type_": "body", "parameters": [_parameter(parameter) for parameter in parameters]}
+
+
+def button(
+    index: int, parameter: str | WhatsAppTemplateMessageParameterDict, *, sub_type: str | None = None
+) -> WhatsAppTemplateMessageButtonComponentDict:
+    """A button, counted from 0: a quick reply with a `payload`, a URL with a text, or what `sub_type` says."""
+    filled = _parameter(parameter)
+    kind = sub_type or ("quick_reply" if filled["type_"] == "payload" else "url")
+    return {"type_": "button", "sub_type": kind, "index": index, "parameters": [filled]}
+
+
+def text(value: str) -> WhatsAppTemplateMessageParameterDict:
+    """A text."""
+    return {"type_": "text", "text": value}
+
+
+def image(*, link: str | None = None, media_id: str | None = None) -> WhatsAppTemplateMessageParameterDict:
+    """An image, by its public URL or by the id that uploading it gave."""
+    return {"type_": "image", "image": _media(link, media_id)}
+
+
+def video(*, link: str | None = None, media_id: str | None = None) -> WhatsAppTemplateMessageParameterDict:
+    """A video, by its public URL or by the id that uploading it gave."""
+    return {"type_": "video", "video": _media(link, media_id)}
+
+
+def document(
+    *, link: str | None = None, media_id: str | None = None, file_name: str | None = None
+) -> WhatsAppTemplateMessageParameterDict:
+    """A document, by its public URL or by the id that uploading it gave, and the name it shows under."""
+    built = cast("WhatsAppTemplateMessageDocumentDict", _media(link, media_id))  # the same, with a name
+    if file_name is not None:
+        built["filename"] = file_name
+    return {"type_": "document", "document": built}
+
+
+def currency(
+    amount: str | int | float | Decimal, code: str, *, fallback: str | None = None
+) -> WhatsAppTemplateMessageParameterDict:
+    """An amount of money: at most three decimals, `code` as in ISO 4217.
+
+    `fallback` is what is shown where the amount cannot be formatted; else the amount with its code.
+    """
+    try:
+        thousandths = Decimal(str(amount)) * 1000
+    except InvalidOperation:
+        raise InvalidRequestError(f"{amount!r} is not an amount of money") from None
+    if not thousandths.is_finite() or thousandths != thousandths.to_integral_value():
+        raise InvalidRequestError(f"{amount!r} cannot be sent: amounts have at most three decimals")
+    if len(code) != 3 or not (code.isascii() and code.isalpha()):
+        raise InvalidRequestError(f"{code!r} is not a currency code such as USD or CLP")
+    shown = fallback if fallback is not None else f"{amount} {code.upper()}"
+    return {
+        "type_": "currency",
+        "currency": {"fallback_value": shown, "code": code.upper(), "amount_1000": int(thousandths)},
+    }
+
+
+def date_time(shown: str) -> WhatsAppTemplateMessageParameterDict:
+    """A point in time, in the words that are to be shown."""
+    return {"type_": "date_time", "date_time": {"fallback_value": shown}}
+
+
+def payload(value: str) -> WhatsAppTemplateMessageParameterDict:
+    """What a quick-reply button sends back when it is pressed."""
+    return {"type_": "payload", "payload": value}
+
+
+def _parameter(parameter: str | WhatsAppTemplateMessageParameterDict) -> WhatsAppTemplateMessageParameterDict:
+    return text(parameter) if isinstance(parameter, str) else parameter
+
+
+def _media(link: str | None, media_id: str | None) -> WhatsAppTemplateMessageMediaDict:
+    if (link is None) == (media_id is None):
+        raise InvalidRequestError("give link= or media_id=, one of the two")
+    return {"link": link} if link is not None else {"id": media_id or ""}
