@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help setup demo test lint types generate check-generated prism redocly faults soak schemathesis build package clean
+.PHONY: help setup demo test lint types generate check-generated prism redocly faults soak pages downloads imports writers schemathesis build package clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -56,6 +56,23 @@ faults: $(READY) ## print the fault matrix: what each broken answer costs, count
 
 soak: $(READY) ## 2,000 sends among faults: nothing sent twice, nothing leaked
 	$(BIN)/python -m tests.proofs.soak
+
+pages: $(READY) ## 100,000 contacts walked with flat memory; what prefetching gains
+	$(BIN)/python -m tests.proofs.pagination
+
+downloads: $(READY) ## a 200 MB recording, interrupted and resumed
+	$(BIN)/python -m tests.proofs.download
+
+imports: $(READY) ## 50,000 conversations imported among faults, killed midway and resumed
+	$(BIN)/python -m tests.proofs.import_many
+
+writers: $(READY) ## 100 concurrent writers on the sandbox, killed and restarted; and its throughput
+	$(BIN)/python -m tests.proofs.sandbox_writers
+	$(BIN)/python -m tests.proofs.sandbox_throughput
+
+schemathesis: $(READY) ## thousands of generated requests to the sandbox: every answer as the document says
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "schemathesis==4.32.*"
+	$(BIN)/python -m pytest -s tests/contract/test_schemathesis.py
 
 build: $(READY) ## build the wheel and the sdist into dist/
 	$(BIN)/python -m build

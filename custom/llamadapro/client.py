@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
-from importlib.metadata import version
 from posixpath import normpath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -119,7 +118,7 @@ class AsyncLlamadaPro:
             on_attempt=on_attempt,
             http_client=http_client,
         )
-        self._transport = Transport(self._config, f"llamadapro-python/{version('llamadapro')}", _clock)
+        self._transport = Transport(self._config, _clock)
 
     # Each resource is imported when it is first touched: a program pays for what it uses.
 

@@ -7,6 +7,7 @@ import math
 import os
 import ssl
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, runtime_checkable
 
 import attrs
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 Engine = Literal["httpx", "aiohttp"]
 
+ACCEPT_ENCODING = "gzip, deflate"
+
 _SHORTEST_HIDDEN = 12
+_OURS = ("host", "content-type", "content-length", "transfer-encoding", "connection")
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -51,16 +55,22 @@ class Secret:
         """Whether it can be the value of a header as it is."""
         return isinstance(self._text, str) and is_header_value(self._text)
 
-    def hide_in(self, content: bytes) -> bytes:
+    def hide_in(self, text: str) -> str:
         """Take the secret out of what the service quotes; short ones are words that it may use by chance."""
-        text = self._text.encode()
-        return content.replace(text, b"<secret>") if len(text) >= _SHORTEST_HIDDEN else content
+        return text.replace(self._text, "<secret>") if len(self._text) >= _SHORTEST_HIDDEN else text
 
     def __repr__(self) -> str:
         return "<secret>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a client holds its API key and cannot be pickled; build one where it is used")
+
+
+class HiddenHeaders(list[tuple[bytes, bytes]]):
+    """Raw headers, the key among them, that do not show in a traceback with locals."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} headers>"
 
 
 @attrs.frozen(kw_only=True)
@@ -86,6 +96,11 @@ class Config:
     max_response_bytes: int
     on_attempt: Callable[[Attempt], Any] | None
     http_client: httpx.AsyncClient | None = attrs.field(repr=False)
+    user_agent: str
+    headers: HiddenHeaders = attrs.field(
+        init=False, repr=False, eq=False, default=attrs.Factory(lambda self: raw_headers(self), takes_self=True)
+    )
+    """What goes with every request, encoded once."""
 
 
 def build_config(
@@ -136,7 +151,23 @@ def build_config(
         max_response_bytes=_positive_int("max_response_bytes", max_response_bytes),
         on_attempt=on_attempt,
         http_client=http_client,
+        user_agent=f"llamadapro-python/{version('llamadapro')}",
     )
+
+
+def raw_headers(config: Config) -> HiddenHeaders:
+    """The client's own headers, the caller's over them, and over all the key."""
+    headers = {
+        "Host": config.base_url.netloc.decode("ascii"),
+        "Accept": "application/json",
+        "Accept-Encoding": ACCEPT_ENCODING,
+        "User-Agent": config.user_agent,
+    }
+    by_name = {name.lower(): (name, value) for name, value in (headers | dict(config.default_headers)).items()}
+    by_name.pop(config.api_key_header.lower(), None)
+    sent = HiddenHeaders((name.encode("ascii"), value.encode("ascii")) for name, value in by_name.values())
+    sent.append((config.api_key_header.encode("ascii"), config.api_key.reveal().encode("ascii")))
+    return sent
 
 
 def build_api_key(given: Secret | None) -> Secret:
@@ -206,6 +237,8 @@ def build_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
         if not is_header_value(value):
             # The value may be a secret: it is not shown.
             raise ConfigurationError(f"the value of header {name} must be printable ASCII without line breaks")
+        if name.lower() in _OURS:
+            raise ConfigurationError(f"the header {name} is the client's own to set")
     return dict(headers)
 
 

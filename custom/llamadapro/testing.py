@@ -42,7 +42,7 @@ def llamadapro_sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def llamadapro_client(llamadapro_sandbox: Sandbox) -> Iterator[AsyncLlamadaPro]:
+def llamadapro_client(llamadapro_sandbox: Sandbox) -> AsyncLlamadaPro:
     """A client of the sandbox, in process."""
     import asyncio
     import random
@@ -64,7 +64,7 @@ def llamadapro_client(llamadapro_sandbox: Sandbox) -> Iterator[AsyncLlamadaPro]:
         def jitter(self) -> float:
             return random.random()
 
-    yield AsyncLlamadaPro(
+    return AsyncLlamadaPro(
         llamadapro_sandbox.api_key,
         "http://sandbox",
         http_client=httpx.AsyncClient(transport=llamadapro_sandbox.transport()),

@@ -103,7 +103,8 @@ class Sender:
     """The way back to the client, as far as a fault leaves it open."""
 
     def __init__(self, fault: Fault, connections: Connections, scope: Scope, send: Send):
-        self.fault, self.connections, self.scope, self._send = fault, connections, scope, send
+        self.fault, self.connections, self.client, self._send = fault, connections, scope.get("client"), send
+        self._on_socket = self.client in connections
 
     async def __call__(self, message: Message) -> None:
         body = message.get("body", b"")
@@ -119,6 +120,8 @@ class Sender:
             last = start + self.fault.size >= len(body)
             await self._send({**message, "body": piece, "more_body": message.get("more_body", False) or not last})
             await asyncio.sleep(self.fault.seconds)
+            if self._on_socket and self.client not in self.connections:
+                raise Cut  # the client has given up: so may we
 
     async def begin(self, length: int) -> None:
         """Nothing of the answer arrives if the connection is to be cut, unless it is to be cut within the body."""
@@ -127,7 +130,7 @@ class Sender:
 
     async def reset(self) -> None:
         """Cut the connection, as a crash or a firewall would."""
-        transport = self.connections.get(self.scope.get("client"))
+        transport = self.connections.get(self.client)
         if transport is None:
             raise ConnectionResetError("the sandbox cut the connection, as it was told to")
         connection = transport.get_extra_info("socket")

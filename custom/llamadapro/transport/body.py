@@ -9,8 +9,6 @@ from typing import Any
 import httpx
 import orjson
 
-ACCEPT_ENCODING = "gzip, deflate"
-
 
 class CutBody(Exception):
     """The body ended before it was complete."""

@@ -11,14 +11,15 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 from urllib.request import getproxies, proxy_bypass
 
+import attrs
 import httpx
 
-from ..config import Config
+from ..config import Config, HiddenHeaders
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class Engine(Protocol):
         """Whether this failure of `open` means that the service cannot have seen the request."""
         ...
 
+    def elsewhere(self, url: httpx.URL) -> Engine:
+        """What carries a request to a host other than the service: nothing but its own headers goes there."""
+        ...
+
     async def aclose(self) -> None: ...
 
 
@@ -57,13 +62,6 @@ class OutgoingRequest:
         self.content = content
         self.timeout = timeout
         self.touched = False
-
-
-class HiddenHeaders(list[tuple[bytes, bytes]]):
-    """Raw headers, the key among them, that do not show in a traceback with locals."""
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} headers>"
 
 
 class _Body(httpx.ByteStream):
@@ -117,7 +115,40 @@ def _usual_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-class HttpxEngine:
+class _OwnEngine(Engine):
+    """What the two engines of ours have in common: they know the way that their connections go."""
+
+    def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
+        self._config = config
+        self._proxy = proxy
+        self._others: dict[tuple[bool, str], Engine] = {}
+
+    def elsewhere(self, url: httpx.URL) -> Engine:
+        """This very engine, so that its connections stay bounded, unless the URL needs certificates that were not
+        loaded for the service, or another proxy.
+        """
+        proxy = self._config.proxy or environment_proxy(url)
+        way = (url.scheme == "https", _written(proxy))
+        if self._config.base_url.scheme in ("https", url.scheme) and way[1] == _written(self._proxy):
+            return self
+        if way not in self._others:
+            origin = httpx.URL(scheme=url.scheme, host=url.host, port=url.port)
+            self._others[way] = build_engine(attrs.evolve(self._config, base_url=origin))
+        return self._others[way]
+
+    async def aclose(self) -> None:
+        for engine in self._others.values():
+            await engine.aclose()
+
+
+def _written(proxy: httpx.Proxy | None) -> str:
+    return "" if proxy is None else f"{proxy.url} {proxy.raw_auth}"
+
+
+_Origin = tuple[str, bytes]
+
+
+class HttpxEngine(_OwnEngine):
     """The default: httpx's transports, called directly; a client's cookies, redirects and URL merging are not for us.
 
     One transport for each connection instead of a pool of them: httpcore's pool gives every waiting request the same
@@ -126,15 +157,17 @@ class HttpxEngine:
     """
 
     def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
-        self._config = config
-        self._proxy = proxy
+        super().__init__(config, proxy)
         # The one used last is used next, so that those not needed any more grow old at the other end.
-        self._idle: deque[tuple[float, httpx.AsyncHTTPTransport]] = deque()
+        self._idle: deque[tuple[float, _Origin, httpx.AsyncHTTPTransport]] = deque()
+        self._busy = 0
         self._closed = False
 
     @asynccontextmanager
     async def open(self, request: OutgoingRequest) -> AsyncIterator[httpx.Response]:
-        transport = self._idle.pop()[1] if self._idle else self._connect()
+        origin = (request.url.scheme, request.url.netloc)
+        transport = self._take(origin)
+        self._busy += 1
         whole = False
         try:
             response = await transport.handle_async_request(
@@ -152,13 +185,24 @@ class HttpxEngine:
                 await response.aclose()
             whole = True
         finally:
+            self._busy -= 1
             if whole and not self._closed:
                 now = monotonic()
-                self._idle.append((now, transport))
+                self._idle.append((now, origin, transport))
                 while self._idle[0][0] < now - KEPT_IDLE:
-                    await self._idle.popleft()[1].aclose()
+                    await self._idle.popleft()[2].aclose()
             else:
                 await transport.aclose()
+
+    def _take(self, origin: _Origin) -> httpx.AsyncHTTPTransport:
+        """The one that was there last; one more; or, where there are as many as may be, one that was elsewhere."""
+        for place in range(len(self._idle) - 1, -1, -1):
+            if self._idle[place][1] == origin:
+                transport = self._idle[place][2]
+                del self._idle[place]
+                return transport
+        full = len(self._idle) + self._busy >= self._config.max_connections
+        return self._idle.popleft()[2] if full and self._idle else self._connect()
 
     def _connect(self) -> httpx.AsyncHTTPTransport:
         return httpx.AsyncHTTPTransport(
@@ -172,27 +216,35 @@ class HttpxEngine:
 
     async def aclose(self) -> None:
         self._closed = True
+        await super().aclose()
         while self._idle:
-            await self._idle.pop()[1].aclose()
+            await self._idle.pop()[2].aclose()
 
 
 class CallersClient:
     """A caller's own client, used as it is, its hooks and defaults too, but for redirects; it stays theirs to close."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, *, bare: bool = False) -> None:
         self._client = client
+        self._bare = bare
+
+    def elsewhere(self, url: httpx.URL) -> Engine:
+        """The same client, but for its own headers, cookies and credentials, which are for the service alone."""
+        return CallersClient(self._client, bare=True)
 
     @asynccontextmanager
     async def open(self, request: OutgoingRequest) -> AsyncIterator[httpx.Response]:
-        built = self._client.build_request(
+        build = httpx.Request if self._bare else self._client.build_request
+        built = build(
             request.method,
             request.url,
             headers=[(name.decode(), value.decode()) for name, value in request.headers],
             content=request.content or None,
-            timeout=httpx.Timeout(**request.timeout),
+            extensions={"timeout": request.timeout},
         )
         request.touched = True
-        response = await self._client.send(built, stream=True, follow_redirects=False)
+        auth = None if self._bare else httpx.USE_CLIENT_DEFAULT
+        response = await self._client.send(built, stream=True, auth=auth, follow_redirects=False)
         try:
             yield response
         finally:
@@ -210,18 +262,21 @@ class CallersClient:
 _on_its_way: ContextVar[tuple[OutgoingRequest, asyncio.Timeout]] = ContextVar("llamadapro_request_on_its_way")
 
 
-class AiohttpEngine:
+class AiohttpEngine(_OwnEngine):
     """aiohttp through httpx-aiohttp: the same interface at a fraction of the CPU."""
 
     def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
+        super().__init__(config, proxy)
         try:
             import aiohttp
             from httpx_aiohttp import AiohttpTransport
+            from yarl import URL
         except ImportError as error:
             raise ConfigurationError("engine='aiohttp' needs the extra: pip install 'llamadapro[aiohttp]'") from error
         self._limit = config.max_connections
         self._verify = ssl_context(config.verify, config.base_url)
         self._aiohttp = aiohttp
+        self._as_written = partial(URL, encoded=True)
         self._transport = AiohttpTransport(verify=False, client=self._session, proxy=proxy)
 
     def _session(self) -> aiohttp.ClientSession:
@@ -237,6 +292,9 @@ class AiohttpEngine:
         # aiohttp would send GET and PUT a second time by itself when a kept connection turns out to be closed: that
         # is for our policy to decide, and to count.
         session._retry_connection = False
+        # It would also respell URLs (%2F in a query as /), and a signed one would no longer be what was signed. Not
+        # plain assignment: aiohttp's debug mode warns of names that it does not expect.
+        object.__setattr__(session, "_build_url", self._as_written)
         return session
 
     @asynccontextmanager
@@ -269,6 +327,7 @@ class AiohttpEngine:
         )
 
     async def aclose(self) -> None:
+        await super().aclose()
         await self._transport.aclose()
 
 

@@ -43,7 +43,7 @@ class Sent(Protocol):
     @property
     def uncertain(self) -> bool: ...
     def public_request(self) -> httpx.Request: ...
-    def hide(self, content: bytes) -> bytes: ...
+    def hide(self, text: str) -> str: ...
 
 
 @attrs.frozen
@@ -74,7 +74,7 @@ class Failure:
     def to_error(self, sent: Sent) -> APIError:
         request = sent.public_request()
         uncertain = sent.writes and sent.uncertain
-        body = sent.hide(self.body)
+        body = sent.hide(self.body.decode("latin-1")).encode("latin-1")  # the key is ASCII
         response = None if self.response is None else public_response(self.response, body, request)
         if response is None:
             kind = APITimeoutError if self.timed_out else APIConnectionError
@@ -165,7 +165,7 @@ def public_response(response: httpx.Response, body: bytes, request: httpx.Reques
 def _message(sent: Sent, what: str, uncertain: bool) -> str:
     tries = f" after {sent.attempts} attempts" if sent.attempts > 1 else ""
     certainty = ". It may have been processed: look before sending it again" if uncertain else ""
-    return f"{sent.title}: {what}{tries}{certainty}"
+    return sent.hide(f"{sent.title}: {what}{tries}{certainty}")
 
 
 def _read_error_body(body: bytes) -> Any:

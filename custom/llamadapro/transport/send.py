@@ -16,11 +16,11 @@ import orjson
 from llamadapro_api.errors import UnreadableAnswer
 from llamadapro_api.types import Call
 
-from ..config import Config
+from ..config import Config, HiddenHeaders
 from ..errors import ConfigurationError, InvalidRequestError
-from .body import ACCEPT_ENCODING, BadBody, parse_json, read_body
+from .body import BadBody, parse_json, read_body
 from .clock import Clock, SystemClock
-from .engines import Engine, HiddenHeaders, OutgoingRequest, build_engine
+from .engines import Engine, OutgoingRequest, build_engine
 from .failures import REQUEST_ID_HEADER, Failure, failure_of_status, failure_without_answer, public_response, unreadable
 from .limits import Limits, WouldPassDeadline
 from .observe import Attempt, Exchange, record, tell
@@ -36,10 +36,9 @@ LONGEST_PAUSE = 60.0
 class Transport:
     """The pool, the limits and the loop; shared by a client and its copies."""
 
-    def __init__(self, config: Config, user_agent: str, clock: Clock | None = None) -> None:
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
         self.clock: Clock = clock or SystemClock()
         self._limits = Limits(config.max_connections, config.rate_limit, self.clock)
-        self._user_agent = user_agent
         self._engine: Engine = build_engine(config)
         self.closed = False
 
@@ -49,11 +48,11 @@ class Transport:
 
     async def send(self, call: Call[T], config: Config) -> T:
         """Send a prepared call as often as it takes and policy allows; return its answer, read."""
-        return await self._run(_Trip(call, config, self._user_agent, self.clock), lambda _r, body: _read(call, body))
+        return await self._run(_Trip(call, config, self.clock), lambda _r, body: _read(call, body))
 
     async def fetch(self, call: Call[Any], config: Config) -> httpx.Response:
         """The same for an answer that the document does not know: as it came."""
-        trip = _Trip(call, config, self._user_agent, self.clock)
+        trip = _Trip(call, config, self.clock)
         return await self._run(trip, lambda response, body: public_response(response, body, trip.public_request()))
 
     async def _run(self, trip: _Trip, read: Callable[[httpx.Response, bytes], T]) -> T:
@@ -149,15 +148,19 @@ class _Answer(Generic[T]):
 class _Trip:
     """One call on its way: what is sent, and what has become of it so far."""
 
-    def __init__(self, call: Call[Any], config: Config, user_agent: str, clock: Clock) -> None:
+    def __init__(self, call: Call[Any], config: Config, clock: Clock) -> None:
         self.call = call
         self.config = config
         self._clock = clock
         self._started = clock.now()
         self._content = b"" if call.body is None else _to_json(call.body)
-        base = config.base_url
-        self._url = base.copy_with(raw_path=base.raw_path.rstrip(b"/") + call.target.encode("ascii"))
-        self._headers = _headers(config, user_agent, self._content, base)
+        self._url = _url(config.base_url, call.target)
+        self._headers = config.headers
+        if self._content:
+            length = str(len(self._content)).encode()
+            self._headers = HiddenHeaders(
+                (*config.headers, (b"Content-Type", b"application/json"), (b"Content-Length", length))
+            )
         self.attempts = 0
         self.outgoing: OutgoingRequest
         self.response: httpx.Response | None = None
@@ -209,8 +212,9 @@ class _Trip:
     def public_request(self) -> httpx.Request:
         return public_request(self.call.method, self._url, self._headers, self._content, self.config.api_key_header)
 
-    def hide(self, content: bytes) -> bytes:
-        return self.config.api_key.hide_in(content)
+    def hide(self, text: str) -> str:
+        """Without the key, which the service may quote in what it says."""
+        return self.config.api_key.hide_in(text)
 
     def to_attempt(self, elapsed: float, result: object) -> Attempt:
         return Attempt(
@@ -221,7 +225,7 @@ class _Trip:
             elapsed=elapsed,
             status_code=None if self.response is None else self.response.status_code,
             request_id=self._request_id(),
-            error=result.what if isinstance(result, Failure) else None,
+            error=self.hide(result.what) if isinstance(result, Failure) else None,
         )
 
     def to_exchange(self) -> Exchange:
@@ -240,19 +244,12 @@ class _Trip:
         return None if self.response is None else self.response.headers.get(REQUEST_ID_HEADER)
 
 
-def _headers(config: Config, user_agent: str, content: bytes, url: httpx.URL) -> HiddenHeaders:
-    headers = {
-        "Host": url.netloc.decode("ascii"),
-        "Accept": "application/json",
-        "Accept-Encoding": ACCEPT_ENCODING,
-        "User-Agent": user_agent,
-    }
-    if content:
-        headers |= {"Content-Type": "application/json", "Content-Length": str(len(content))}
-    by_name = {name.lower(): (name, value) for name, value in headers.items()}
-    by_name |= {name.lower(): (name, value) for name, value in config.default_headers.items()}
-    by_name[config.api_key_header.lower()] = (config.api_key_header, config.api_key.reveal())
-    return HiddenHeaders((name.encode("ascii"), value.encode("ascii")) for name, value in by_name.values())
+def _url(base: httpx.URL, target: str) -> httpx.URL:
+    """`base` with a path and query that are encoded already; a call is no place for parsing a URL anew."""
+    path, _, query = target.partition("?")
+    url = httpx.URL(base)
+    url._uri_reference = base._uri_reference._replace(path=base.path.rstrip("/") + path, query=query or None)
+    return url
 
 
 def _to_json(body: Any) -> bytes:

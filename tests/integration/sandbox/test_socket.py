@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -30,6 +32,13 @@ class Process:
         self.key = key.removeprefix("API key: ").strip()
         self.client = httpx.Client(base_url=found[1], headers={"X-API-Key": self.key}, trust_env=False)
 
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.process.poll() is None:
+            self.end(signal.SIGKILL)
+
     def end(self, number: int) -> tuple[int, str]:
         self.process.send_signal(number)
         _, errors = self.process.communicate(timeout=10)
@@ -39,10 +48,10 @@ class Process:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_program_says_where_it_is_and_stops_cleanly(number: int) -> None:
-    program = Process("--api-key", "mine", "--log", "--fault", "kind=status,status=503,times=1")
-    assert program.key == "mine"
-    assert [program.client.get(CONTACTS).status_code for _ in range(2)] == [503, 200]
-    code, errors = program.end(number)
+    with Process("--api-key", "mine", "--log", "--fault", "kind=status,status=503,times=1") as program:
+        assert program.key == "mine"
+        assert [program.client.get(CONTACTS).status_code for _ in range(2)] == [503, 200]
+        code, errors = program.end(number)
     assert code == 0
     assert [line.split(" ", 1)[1] for line in errors.splitlines()] == [
         "GET /api/v1/contacts GetContacts 503 (status)",
@@ -54,17 +63,16 @@ def test_the_state_and_the_clock_survive_a_kill(tmp_path: Path) -> None:
     seed = tmp_path / "seed.yaml"
     seed.write_text("contacts:\n- firstName: Seeded\n")
     options = ("--db", str(tmp_path / "state.sqlite"), "--seed", str(seed))
-    first = Process(*options)
-    call = first.client.post("/api/v1/calls/bridge", json={"to": "+56912345678"}).json()
-    first.client.post("/_sandbox/clock", json={"advance": 3600})
-    first.client.post(CONTACTS, json={"firstName": "Jane"})
-    first.end(signal.SIGKILL)
-    second = Process(*options)
-    names = [one["firstName"] for one in second.client.get(CONTACTS).json()["items"]]
-    assert names == ["Seeded", "Jane"]
-    assert second.client.get(f"/api/v1/calls/{call['id']}").json()["status"] == "completed"
-    assert second.client.post(CONTACTS, json={}).json()["id"] == 3
-    second.end(signal.SIGTERM)
+    with Process(*options) as first:
+        call = first.client.post("/api/v1/calls/bridge", json={"to": "+56912345678"}).json()
+        first.client.post("/_sandbox/clock", json={"advance": 3600})
+        first.client.post(CONTACTS, json={"firstName": "Jane"})
+        first.end(signal.SIGKILL)
+    with Process(*options) as second:
+        names = [one["firstName"] for one in second.client.get(CONTACTS).json()["items"]]
+        assert names == ["Seeded", "Jane"]
+        assert second.client.get(f"/api/v1/calls/{call['id']}").json()["status"] == "completed"
+        assert second.client.post(CONTACTS, json={}).json()["id"] == 3
 
 
 def test_a_port_that_is_taken_is_said(sandbox: Sandbox, url: str) -> None:
@@ -102,6 +110,15 @@ async def test_an_answer_drips(sandbox: Sandbox, api: httpx.AsyncClient) -> None
     assert time.monotonic() - before >= 0.08
 
 
+async def test_a_drip_ends_when_the_client_gives_up(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    sandbox.faults.add("drip", seconds=0.05, size=1, times=1)
+    ended = threading.Event()
+    sandbox.requests.on_answer = lambda entry: ended.set()
+    with pytest.raises(httpx.ReadTimeout):
+        await api.get("/api/v1/nowhere" + "/x" * 1000, timeout=0.02)
+    assert await asyncio.to_thread(ended.wait, 5)
+
+
 async def test_a_large_recording_is_made_while_it_is_sent(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     size = 20 * 2**20
     recording = sandbox.add_recording(bytes=size, base_url=str(api.base_url).rstrip("/"))
@@ -121,6 +138,11 @@ async def test_a_download_can_be_cut(sandbox: Sandbox, api: httpx.AsyncClient) -
     with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
         await api.get(recording["url"])
     assert len((await api.get(recording["url"])).content) == 2**20
+
+
+async def test_an_odd_host_header_is_no_reason_to_fail(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/api/v1/calls/bridge", json={"to": "+1"}, headers={"Host": "[::"})
+    assert answer.status_code == 200
 
 
 async def test_a_test_may_turn_the_sandbox_while_it_serves(sandbox: Sandbox, api: httpx.AsyncClient) -> None:

@@ -94,9 +94,11 @@ async def test_a_seed_is_checked_as_requests_are_and_all_or_nothing(sandbox: San
 
 def test_a_seed_comes_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "seed.json").write_text(json.dumps(SEED))
-    (tmp_path / "seed.yaml").write_text("contacts:\n- firstName: Jane\n")
+    (tmp_path / "seed.yaml").write_text("contacts:\n- firstName: Jane\n  createdAt: 2024-01-01T00:00:00Z\n")
     assert read_seed(str(tmp_path / "seed.json")) == SEED
-    assert read_seed(str(tmp_path / "seed.yaml")) == {"contacts": [{"firstName": "Jane"}]}
+    assert read_seed(str(tmp_path / "seed.yaml")) == {
+        "contacts": [{"firstName": "Jane", "createdAt": "2024-01-01T00:00:00Z"}]
+    }
 
 
 async def test_requests_are_written_down_without_the_key(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
@@ -187,8 +189,12 @@ async def test_the_control_interface(sandbox: Sandbox, api: httpx.AsyncClient) -
         ("POST", "faults", {"kind": "meteor"}, 400),
         ("POST", "faults", {"kind": "status", "status": 999}, 400),
         ("POST", "faults", {"kind": "status", "colour": "red"}, 400),
+        ("POST", "faults", {"kind": "status", "times": "twice"}, 400),
         ("POST", "recordings", {"bytes": "many"}, 400),
         ("PUT", "snapshot", {}, 400),
+        ("PUT", "snapshot", {"records": {"records": [["contacts"]]}, "ahead": 0}, 400),
+        ("POST", "seed", {"contacts": [5]}, 400),
+        ("POST", "seed", {"contacts": [{"archivedAt": "yesterday"}]}, 400),
         ("GET", "nothing", None, 404),
         ("PUT", "clock", {}, 405),
     ],

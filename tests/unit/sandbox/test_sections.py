@@ -115,7 +115,9 @@ async def test_a_contact_made_the_legacy_way_is_matched_too(api: httpx.AsyncClie
     body = {"funnelId": 1, "contact": {"phones": ["+56912345678"]}}
     assert (await ok(api.post(CONVERSATIONS, json=body)))["contactId"] == made["id"]
     await ok(api.delete(f"/api/v1/contacts/{made['id']}"))
-    assert (await ok(api.post(CONVERSATIONS, json=body)))["contactId"] != made["id"]
+    new = (await ok(api.post(CONVERSATIONS, json=body)))["contactId"]
+    assert new != made["id"]
+    assert (await ok(api.post(CONVERSATIONS, json=body)))["contactId"] == new
 
 
 async def test_a_conversation_needs_a_contact_that_exists(api: httpx.AsyncClient) -> None:

@@ -1,0 +1,14 @@
+"""The short version of tests/proofs/sandbox_writers.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.proofs.sandbox_writers import prove
+
+
+async def test_many_writers_and_a_kill(tmp_path: Path) -> None:
+    outcome = await prove(0.5, 20, tmp_path / "state.sqlite")
+    assert outcome.good, outcome
+    assert len(outcome.created) > 20
+    assert outcome.renamed
