@@ -33,14 +33,21 @@ def _parse(text: str) -> datetime:
     try:
         return parser.isoparse(text)
     except ValueError:
-        one, other = (parser.parse(text, default=day, dayfirst=order, tzinfos=_zone) for day, order in _READINGS)
+        # What begins with the year leaves the order of day and month open to nobody but the library.
+        year_first = re.match(r"\d{4}\D", text) is not None
+        one, other = (
+            parser.parse(text, default=day, dayfirst=order and not year_first, tzinfos=_zone)
+            for day, order in _READINGS
+        )
         if one != other:
             raise ValueError("incomplete or ambiguous date") from None
         return one
 
 
-def _zone(name: str | None, offset: int | None) -> tzinfo:
+def _zone(name: str | None, offset: int | None) -> tzinfo | None:
     """Only zones whose offset is stated: abbreviations such as CST stand for several."""
+    if name is None and offset is None:
+        return None
     if offset is not None:
         return timezone(timedelta(seconds=offset))
     if name in ("UTC", "GMT"):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import orjson
+
+_GZIP = b"\x1f\x8b"
 
 
 class CutBody(Exception):
@@ -51,31 +54,36 @@ async def _unpack(chunks: AsyncIterator[bytes], limit: int) -> bytes:
     unpacker = None
     parts: list[bytes] = []
     size = 0
+    rest = b""
     try:
         async for chunk in chunks:
-            data = chunk
-            while data:
+            rest += chunk
+            while rest:
                 if unpacker is None or unpacker.eof:
-                    if unpacker is not None and not data.startswith(b"\x1f\x8b"):
-                        break  # padding after the last member
-                    unpacker = _unpacker_for(data)
-                part = unpacker.decompress(data, limit - size + 1)
+                    if unpacker is not None:
+                        rest = rest.lstrip(b"\0")  # padding after a member
+                    if len(rest) < len(_GZIP):
+                        break
+                    if unpacker is not None and not rest.startswith(_GZIP):
+                        raise BadBody("it goes on after its compressed end")
+                    unpacker = _unpacker_for(rest)
+                part = unpacker.decompress(rest, limit - size + 1)
                 parts.append(part)
                 size += len(part)
                 if size > limit:
                     raise _too_large(limit)
-                data = unpacker.unused_data
+                rest = unpacker.unused_data
     except zlib.error as error:
         raise BadBody(f"it cannot be unpacked: {error}") from None
-    if unpacker is None or not unpacker.eof:
+    if unpacker is None or not unpacker.eof or rest:
         raise CutBody("the compressed body ends before its end mark")
     return b"".join(parts)
 
 
-def _unpacker_for(data: bytes) -> Any:
+def _unpacker_for(start: bytes) -> Any:
     # Zlib or gzip by their headers; "deflate" without one is the raw kind that some servers send.
-    zlib_header = len(data) >= 2 and data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
-    return zlib.decompressobj(47 if zlib_header or data.startswith(b"\x1f") else -15)
+    zlib_header = start[0] & 0x0F == 8 and (start[0] << 8 | start[1]) % 31 == 0
+    return zlib.decompressobj(47 if zlib_header or start.startswith(_GZIP) else -15)
 
 
 def _within(body: bytes, limit: int) -> bytes:
@@ -95,5 +103,16 @@ def parse_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        if b"\\u" in body:
+            try:
+                return _with_whole_characters(body)
+            except (ValueError, RecursionError):
+                pass
         start = body[:60].decode("utf-8", "replace")
         raise BadBody(f"its body is not JSON ({error}); it begins {start!r}") from None
+
+
+def _with_whole_characters(body: bytes) -> Any:
+    """JSON in which somebody cut an emoji in two, as JavaScript does: the half becomes a replacement character."""
+    text = json.dumps(json.loads(body), ensure_ascii=False)
+    return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))

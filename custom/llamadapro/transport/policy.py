@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from time import time
@@ -85,6 +86,8 @@ def read_retry_after(value: str | None, date: str | None) -> float | None:
 
 def _timestamp(text: str) -> float | None:
     try:
-        return parsedate_to_datetime(text).timestamp()
+        read = parsedate_to_datetime(text)
+        # Without a zone (asctime's form, "-0000") it is UTC, as HTTP dates are; not this machine's local time.
+        return (read if read.tzinfo is not None else read.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None

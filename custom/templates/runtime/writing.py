@@ -14,6 +14,9 @@ from urllib.parse import quote
 
 from .errors import InvalidInput
 
+_SMALLEST_INT, _LARGEST_INT = -(2**63), 2**64 - 1
+"""What JSON readers of the usual kind can hold."""
+
 Writer = Callable[[Any], Any]
 Fields = Mapping[str, tuple[str, Writer]]
 """Key as Python writes it → (name on the wire, how to write its value)."""
@@ -27,12 +30,21 @@ def argument(write: Writer, value: Any, name: str) -> Any:
         return write(value)
     except InvalidInput as error:
         raise error.within(name) from None
+    except RecursionError:
+        raise InvalidInput("is nested too deeply, or holds itself").within(name) from None
 
 
 def write_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    _refuse("a string", value)
+    if value.__class__ is str and value.isascii():
+        return str(value)
+    if not isinstance(value, str):
+        _refuse("a string", value)
+    text = str.__str__(value)  # the value of a member of an enum, not its name
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{text!r} is not valid Unicode") from None
+    return text
 
 
 def write_bool(value: Any) -> bool:
@@ -42,20 +54,22 @@ def write_bool(value: Any) -> bool:
 
 
 def write_int(value: Any) -> int:
-    if value.__class__ is int:
-        return int(value)
     if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return int(value)
-    _refuse("an integer", value)
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        _refuse("an integer", value)
+    if not _SMALLEST_INT <= value <= _LARGEST_INT:
+        raise InvalidInput("has more than 64 bits")
+    return int(value)
 
 
 def write_number(value: Any) -> int | float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if math.isfinite(value):
-            return value
-        raise InvalidInput(f"{value} cannot be sent: JSON has no such number")
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidInput(f"{value} cannot be sent: JSON has no such number")
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return write_int(value)
     _refuse("a number", value)
 
 
@@ -86,12 +100,15 @@ def _from_now(ahead: Any) -> Any:
     """A timedelta, or anything else that can be added to a datetime, such as python-dateutil's relativedelta."""
     try:
         return datetime.now(UTC) + ahead
-    except (TypeError, OverflowError):
+    except (TypeError, OverflowError, ValueError):
         _refuse("a datetime with a time zone, or a time from now", ahead)
 
 
 def format_datetime(value: datetime) -> str:
     """ISO 8601 with the shortest exact fraction, and ``Z`` for UTC."""
+    offset = value.utcoffset()
+    if offset is not None and offset % timedelta(minutes=1):
+        value = value.astimezone(UTC)  # local mean times have seconds in their offset, which RFC 3339 cannot write
     fraction = value.microsecond
     text = value.isoformat(timespec="milliseconds" if fraction and fraction % 1000 == 0 else "auto")
     return f"{text[:-6]}Z" if value.tzinfo is UTC or text.endswith("+00:00") else text
@@ -99,8 +116,10 @@ def format_datetime(value: datetime) -> str:
 
 def write_json(value: Any) -> Any:
     """Write a value that the document leaves free; dates and tuples become what JSON has for them."""
-    if value is None or isinstance(value, (str, bool)):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return write_text(value)
     if isinstance(value, (int, float)):
         return write_number(value)
     if isinstance(value, Mapping):
@@ -139,7 +158,7 @@ def write_choice(values: Collection[str]) -> Writer:
 
     def write_one(value: Any) -> str:
         if isinstance(value, str) and value in values:
-            return value
+            return str.__str__(value)
         raise InvalidInput(f"must be one of {', '.join(sorted(values))}, not {_shown(value)}")
 
     return write_one
@@ -217,9 +236,13 @@ def path_segment(value: Any, name: str) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(int(value))
+        try:
+            return str(int(value))
+        except ValueError:  # thousands of digits
+            raise InvalidInput("has too many digits to be an id").within(name) from None
     if not isinstance(value, str):
         raise InvalidInput(f"an id is an integer or a string, not {_shown(value)}").within(name)
+    value = str.__str__(value)
     if not value.strip() or value in (".", "..") or "/" in value or "\\" in value or not value.isprintable():
         raise InvalidInput(f"{value!r} cannot be an id: it would be empty or lead to another path").within(name)
     try:
@@ -228,9 +251,10 @@ def path_segment(value: Any, name: str) -> str:
         raise InvalidInput(f"{value!r} cannot be an id: it is not valid Unicode").within(name) from None
 
 
-def body_id(value: Any) -> int | str:
+def body_id(value: Any, name: str) -> Any:
     """An id of the path, repeated in the body as the document asks: a number where it is one."""
-    return int(value) if not isinstance(value, str) or (value.isascii() and value.isdigit()) else value
+    segment = path_segment(value, name)
+    return argument(write_int, int(segment), name) if segment.removeprefix("-").isdigit() else str(value)
 
 
 def _write_mapping(value: Mapping[Any, Any], write: Writer) -> dict[str, Any]:
@@ -271,7 +295,10 @@ def _refuse(expected: str, value: Any) -> NoReturn:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits
+        text = "…"
     if len(text) > 60:
         text = f"{text[:57]}..."
     return f"{text} ({type(value).__name__})"

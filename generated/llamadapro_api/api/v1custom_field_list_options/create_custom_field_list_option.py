@@ -47,7 +47,7 @@ def create_custom_field_list_option(
     it be the path's.
     """
     body: dict[str, Any] = {
-        "definitionId": body_id(definition_id),
+        "definitionId": body_id(definition_id, "definition_id"),
         "value": argument(write_text, value, "value"),
     }
     if label is not types.UNSET:
