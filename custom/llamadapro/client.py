@@ -13,10 +13,11 @@ from urllib.parse import unquote, urlencode
 
 import attrs
 import httpx
+
 from llamadapro_api import document
 from llamadapro_api.errors import InvalidInput
 from llamadapro_api.types import Call
-from llamadapro_api.writing import write_json
+from llamadapro_api.writing import argument, write_json
 
 from .config import (
     Config,
@@ -247,12 +248,10 @@ class AsyncLlamadaPro:
         if not method.isascii() or not method.isalpha():
             raise InvalidRequestError(f"{method!r} is not an HTTP method")
         target = self._own_target(path)
-        if params:
-            target += f"{'&' if '?' in target else '?'}{urlencode(list(_query(params)), doseq=True)}"
-        try:
-            body = None if json is None else write_json(json)
-        except InvalidInput as error:
-            raise InvalidRequestError(f"json: {error}") from None
+        query = urlencode([*_pairs(_plain(params or {}, "params"))])
+        if query:
+            target += f"{'&' if '?' in target else '?'}{query}"
+        body = _plain(json, "json")
         # However the path is spelled, an operation that is not safe to repeat must be known for what it is.
         route = normpath(unquote(target.partition("?")[0]))
         safe = document.SAFE_TO_REPEAT.get((method, route), method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
@@ -277,13 +276,18 @@ def _unread(_answer: Any) -> Any:
     raise NotImplementedError("the answer of `request` is returned as it came")
 
 
-def _query(params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _plain(value: Any, name: str) -> Any:
+    """Plain JSON data, checked as strictly as the keywords of operations are."""
+    try:
+        return argument(write_json, value, name)
+    except InvalidInput as error:
+        raise InvalidRequestError(f"request: {error}") from None
+
+
+def _pairs(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in params.items():
-        if isinstance(value, (list, tuple)):
-            yield name, [_query_text(item) for item in value]
-        elif value is not None:
-            yield name, _query_text(value)
-
-
-def _query_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, (dict, list)):
+                raise InvalidRequestError(f"request: params.{name}: a query holds texts, numbers and booleans")
+            if item is not None:
+                yield name, str(item).lower() if isinstance(item, bool) else str(item)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import ssl
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, runtime_checkable
 
 import attrs
 import httpx
+
 from llamadapro_api import document
 
 from .errors import ConfigurationError
@@ -24,6 +25,8 @@ Engine = Literal["httpx", "aiohttp"]
 ACCEPT_ENCODING = "gzip, deflate"
 
 _SHORTEST_HIDDEN = 12
+_LAST_PORT = 65_535
+_ENDLESS = 1e12
 _OURS = ("host", "content-type", "content-length", "transfer-encoding", "connection")
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -92,7 +95,7 @@ class Config:
     api_key_header: str
     default_headers: Mapping[str, str] = attrs.field(repr=False)
     proxy: httpx.Proxy | None
-    verify: bool | str | ssl.SSLContext
+    verify: bool | ssl.SSLContext
     max_response_bytes: int
     on_attempt: Callable[[Attempt], Any] | None
     http_client: httpx.AsyncClient | None = attrs.field(repr=False)
@@ -124,6 +127,8 @@ def build_config(
 ) -> Config:
     """Check every option; raises `ConfigurationError` with what to do about the first that does not fit."""
     _set_up_log()
+    if on_attempt is not None and not callable(on_attempt):
+        raise ConfigurationError(f"on_attempt must be something to call with each attempt, not {on_attempt!r}")
     if engine not in ("httpx", "aiohttp"):
         raise ConfigurationError(f"engine must be 'httpx' or 'aiohttp', not {engine!r}")
     if http_client is not None:
@@ -132,6 +137,8 @@ def build_config(
         if engine != "httpx" or proxy is not None or verify is not True:
             raise ConfigurationError("http_client brings its own engine, proxy and verify: set these on it instead")
     name = document.KEY_HEADER if api_key_header is None else api_key_header
+    if not isinstance(name, str):
+        raise ConfigurationError(f"api_key_header must be the name of a header, not {name!r}")
     return Config(
         api_key=build_api_key(api_key),
         base_url=build_base_url(base_url),
@@ -145,9 +152,9 @@ def build_config(
         default_region=build_region(default_region),
         engine=engine,
         api_key_header=next(iter(build_headers({name: "key"}))),
-        default_headers=build_headers(default_headers or {}),
-        proxy=build_proxy(proxy),
-        verify=verify,
+        default_headers=build_headers({} if default_headers is None else default_headers),
+        proxy=build_proxy(proxy, engine),
+        verify=build_verify(verify),
         max_response_bytes=_positive_int("max_response_bytes", max_response_bytes),
         on_attempt=on_attempt,
         http_client=http_client,
@@ -176,21 +183,26 @@ def build_api_key(given: Secret | None) -> Secret:
     if key.is_empty:
         raise ConfigurationError("no API key: pass api_key=… or set the environment variable LLAMADAPRO_API_KEY")
     if not key.is_sendable:
-        raise ConfigurationError("the API key must be printable ASCII without spaces around it; check for a line break")
+        source = "LLAMADAPRO_API_KEY" if given is None else "api_key"
+        raise ConfigurationError(
+            f"the API key ({source}) must be printable ASCII without spaces around it; look for a line break"
+        )
     return key
 
 
 def build_base_url(base_url: str | httpx.URL | None) -> httpx.URL:
     given = base_url or os.environ.get("LLAMADAPRO_BASE_URL") or document.SERVER
+    # A URL with a password in it is not repeated.
+    shown = "the given one" if "@" in str(given) else repr(given)
     try:
         url = httpx.URL(given)
-    except (httpx.InvalidURL, TypeError) as error:
-        raise ConfigurationError(f"base_url {given!r} is not a URL: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigurationError(f"base_url must start with https:// or http:// and name a host, not {given!r}")
+    except (httpx.InvalidURL, TypeError, ValueError) as error:
+        raise ConfigurationError(f"base_url must be a URL, not {shown} ({type(error).__name__})") from None
+    if url.scheme not in ("http", "https") or not url.host or (url.port or 1) > _LAST_PORT:
+        raise ConfigurationError(f"base_url must start with https:// or http:// and name a host, not {shown}")
     if url.userinfo or url.query or url.fragment:
         raise ConfigurationError("base_url must have no user, query or fragment; the key goes into api_key")
-    return url.copy_with(path=url.path.rstrip("/"))
+    return url.copy_with(raw_path=url.raw_path.rstrip(b"/"))
 
 
 def build_timeout(timeout: float | httpx.Timeout) -> httpx.Timeout:
@@ -223,6 +235,8 @@ def build_region(region: str | None) -> str | None:
 
 def build_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     """Header names and values that can be sent as they are; a line break in one could smuggle in another."""
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError(f"default_headers must be a dictionary, not {type(headers).__name__}")
     for name, value in headers.items():
         if (
             not isinstance(name, str)
@@ -246,19 +260,49 @@ def is_header_value(value: str) -> bool:
     return value.isascii() and value.replace("\t", " ").isprintable() and value == value.strip()
 
 
-def build_proxy(proxy: str | httpx.Proxy | None) -> httpx.Proxy | None:
-    if proxy is None or isinstance(proxy, httpx.Proxy):
-        return proxy
+def build_proxy(proxy: str | httpx.Proxy | None, engine: Engine, source: str = "proxy") -> httpx.Proxy | None:
+    """A proxy that the engine can use; what it cannot is found out here rather than at the first call."""
+    if proxy is None:
+        return None
     try:
-        return httpx.Proxy(proxy)
-    except (httpx.InvalidURL, ValueError, TypeError) as error:
-        raise ConfigurationError(f"proxy must be a URL such as http://proxy:3128: {error}") from None
+        built = proxy if isinstance(proxy, httpx.Proxy) else httpx.Proxy(proxy)
+    except (httpx.InvalidURL, ValueError, TypeError, AttributeError) as error:
+        # It may hold a password: only what is wrong is said.
+        raise ConfigurationError(f"{source} must be a URL such as http://proxy:3128 ({type(error).__name__})") from None
+    if not built.url.host:
+        raise ConfigurationError(f"{source} must name a host, as in http://proxy:3128")
+    if built.url.scheme.startswith("socks"):
+        if engine == "aiohttp":
+            raise ConfigurationError("engine='aiohttp' cannot use a SOCKS proxy; engine='httpx' can")
+        if find_spec("socksio") is None:
+            raise ConfigurationError("a SOCKS proxy needs socksio: pip install 'httpx[socks]'")
+    return built
+
+
+def build_verify(verify: bool | str | ssl.SSLContext) -> bool | ssl.SSLContext:
+    """A path becomes a context at once: certificates that cannot be read are no fault of the first call."""
+    if isinstance(verify, (bool, ssl.SSLContext)):
+        return verify
+    if not isinstance(verify, str) or not verify:
+        raise ConfigurationError(f"verify must be True, False, a path or an ssl.SSLContext, not {verify!r}")
+    try:
+        folder = os.path.isdir(verify)
+        return ssl.create_default_context(cafile=None if folder else verify, capath=verify if folder else None)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"the certificates of verify={verify!r} cannot be read: {error}") from None
 
 
 def _positive(name: str, value: Any, expected: str) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 and math.isfinite(value):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < _ENDLESS:
         return float(value)
-    raise ConfigurationError(f"{name} must be {expected}, above 0, not {value!r}")
+    raise ConfigurationError(f"{name} must be {expected}, above 0, not {_short(value)}")
+
+
+def _short(value: Any) -> str:
+    try:
+        return repr(value)[:60]
+    except ValueError:  # an integer of thousands of digits
+        return "so large a number"
 
 
 def _positive_int(name: str, value: Any) -> int:

@@ -48,8 +48,8 @@ class Page(Generic[T]):
     def __init__(self, model: PageModel[T], follow: Callable[[str], Coroutine[Any, Any, Page[T]]]) -> None:
         # A page whose items are missing or null is an empty one.
         self.items = [*(model.items or ())]
-        # An empty token leads nowhere.
-        self.next_page_token = model.next_page_token or None
+        # An empty token leads nowhere; one that is no text, against the document, is sent back as the text it reads as.
+        self.next_page_token = str(model.next_page_token) if model.next_page_token else None
         self.total_count = model.total_count
         self._follow = follow
 

@@ -255,7 +255,7 @@ def path_segment(value: Any, name: str) -> str:
 def body_id(value: Any, name: str) -> Any:
     """An id of the path, repeated in the body as the document asks: a number where it is one."""
     segment = path_segment(value, name)
-    return argument(write_int, int(segment), name) if segment.removeprefix("-").isdigit() else str(value)
+    return argument(write_int, int(segment), name) if segment.removeprefix("-").isdigit() else write_text(value)
 
 
 def _write_mapping(value: Mapping[Any, Any], write: Writer) -> dict[str, Any]:
@@ -264,7 +264,7 @@ def _write_mapping(value: Mapping[Any, Any], write: Writer) -> dict[str, Any]:
         if not isinstance(key, str):
             _bad_key(key)
         try:
-            out[key] = None if item is None else write(item)
+            out[write_text(key)] = None if item is None else write(item)
         except InvalidInput as error:
             raise error.within(key) from None
     return out

@@ -56,13 +56,13 @@ def difference(committed: dict[str, str], fresh: dict[str, str]) -> list[str]:
         if committed.get(name) == fresh.get(name):
             continue
         old, new = committed.get(name), fresh.get(name)
-        lines += difflib.unified_diff(
-            (old or "").splitlines(),
-            (new or "").splitlines(),
-            fromfile=f"generated/{name}" if old is not None else "(not in generated/)",
-            tofile=f"from openapi.yaml: {name}" if new is not None else "(no longer generated)",
-            lineterm="",
-        )
+        ours = f"generated/{name}" if old is not None else "(not in generated/)"
+        fresh_one = f"from openapi.yaml: {name}" if new is not None else "(no longer generated)"
+        changes = [
+            *difflib.unified_diff((old or "").splitlines(), (new or "").splitlines(), ours, fresh_one, lineterm="")
+        ]
+        # An empty file, there on one side only, has no lines to differ in.
+        lines += changes or [f"--- {ours}", f"+++ {fresh_one}"]
     return lines
 
 

@@ -354,10 +354,9 @@ def body(kind: Kind, extra: bytes = b"") -> bytes:
     return plain[:-1] + b', "extra": ' + extra + b"}" if extra else plain
 
 
-def chunked(*chunks: bytes, last: bytes = b"0\r\n\r\n", **headers: str) -> bytes:
-    head = response(
-        200, headers={"Content-Type": "application/json", "Transfer-Encoding": "chunked"} | headers, length=None
-    )
+def chunked(*chunks: bytes, last: bytes = b"0\r\n\r\n", headers: dict[str, str] | None = None) -> bytes:
+    fields = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"} | (headers or {})
+    head = response(200, headers=fields, length=None)
     return head + b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + last
 
 
@@ -489,7 +488,7 @@ def _unknown() -> Iterator[Fault]:
         upto = 6 if end is None else end
         play = complete(lambda kind, upto=upto: zipped(kind)[:upto], headers=GZIP)  # type: ignore[misc]
         yield unknown(name, CONNECTION, play)
-    play = _steps(lambda kind: chunked(zipped(kind)[:-40], **GZIP), KEEP)
+    play = _steps(lambda kind: chunked(zipped(kind)[:-40], headers=GZIP), KEEP)
     yield unknown("gzip cut short, chunked", CONNECTION, play)
 
     def silent(name: str, *steps: Any, **more: Any) -> Fault:
@@ -547,7 +546,7 @@ def _unreadable() -> Iterator[Fault]:
     yield unreadable("gzip bomb", lambda kind: bomb(), False, headers=GZIP, options=small)
     yield unreadable("larger than max_response_bytes", b'"' + b"x" * 2**21 + b'"', False, options=small)
     yield unreadable(
-        "unknown encoding", lambda kind: b"\x1b\x03\x80" + body(kind), headers={"Content-Encoding": "zopf"}
+        "unknown encoding", lambda kind: b"\x1b\x03\x80" + body(kind), False, headers={"Content-Encoding": "zopf"}
     )
 
 

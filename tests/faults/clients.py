@@ -118,7 +118,8 @@ async def client_for(engine: str, url: str, **options: Any) -> AsyncIterator[Any
 
     clock = options.pop("clock", None) or FakeClock()
     follow = options.pop("follow_redirects", False)
-    options = {"api_key": KEY, "base_url": url, "max_retries": RETRIES, "timeout": 5.0} | options
+    defaults: dict[str, Any] = {"api_key": KEY, "base_url": url, "max_retries": RETRIES, "timeout": 5.0}
+    options = defaults | options
     async with contextlib.AsyncExitStack() as stack:
         if engine in CALLERS:
             own = _callers_client(engine, timeout=options["timeout"], follow_redirects=follow)
@@ -211,7 +212,7 @@ class Seen:
         return f"{self.kind.name}: {'; '.join(self.faults) or 'ok'} [{self.requests} requests, {got[:300]}]"
 
 
-async def outcome_of(call: Awaitable[Any]) -> tuple[Any, BaseException | None]:
+async def outcome_of(call: Awaitable[Any]) -> tuple[Any, Any]:
     """What a call returned, and what it raised.
 
     Caught here and nowhere higher, so that the traceback holds no frame of a test that knows the key itself.

@@ -30,7 +30,7 @@ from tests.faults.clients import (
     outcome_of,
     run_fault,
 )
-from tests.faults.server import Drip, End, Outcome, Received, Site, answer, fault_server, outcome, response
+from tests.faults.server import Drip, End, Outcome, Received, Site, answer, fault_server, outcome, response, unreachable
 
 errors = pytest.importorskip("llamadapro.errors")
 
@@ -58,7 +58,7 @@ def code(number: int, retry_after: str | None = None) -> Outcome:
 # --- the matrix --------------------------------------------------------------------------------------------------
 
 
-def _named(faults: list[Fault]) -> Any:
+def _named(faults: list[Fault]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("fault", faults, ids=[fault.name for fault in faults])
 
 
@@ -296,6 +296,20 @@ async def test_bulk_update_by_the_escape_hatch_is_not_safe_either(engine: str) -
 
 
 # --- deadline ----------------------------------------------------------------------------------------------------
+
+
+@three_engines
+@pytest.mark.parametrize("kind", [GET, SEND], ids=lambda kind: kind.name)
+async def test_a_hanging_connect_ends_by_the_deadline(engine: str, kind: Kind) -> None:
+    with unreachable() as url:
+        async with client_for(engine, url, deadline=DEADLINE) as client:
+            began = time.monotonic()
+            _, error = await outcome_of(kind.call(client))
+            took = time.monotonic() - began
+    assert type(error) is errors.APITimeoutError
+    assert DEADLINE * 0.9 <= took <= DEADLINE + GRACE
+    # Our own engines know that nothing was sent; of a caller's client nobody can tell.
+    assert error.may_have_been_processed is (engine == "caller" and kind is SEND)
 
 
 @every_engine
@@ -542,6 +556,23 @@ async def test_cancelled_in_the_very_moment_a_slot_is_given(engine: str) -> None
 
 
 @own_engines
+@pytest.mark.parametrize("fault", [SILENT, HALF], ids=["before the answer", "mid body"])
+async def test_cancelled_again_while_it_cleans_up(engine: str, fault: Outcome) -> None:
+    with fault_server().site(then=fault) as site:
+        async with client_for(engine, site.url, max_connections=1) as client:
+            for steps in range(30):
+                task = asyncio.ensure_future(GET.call(client))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                for _ in range(3):
+                    task.cancel()
+                    await asyncio.sleep(0)
+                await asyncio.gather(task, return_exceptions=True)
+            assert await site.until(lambda site: site.open == 0)
+            assert site.peak <= 1
+
+
+@own_engines
 async def test_cancelled_while_sleeping(engine: str) -> None:
     clock = ManualClock()
     before = asyncio.all_tasks()
@@ -569,6 +600,56 @@ async def test_closing_the_client_closes_its_connections(engine: str) -> None:
         with pytest.raises(errors.ConfigurationError):
             await GET.call(client)
     await _settled(before)
+
+
+@every_engine
+@pytest.mark.parametrize("where", ["waiting for a slot", "sleeping after a 429"])
+async def test_nothing_leaves_a_closed_client(engine: str, where: str) -> None:
+    """A send that has not left yet when the client is closed never leaves, and says so."""
+    clock = ManualClock()
+    with fault_server().site(code(429, "5") if where.startswith("sleeping") else SILENT, then=good(SEND)) as site:
+        async with client_for(engine, site.url, clock=clock, max_connections=1, timeout=0.2) as client:
+            kind = SEND if where.startswith("sleeping") else GET
+            first = asyncio.ensure_future(outcome_of(kind.call(client)))
+            assert await site.until(lambda site: len(site.requests) == 1)
+            assert kind is GET or await site.until(lambda site: clock.sleepers == 1)
+            queued = asyncio.ensure_future(outcome_of(SEND.call(client)))
+            await asyncio.sleep(0.01)
+            await client.aclose()
+            first.cancel() if kind is GET else clock.advance(10)
+            for _, error in await asyncio.gather(queued, *([first] if kind is SEND else [])):
+                # A ConfigurationError that says "closed", or the 429 that it met before.
+                assert isinstance(error, (errors.ConfigurationError, errors.RateLimitError)), error
+                assert not getattr(error, "may_have_been_processed", False)
+            await asyncio.gather(first, return_exceptions=True)
+        assert await site.until(lambda site: site.open == 0)
+    assert len(site.requests) == 1
+
+
+@own_engines
+async def test_bursts_with_pauses_between_them(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that grew old while nobody called are put away without anyone's call coming to harm."""
+    before = asyncio.all_tasks()
+    skew = [0.0]  # growing old takes 5 s: too long for a test
+    monkeypatch.setattr("llamadapro.transport.engines.monotonic", lambda: time.monotonic() + skew[0], raising=False)
+    slow = outcome("slow", 0.003, response(200, {"id": "m5"}), End.KEEP)
+    with fault_server().site(then=slow) as site:
+        async with client_for(engine, site.url, max_connections=20) as client:
+            for _ in range(30):
+                first = [outcome_of(SEND.call(client)) for _ in range(20)]
+                assert [error for _, error in await asyncio.gather(*first) if error is not None] == []
+                skew[0] += 10.0
+                later = [_after(n * 0.0004, outcome_of(SEND.call(client))) for n in range(15)]
+                assert [error for _, error in await asyncio.gather(*later) if error is not None] == []
+        assert await site.until(lambda site: site.open == 0)
+    await _settled(before)
+    assert len(site.requests) == 30 * 35
+    assert site.peak <= 20
+
+
+async def _after(seconds: float, call: Awaitable[tuple[Any, Any]]) -> tuple[Any, Any]:
+    await asyncio.sleep(seconds)
+    return await call
 
 
 # --- redirects ---------------------------------------------------------------------------------------------------
@@ -640,8 +721,8 @@ async def test_a_hundred_calls_among_faults_get_their_own_answers(engine: str) -
         number = int(request.path.rpartition("/")[2])
         if number % 7 == 0 and request.nth > 1:
             return RESET
-        if number % 11 == 0:  # more bytes than promised: they must not become the next answer
-            return outcome("surplus", response(200, {"id": number}) + response(200, {"id": 0}), End.KEEP)
+        if number % 11 == 0:
+            return outcome("cut", response(200, {"id": number}, length=99), End.CLOSE)
         return answer(200, {"id": number})
 
     with fault_server().site(then=echo) as site:

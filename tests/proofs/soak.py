@@ -119,10 +119,11 @@ def plan(sends: int, seed: int, share: float = 0.3) -> tuple[dict[str, list[Outc
     for number in range(sends):
         text = f"send-{number}"
         if dice.random() < share:
-            script = [dice.choice(kinds)]
-            while script[-1] in REFUSED.values() and len(script) < 4:  # a refusal may be followed by anything
-                script.append(dice.choice(kinds) if dice.random() < 0.5 else answer(200, {"id": text}))
-            scripts[text] = [step for step in script if step.name != "answer 200"]
+            scripts[text] = [dice.choice(kinds)]
+            while (
+                scripts[text][-1] in REFUSED.values() and dice.random() < 0.5
+            ):  # a refusal may be followed by anything
+                scripts[text].append(dice.choice(kinds))
         if dice.random() < 0.06:
             cancelled.add(text)
     return scripts, cancelled
@@ -174,7 +175,7 @@ async def soak(engine: str, sends: int, concurrency: int, seed: int) -> Report:
                 results[text] = error.with_traceback(None)
 
     with fault_server().site(then=ledger.take) as site:
-        options = {"timeout": httpx.Timeout(10.0, read=0.25), "deadline": 5.0, "clock": _Clock(seed)}
+        options = {"timeout": httpx.Timeout(10.0, read=0.25), "deadline": 1.5, "clock": _Clock(seed)}
         async with client_for(engine, site.url, max_connections=concurrency, **options) as client:
             await asyncio.gather(*(send(client, f"send-{number}") for number in range(sends)))
         took = time.monotonic() - began
@@ -230,7 +231,7 @@ async def soak(engine: str, sends: int, concurrency: int, seed: int) -> Report:
     }
     unmet = set(TAKEN | REFUSED | REJECTED) - set(ledger.faults)
     if outcomes["CancelledError"] == 0 or (unmet and sends >= 1000):
-        report.violations.append("the soak did not exercise what it should (cancelled calls, every fault)")
+        report.violations.append(f"the soak did not exercise what it should: never met {unmet or 'a cancelled call'}")
     return report
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import orjson
 
+_BODYLESS = (204, 205)
 _GZIP = b"\x1f\x8b"
 
 
@@ -21,8 +22,10 @@ class BadBody(Exception):
     """The body is complete and cannot be read, or is larger than allowed."""
 
 
-async def read_body(response: httpx.Response, limit: int) -> bytes:
+async def read_body(response: httpx.Response, limit: int, *, method: str = "GET") -> bytes:
     """The whole body, unpacked; no more than `limit` bytes are ever held."""
+    if method == "HEAD" or response.status_code in _BODYLESS or response.headers.get("content-length") == "0":
+        return b""  # its headers may speak of a body all the same, such as that of the GET
     if response.is_stream_consumed:
         # A hook of the caller's client, or a mock, has read it already.
         return _within(response.content, limit)

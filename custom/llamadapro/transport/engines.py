@@ -13,13 +13,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from functools import cache, partial
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.request import getproxies, proxy_bypass
 
 import attrs
 import httpx
 
-from ..config import Config, HiddenHeaders
+from ..config import Config, HiddenHeaders, build_proxy
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -80,13 +80,13 @@ def build_engine(config: Config) -> Engine:
     """The engine that a configuration asks for; nothing is opened yet."""
     if config.http_client is not None:
         return CallersClient(config.http_client)
-    proxy = config.proxy or environment_proxy(config.base_url)
+    proxy = config.proxy or environment_proxy(config.base_url, config.engine)
     if config.engine == "aiohttp":
         return AiohttpEngine(config, proxy)
     return HttpxEngine(config, proxy)
 
 
-def environment_proxy(url: httpx.URL) -> httpx.Proxy | None:
+def environment_proxy(url: httpx.URL, engine: Literal["httpx", "aiohttp"]) -> httpx.Proxy | None:
     """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY give for this URL."""
     host = url.host if url.port is None else f"{url.host}:{url.port}"
     if proxy_bypass(host):
@@ -95,13 +95,10 @@ def environment_proxy(url: httpx.URL) -> httpx.Proxy | None:
     found = proxies.get(url.scheme) or proxies.get("all")
     if not found:
         return None
-    try:
-        return httpx.Proxy(found if "://" in found else f"http://{found}")
-    except (httpx.InvalidURL, ValueError) as error:
-        raise ConfigurationError(f"the environment's proxy for {url.scheme} cannot be used: {error}") from None
+    return build_proxy(found if "://" in found else f"http://{found}", engine, "the environment's proxy")
 
 
-def ssl_context(verify: bool | str | ssl.SSLContext, url: httpx.URL | None = None) -> ssl.SSLContext | bool:
+def ssl_context(verify: bool | ssl.SSLContext, url: httpx.URL | None = None) -> ssl.SSLContext | bool:
     """One context per process for the usual case: loading the certificates takes 30 ms."""
     if isinstance(verify, ssl.SSLContext):
         return verify
@@ -127,7 +124,7 @@ class _OwnEngine(Engine):
         """This very engine, so that its connections stay bounded, unless the URL needs certificates that were not
         loaded for the service, or another proxy.
         """
-        proxy = self._config.proxy or environment_proxy(url)
+        proxy = self._config.proxy or environment_proxy(url, self._config.engine)
         way = (url.scheme == "https", _written(proxy))
         if self._config.base_url.scheme in ("https", url.scheme) and way[1] == _written(self._proxy):
             return self
@@ -145,9 +142,6 @@ def _written(proxy: httpx.Proxy | None) -> str:
     return "" if proxy is None else f"{proxy.url} {proxy.raw_auth}"
 
 
-_Origin = tuple[str, bytes]
-
-
 class HttpxEngine(_OwnEngine):
     """The default: httpx's transports, called directly; a client's cookies, redirects and URL merging are not for us.
 
@@ -159,15 +153,14 @@ class HttpxEngine(_OwnEngine):
     def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
         super().__init__(config, proxy)
         # The one used last is used next, so that those not needed any more grow old at the other end.
-        self._idle: deque[tuple[float, _Origin, httpx.AsyncHTTPTransport]] = deque()
-        self._busy = 0
+        self._idle: deque[tuple[float, httpx.AsyncHTTPTransport]] = deque()
+        self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @asynccontextmanager
     async def open(self, request: OutgoingRequest) -> AsyncIterator[httpx.Response]:
-        origin = (request.url.scheme, request.url.netloc)
-        transport = self._take(origin)
-        self._busy += 1
+        # To another host than before, the transport gives up its connection for a new one.
+        transport = self._idle.pop()[1] if self._idle else self._connect()
         whole = False
         try:
             response = await transport.handle_async_request(
@@ -185,24 +178,19 @@ class HttpxEngine(_OwnEngine):
                 await response.aclose()
             whole = True
         finally:
-            self._busy -= 1
             if whole and not self._closed:
-                now = monotonic()
-                self._idle.append((now, origin, transport))
-                while self._idle[0][0] < now - KEPT_IDLE:
-                    await self._idle.popleft()[2].aclose()
+                self._keep(transport)
             else:
                 await transport.aclose()
 
-    def _take(self, origin: _Origin) -> httpx.AsyncHTTPTransport:
-        """The one that was there last; one more; or, where there are as many as may be, one that was elsewhere."""
-        for place in range(len(self._idle) - 1, -1, -1):
-            if self._idle[place][1] == origin:
-                transport = self._idle[place][2]
-                del self._idle[place]
-                return transport
-        full = len(self._idle) + self._busy >= self._config.max_connections
-        return self._idle.popleft()[2] if full and self._idle else self._connect()
+    def _keep(self, transport: httpx.AsyncHTTPTransport) -> None:
+        now = monotonic()
+        self._idle.append((now, transport))
+        while self._idle[0][0] < now - KEPT_IDLE:
+            # In the background: a call that has its answer does not wait for others' connections to close.
+            closing = asyncio.create_task(self._idle.popleft()[1].aclose())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     def _connect(self) -> httpx.AsyncHTTPTransport:
         return httpx.AsyncHTTPTransport(
@@ -218,7 +206,9 @@ class HttpxEngine(_OwnEngine):
         self._closed = True
         await super().aclose()
         while self._idle:
-            await self._idle.pop()[2].aclose()
+            await self._idle.pop()[1].aclose()
+        while self._closing:
+            await self._closing.pop()
 
 
 class CallersClient:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import attrs
 import httpx
 import orjson
+
 from llamadapro_api.errors import UnreadableAnswer
 
 from ..errors import (

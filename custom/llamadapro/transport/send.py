@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 import httpx
 import orjson
+
 from llamadapro_api.errors import UnreadableAnswer
 from llamadapro_api.types import Call
 
@@ -56,8 +57,7 @@ class Transport:
         return await self._run(trip, lambda response, body: public_response(response, body, trip.public_request()))
 
     async def _run(self, trip: _Trip, read: Callable[[httpx.Response, bytes], T]) -> T:
-        if self.closed:
-            raise ConfigurationError("this client is closed; build a new one, or keep it open longer")
+        self._check_open()
         try:
             while True:
                 result = await self._attempt(trip, read)
@@ -90,6 +90,10 @@ class Transport:
             self._limits.pause(min(LONGEST_PAUSE, failure.retry_after or wait or 0.0))
         return wait
 
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ConfigurationError("this client is closed; build a new one, or keep it open longer")
+
     async def _attempt(self, trip: _Trip, read: Callable[[httpx.Response, bytes], T]) -> _Answer[T] | Failure:
         """One attempt, from waiting for its turn to the answer read; never longer than what is left of the deadline."""
         trip.begin_attempt()
@@ -100,6 +104,7 @@ class Transport:
             async with scope, self._limits.slots:
                 await self._limits.turn(trip.remaining())
                 started = self.clock.now()
+                self._check_open()  # it may have been closed meanwhile: nothing leaves any more
                 trip.narrow(scope)
                 result = await self._exchange(trip, read)
         except TimeoutError as error:
@@ -118,7 +123,7 @@ class Transport:
             async with self._engine.open(trip.outgoing) as response:
                 trip.response = response
                 try:
-                    body = await read_body(response, trip.config.max_response_bytes)
+                    body = await read_body(response, trip.config.max_response_bytes, method=trip.call.method)
                 except Exception as error:
                     return _unread(response, error)
         except httpx.HTTPStatusError as error:
@@ -126,7 +131,9 @@ class Transport:
             trip.response = error.response
             return failure_of_status(error.response, b"")
         except Exception as error:
-            return failure_without_answer(error, never_sent=self._engine.never_sent(error))
+            # What is not even the network's failure, before anything was sent, is an engine that could not be built.
+            unbuilt = not trip.outgoing.touched and not isinstance(error, httpx.HTTPError)
+            return failure_without_answer(error, never_sent=unbuilt or self._engine.never_sent(error))
         except asyncio.CancelledError as error:
             # The frames that it came through hold the key in their locals.
             raise error.with_traceback(None) from None
@@ -248,7 +255,8 @@ def _url(base: httpx.URL, target: str) -> httpx.URL:
     """`base` with a path and query that are encoded already; a call is no place for parsing a URL anew."""
     path, _, query = target.partition("?")
     url = httpx.URL(base)
-    url._uri_reference = base._uri_reference._replace(path=base.path.rstrip("/") + path, query=query or None)
+    whole = base._uri_reference.path.rstrip("/") + path
+    url._uri_reference = base._uri_reference._replace(path=whole, query=query or None)
     return url
 
 

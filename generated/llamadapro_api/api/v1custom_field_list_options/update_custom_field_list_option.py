@@ -11,7 +11,6 @@ from ...writing import (
     argument,
     path_segment,
     write_datetime,
-    write_int,
     write_text,
 )
 
@@ -19,8 +18,6 @@ from ...writing import (
 class UpdateCustomFieldListOptionBody(TypedDict, total=False):
     """Keywords of `update_custom_field_list_option`."""
 
-    id: int
-    """The option's id, as in the path."""
     tenant_id: str
     value: str
     """What records hold that choose it."""
@@ -40,7 +37,6 @@ def update_custom_field_list_option(
     option_id: int | str,
     /,
     *,
-    id: int = types.UNSET,
     tenant_id: str = types.UNSET,
     value: str = types.UNSET,
     label: str | None = types.UNSET,
@@ -53,8 +49,6 @@ def update_custom_field_list_option(
     Changes how an option is shown and leaves what is not given as it is.
     """
     body: dict[str, Any] = {}
-    if id is not types.UNSET:
-        body["id"] = argument(write_int, id, "id")
     if tenant_id is not types.UNSET:
         body["tenantId"] = argument(write_text, tenant_id, "tenant_id")
     if value is not types.UNSET:
