@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 
@@ -14,12 +14,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="llamadapro", description="Tools of the LlamadaPro client for Python.")
     parser.add_argument("--version", action="version", version=f"llamadapro {version('llamadapro')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser(
-        "sandbox", help="a local server that speaks the API (see: llamadapro sandbox --help)", add_help=False
-    )
-    # The subcommand parses its own arguments: it may be installed or not.
-    parser.parse_args(arguments[:1])
-    return _sandbox(arguments[1:])
+    for name, (words, _) in _COMMANDS.items():
+        commands.add_parser(name, help=f"{words} (see: llamadapro {name} --help)", add_help=False)
+    # The subcommand parses its own arguments, and what it needs is loaded only then: it may be installed or not.
+    run = _COMMANDS[parser.parse_args(arguments[:1]).command][1]
+    return run(arguments[1:])
+
+
+def _import(arguments: Sequence[str]) -> int:
+    from .importing import main as run
+
+    return run(arguments)
 
 
 def _sandbox(arguments: Sequence[str]) -> int:
@@ -29,3 +34,9 @@ def _sandbox(arguments: Sequence[str]) -> int:
         print(f"the sandbox needs {error.name}: pip install 'llamadapro[sandbox]'", file=sys.stderr)
         return 2
     return run(arguments)
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
+    "import": ("create or change conversations from a CSV file", _import),
+    "sandbox": ("a local server that speaks the API", _sandbox),
+}
