@@ -122,11 +122,6 @@ async def test_400_lists_every_issue_of_a_query(client: AsyncLlamadaPro) -> None
 async def test_400_of_what_only_the_service_can_know(client: AsyncLlamadaPro) -> None:
     """The same road for the public methods: the client has nothing against these."""
     with pytest.raises(BadRequestError) as raised:
-        await client.messages.upload_media(from_phone_number="+56221234567", file_name="hello.txt")
-    is_refusal(raised.value, 400, "contentType and content")
-    assert issues(raised.value) == [("body", "content", "REQUIRED_FIELD"), ("body", "contentType", "REQUIRED_FIELD")]
-
-    with pytest.raises(BadRequestError) as raised:
         await client.conversations.create(funnel_id=5, contact_id=UNKNOWN)
     is_refusal(raised.value, 400, str(UNKNOWN))
     assert issues(raised.value) == [("body", "contactId", "NOT_FOUND")]
