@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from llamadapro import APIStatusError, AsyncLlamadaPro, LlamadaProError, Page, models
 from ways import DOCUMENT, WAYS, Given, Operation, operation_id, operation_of, operations, resolve, success
+
+from llamadapro import APIStatusError, AsyncLlamadaPro, LlamadaProError, Page, models
 
 PRISM = "@stoplight/prism-cli@5.14.2"
 PATIENCE = 180.0

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
 from llamadapro_sandbox import Sandbox
 
 HERE = Path(__file__).parent

@@ -20,7 +20,6 @@ from llamadapro import AsyncLlamadaPro, AsyncPaginator, ConflictError, NotFoundE
 from llamadapro.pagination import Page
 from llamadapro_api.reading import Model
 from llamadapro_sandbox import Sandbox
-
 from tests.contract import ways
 from tests.contract.ways import WAYS, Fields, Given, operation_of, operations
 

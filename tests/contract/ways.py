@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from llamadapro import AsyncLlamadaPro
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "openapi.yaml"

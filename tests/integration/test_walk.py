@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
+
 from llamadapro import AsyncLlamadaPro, NotFoundError, PaginationError
 from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.server import Server
-
 from tests.contract.ways import Operation, operation_of, operations, resolve, success
 
 pytest.register_assert_rewrite("tests.contract.walk")  # its assertions tell what they saw

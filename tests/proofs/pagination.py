@@ -89,7 +89,7 @@ async def asynchronous() -> None:
 
 
 async def blocking() -> None:
-    time.sleep(0.02)  # noqa: ASYNC251 # a consumer that blocks the loop is what is measured
+    time.sleep(0.02)  # a consumer that blocks the loop is what is measured
 
 
 async def tasks_left_by_leaving() -> int:

@@ -16,11 +16,12 @@ from typing import Any
 
 import httpx
 import uvicorn
-from llamadapro_sandbox import Sandbox
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from llamadapro_sandbox import Sandbox
 
 PATH = "/api/v1/contacts/1"
 CONNECTIONS = 8

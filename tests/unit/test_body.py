@@ -242,7 +242,7 @@ def test_what_is_not_json_is_bad_and_says_how_it_begins(body: bytes) -> None:
 
 
 def test_an_empty_body_is_bad() -> None:
-    with pytest.raises(BadBody, match="^its body is empty$"):
+    with pytest.raises(BadBody, match=r"^its body is empty$"):
         parse_json(b"")
 
 

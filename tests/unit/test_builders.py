@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 import pytest
 from dateutil.relativedelta import relativedelta
-from llamadapro import AsyncLlamadaPro, InvalidPhoneNumberError, InvalidRequestError, addresses, search, whatsapp
 from pytest_httpx import HTTPXMock
+
+from llamadapro import AsyncLlamadaPro, InvalidPhoneNumberError, InvalidRequestError, addresses, search, whatsapp
 
 BASE = "https://llamadapro.test"
 NUMBERS = {"to": "+14155552671", "from_": "+56912345678"}

@@ -21,6 +21,7 @@ import phonenumbers
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+
 from llamadapro.errors import InvalidPhoneNumberError, InvalidRequestError
 from llamadapro.phone import to_e164, to_e164_many
 

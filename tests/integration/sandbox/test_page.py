@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from llamadapro_sandbox import Sandbox
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from llamadapro_sandbox import Sandbox
 
 CONTACTS = "/api/v1/contacts"

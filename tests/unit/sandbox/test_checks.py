@@ -6,8 +6,9 @@ import hashlib
 from pathlib import Path
 
 import httpx
-import llamadapro_sandbox
 import pytest
+
+import llamadapro_sandbox
 from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.document import Document, load
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from llamadapro_sandbox import Sandbox
 
 URL = "/api/v1/contacts"

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.clock import moment, written
 
