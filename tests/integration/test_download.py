@@ -27,6 +27,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 
 from llamadapro import errors, models
 from llamadapro.transport.download import MOST_REDIRECTS, check_url, validator_of
@@ -38,7 +39,7 @@ BODY = os.urandom(300_000)
 OTHER = os.urandom(len(BODY))
 ETAG, NEXT = '"v1"', '"v2"'
 RANGE = re.compile(r"bytes=(\d+)-")
-PEM = str(Path(__file__).parent / "localhost.pem")
+AUTHORITY = trustme.CA()
 
 engines = pytest.mark.parametrize(
     "engine",
@@ -428,7 +429,7 @@ async def test_a_redirect_to_nowhere_is_not_followed(engine: str, path: Path, to
 
 @contextlib.asynccontextmanager
 async def tls(answered: bytes) -> AsyncIterator[str]:
-    """A host with a certificate that nobody has signed."""
+    """A host with a certificate that only the test's own authority has signed."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
@@ -438,7 +439,7 @@ async def tls(answered: bytes) -> AsyncIterator[str]:
         writer.close()
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(PEM)
+    AUTHORITY.issue_cert("localhost").configure_cert(context)
     async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
         yield f"https://localhost:{server.sockets[0].getsockname()[1]}"
 
@@ -451,7 +452,8 @@ async def test_certificates_are_checked_even_if_the_api_has_none(engine: str, pa
         async with client_for(engine, "http://api.invalid", max_retries=0) as client:
             with pytest.raises(errors.APIConnectionError, match="certificate"):
                 await client.recordings.download(url, path)
-        trusting = ssl.create_default_context(cafile=PEM)
+        trusting = ssl.create_default_context()
+        AUTHORITY.configure_trust(trusting)
         async with client_for(engine, "https://api.invalid", verify=trusting) as client:
             await client.recordings.download(url, path)
     assert path.read_bytes() == BODY
@@ -460,7 +462,8 @@ async def test_certificates_are_checked_even_if_the_api_has_none(engine: str, pa
 @pytest.mark.parametrize("engine", ["httpx", "aiohttp"])
 async def test_a_redirect_from_https_to_http_is_refused(engine: str, path: Path) -> None:
     with fault_server().site(then=host()) as site:
-        verify = ssl.create_default_context(cafile=PEM)
+        verify = ssl.create_default_context()
+        AUTHORITY.configure_trust(verify)
         closing = response(302, headers={"Location": site.url, "Connection": "close"})
         async with tls(closing) as url, client_for(engine, "http://api.invalid", verify=verify) as client:
             with pytest.raises(errors.APIStatusError, match="from https to http"):

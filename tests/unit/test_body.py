@@ -168,7 +168,7 @@ async def test_a_bomb_is_never_unpacked(kind: str) -> None:
     try:
         with pytest.raises(BadBody, match="larger than"):
             await read_body(response(bomb, encoding=KINDS[kind]), LIMIT)
-        assert tracemalloc.get_traced_memory()[1] < len(bomb) + 5 * LIMIT
+        assert tracemalloc.get_traced_memory()[1] < len(bomb) + 10 * LIMIT  # zlib's own window is 40 kB
     finally:
         tracemalloc.stop()
 
