@@ -806,6 +806,10 @@ async def test_other_statuses_are_never_repeated(status: int, client: AsyncLlama
     assert (caught.value.status_code, caught.value.body) == (status, "<html>not here</html>")
     assert str(caught.value).startswith(f"GET /api/v1/contacts/5: {status}: ")
     assert sent(httpx_mock) == [("GET", "/api/v1/contacts/5")], "a redirect is never followed"
+    if status < 400:
+        assert "redirects are never followed, check base_url (it points to 'https://evil.example/')" in str(
+            caught.value
+        )
 
 
 async def test_a_lost_answer_is_repeated_only_where_that_is_safe(

@@ -184,7 +184,7 @@ class Messages(Resource):
                 "content": read.content,
             }
         elif given == {"file_name", "content_type", "content"}:
-            check_size(len(fields["content"]) * 3 // 4, kind_of(fields["content_type"]), max_bytes)
+            check_size(len(fields.get("content", "")) * 3 // 4, kind_of(fields.get("content_type", "")), max_bytes)
         elif given != {"file_id"}:
             raise InvalidRequestError(
                 "give file_id alone, or file, or all of file_name, content_type and content (base64); "
