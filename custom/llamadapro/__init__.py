@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .pagination import Page as Page
     from .phone import to_e164 as to_e164
 
+_SUBMODULES = ("addresses", "errors", "models", "phone", "search", "whatsapp")
 _MODULES = {
     "AsyncLlamadaPro": ".client",
     "AsyncPaginator": ".pagination",
@@ -68,8 +69,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "models":
-        return import_module(".models", __name__)
+    if name in _SUBMODULES:
+        return import_module(f".{name}", __name__)
     # What is not elsewhere is an error class.
     module = _MODULES.get(name, ".errors")
     if name not in __all__:

@@ -7,9 +7,8 @@ Each writer takes one value and returns it as plain JSON data, or raises `Invali
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from difflib import get_close_matches
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -147,7 +146,7 @@ def write_map_of(write: Writer) -> Writer:
 
 def write_list_of(write: Writer) -> Writer:
     def write_list(value: Any) -> list[Any]:
-        if not isinstance(value, (list, tuple)):
+        if not isinstance(value, Sequence) or isinstance(value, (str, bytes, bytearray)):
             _refuse("a list", value)
         return _write_items(value, write)
 
@@ -212,6 +211,8 @@ class ObjectWriter:
             _bad_key(key)
         if self._open:
             return key, write_json
+        from difflib import get_close_matches  # only a mistake needs it
+
         near = get_close_matches(key, self._fields, n=1)
         advice = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(self._fields)}"
         raise InvalidInput(f"unknown key {key!r}; {advice}")
