@@ -22,10 +22,10 @@ PER_SECOND = 10
 
 
 class SharedLimit:
-    """At most `per_second` requests a second by all processes that name the same file."""
+    """At most `requests` requests `per` (milliseconds) by all processes that name the same file."""
 
-    def __init__(self, path: str, per_second: int) -> None:
-        rates = [Rate(per_second, Duration.SECOND)]
+    def __init__(self, path: str, requests: int, per: int = Duration.SECOND) -> None:
+        rates = [Rate(requests, per)]
         self._limiter = Limiter(SQLiteBucket.init_from_file(rates, db_path=path, use_file_lock=True))
 
     async def acquire(self) -> None:
