@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help setup demo test lint types generate check-generated prism redocly faults soak pages downloads imports writers schemathesis build package clean
+.PHONY: help setup demo test lint types generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis build package clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -20,7 +20,7 @@ $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable ".[sandbox,aiohttp]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable ".[sandbox,aiohttp,contract]"
 	touch $@
 
 demo: $(READY) ## start the sandbox and run the quickstart against it
@@ -50,6 +50,19 @@ redocly: ## lint the document (needs node)
 
 prism: $(READY) ## walk all operations against Prism, a mock server nobody here wrote (needs node)
 	$(BIN)/python tests/contract/prism_walk.py
+
+contract: redocly check-generated schemathesis prism ## document, generated code, sandbox and client against each other
+	$(BIN)/python -m pytest tests/contract tests/integration/test_contract_probe.py --ignore tests/contract/test_schemathesis.py
+
+diff: $(READY) ## patch, minor or major since BASE=<git ref>, and whether the version says so
+	$(BIN)/python tests/contract/diff.py $(BASE)
+
+lowest: $(READY) ## unit and wire tests on the lowest allowed runtime dependencies
+	$(PYTHON) -m venv build/lowest
+	$(BIN)/python tests/contract/lowest.py > build/lowest/requirements.txt
+	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check -r build/lowest/requirements.txt -e ".[sandbox,aiohttp]"
+	build/lowest/bin/python -m pytest -p no:cacheprovider tests/unit
 
 faults: $(READY) ## print the fault matrix: what each broken answer costs, counted at the server
 	$(BIN)/python -m tests.faults

@@ -437,12 +437,16 @@ def components_of_templates(doc: Doc) -> list[Json]:
 # --------------------------------------------------------------------------------------------------- provenance
 
 
+CONFIRMED = "confirmed"
+"""What the probe has seen at the live service; it comes with the probe's suggested patch."""
+
+
 def check_marks(doc: Doc) -> list[str]:
     """Inferred is what the page does not print, documented what it does."""
     wrong = []
     for operation in operations(doc):
         wanted = "documented" if operation.id in DOCUMENTED else "inferred"
-        if operation.raw.get("x-provenance") != wanted:
+        if operation.raw.get("x-provenance") not in (wanted, CONFIRMED):
             wrong.append(f"{operation.id}: should be {wanted}")
         page = PAGE["operations"][operation.id]
         for parameter in parameters(doc, operation):
@@ -450,10 +454,14 @@ def check_marks(doc: Doc) -> list[str]:
             if (parameter.get("x-provenance") == "inferred") == printed:
                 wrong.append(f"{operation.id} {parameter['name']}: the mark is wrong")
     guesses = [*doc["servers"], *doc["components"]["securitySchemes"].values()]
-    wrong += ["server and key header are inferred" for place in guesses if place.get("x-provenance") != "inferred"]
+    wrong += [
+        "server and key header are inferred"
+        for place in guesses
+        if place.get("x-provenance") not in ("inferred", CONFIRMED)
+    ]
     shown, _ = shown_fields(doc)
     for name, schema in schemas(doc).items():
-        if schema.get("x-provenance") not in {"documented", "inferred"}:
+        if schema.get("x-provenance") not in {"documented", "inferred", CONFIRMED}:
             wrong.append(f"{name}: without a mark")
         for field, part in schema.get("properties", {}).items():
             if (part.get("x-provenance") == "inferred") == (f"{name}.{field}" in shown):

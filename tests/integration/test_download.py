@@ -258,14 +258,15 @@ async def test_a_recording_is_known_again_though_its_url_is_signed_anew(path: Pa
     def recording(number: int, url: str) -> models.Recording:
         return models.Recording.from_dict({"id": number, "url": url})
 
-    with fault_server().site(*[cut(100_000)] * 4, then=host()) as site:
+    with fault_server().site(*[cut(100_000)] * 5, then=host()) as site:
         await interrupt("httpx", recording(5, f"{site.url}/a?sig=1"), path)
         await interrupt("httpx", recording(6, f"{site.url}/a?sig=2"), path)  # another recording
         await interrupt("httpx", f"{site.url}/a?sig=3", path)  # nothing is known but the URL
-        await interrupt("httpx", recording(6, f"{site.url}/b?sig=4"), path)
+        await interrupt("httpx", f"{site.url}/a?sig=4", path)
+        await interrupt("httpx", recording(6, f"{site.url}/b?sig=5"), path)
         async with client_for("httpx", "http://api.invalid") as client:
-            await client.recordings.download(recording(6, f"{site.url}/b?sig=5"), path)
-    assert asked(site) == [None, None, None, None, "bytes=100000-"]
+            await client.recordings.download(recording(6, f"{site.url}/b?sig=6"), path)
+    assert asked(site) == [None, None, None, None, None, "bytes=100000-"]
     assert path.read_bytes() == BODY
 
 

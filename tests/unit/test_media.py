@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from llamadapro.errors import InvalidRequestError
 from llamadapro.media import upload
+from llamadapro.media.download import _Part
 from llamadapro.media.upload import INLINE, LIMITS, kind_of, read_upload
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
@@ -190,3 +191,14 @@ async def test_large_files_leave_the_loop_its_turn() -> None:
         ticking.cancel()
     assert inline == 1
     assert turns > 40
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks are POSIX's")
+def test_a_download_that_has_just_ended_is_not_written_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between opening the part and locking it, another process may finish it and give it its name."""
+    path = tmp_path / "call.wav"
+    (tmp_path / "call.wav.part").write_bytes(b"whole")
+    monkeypatch.setattr("fcntl.flock", lambda *_: os.replace(tmp_path / "call.wav.part", path))
+    with pytest.raises(InvalidRequestError, match="is being downloaded already"):
+        _Part(path, "source", None, resume=True)
+    assert path.read_bytes() == b"whole"

@@ -31,12 +31,25 @@ def _sandbox(arguments: Sequence[str]) -> int:
     try:
         from llamadapro_sandbox.cli import main as run
     except ModuleNotFoundError as error:
-        print(f"the sandbox needs {error.name}: pip install 'llamadapro[sandbox]'", file=sys.stderr)
-        return 2
+        return _lacks("sandbox", error)
     return run(arguments)
 
 
+def _contract(arguments: Sequence[str]) -> int:
+    try:
+        from llamadapro_contract.cli import main as run
+    except ModuleNotFoundError as error:
+        return _lacks("contract", error)
+    return run(arguments)
+
+
+def _lacks(extra: str, error: ModuleNotFoundError) -> int:
+    print(f"this command needs {error.name}: pip install 'llamadapro[{extra}]'", file=sys.stderr)
+    return 2
+
+
 _COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
+    "contract": ("hold a live service against openapi.yaml", _contract),
     "import": ("create or change conversations from a CSV file", _import),
     "sandbox": ("a local server that speaks the API", _sandbox),
 }

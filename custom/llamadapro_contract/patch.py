@@ -1,0 +1,164 @@
+"""The document changed so that it fits what was found; comments, order and everything else stay as they are."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.scalarstring import SingleQuotedScalarString as Quoted
+
+from .document import Document
+from .findings import Finding
+
+RESPONSES = {"400": "BadRequest", "401": "Unauthorized", "403": "Forbidden", "404": "NotFound", "409": "Conflict"}
+RESPONSES |= {"429": "AssumedTooManyRequests", "500": "InternalServerError"}
+
+
+def patched(text: str, findings: Iterable[Finding]) -> str:
+    """The whole document, changed."""
+    document = Document(text)
+    # Paths move last, for the other changes are found by the old ones.
+    for finding in sorted(findings, key=lambda one: one.fix[:1] == ("move",)):
+        if finding.fix:
+            _FIXES[finding.fix[0]](document, finding, *finding.fix[1:])
+    return document.dump()
+
+
+def suggestion(text: str, changed: str) -> str:
+    """The change as a unified diff, for `git apply` or `patch -p1`; empty if nothing is to be changed."""
+    lines = difflib.unified_diff(
+        text.splitlines(keepends=True), changed.splitlines(keepends=True), "a/openapi.yaml", "b/openapi.yaml"
+    )
+    return "".join(lines)
+
+
+def _nullable(document: Document, finding: Finding) -> None:
+    schema = document.at(finding.pointer)
+    # A set that many fields share: whether all of them can be null is for a person to say.
+    if (
+        "type" not in schema
+        or "enum" in schema
+        or finding.pointer[:2] == ("components", "schemas") == finding.pointer[:-1]
+    ):
+        _note(schema, finding)
+        return
+    kinds = [schema["type"]] if isinstance(schema["type"], str) else list(schema["type"])
+    schema["type"] = _flow([*kinds, Quoted("null")])
+
+
+def _type(document: Document, finding: Finding, kind: str) -> None:
+    schema = document.at(finding.pointer)
+    if kind in ("array", "object") or schema.get("type") in ("array", "object"):
+        _note(schema, finding)
+        return
+    old = schema["type"]
+    nullable = not isinstance(old, str) and "null" in old
+    schema["type"] = _flow([kind, Quoted("null")]) if nullable else kind
+    if kind != "string":
+        schema.pop("format", None)
+
+
+def _relax(document: Document, finding: Finding, name: str) -> None:
+    schema = document.at(finding.pointer)
+    schema["required"].remove(name)
+    if not schema["required"]:
+        del schema["required"]
+
+
+def _add_field(document: Document, finding: Finding, name: str, schema: dict[str, Any]) -> None:
+    document.at(finding.pointer)["properties"][name] = _flow_map(schema)
+
+
+def _rename(document: Document, finding: Finding, old: str, new: str) -> None:
+    schema = document.at(finding.pointer)
+    _rekey(schema["properties"], old, new)
+    if old in schema.get("required", ()):
+        schema["required"][schema["required"].index(old)] = new
+
+
+def _add_value(document: Document, finding: Finding, value: Any) -> None:
+    schema = document.at(finding.pointer)
+    if "enum" in schema:
+        schema["enum"].append(value)
+    else:
+        _note(schema, finding)
+
+
+def _drop(document: Document, finding: Finding, name: str) -> None:
+    document.at(finding.pointer).pop(name, None)
+
+
+def _add_status(document: Document, finding: Finding, status: str) -> None:
+    responses = document.at(finding.pointer)
+    if status in responses:
+        return
+    if status.startswith("2"):
+        success = responses[min(one for one in responses if one.startswith("2"))]
+        added: Any = success if "$ref" not in success else _flow_map({"$ref": Quoted(success["$ref"])})
+    elif status in RESPONSES:
+        added = _flow_map({"$ref": Quoted(f"#/components/responses/{RESPONSES[status]}")})
+    else:
+        error = _flow_map({"schema": _flow_map({"$ref": "#/components/schemas/Error"})})
+        added = CommentedMap({"description": _phrase(status), "content": CommentedMap({"application/json": error})})
+    place = sum(one < status for one in responses)
+    responses.insert(place, Quoted(status), added)
+
+
+def _move(document: Document, finding: Finding, path: str) -> None:
+    _rekey(document.tree["paths"], finding.pointer[1], path)
+
+
+def _confirm(document: Document, finding: Finding) -> None:
+    document.at(finding.pointer)["x-provenance"] = "confirmed"
+
+
+_FIXES: dict[str, Any] = {
+    "nullable": _nullable,
+    "type": _type,
+    "relax": _relax,
+    "add-field": _add_field,
+    "rename": _rename,
+    "add-value": _add_value,
+    "drop": _drop,
+    "add-status": _add_status,
+    "move": _move,
+    "confirm": _confirm,
+}
+
+
+def _note(schema: Any, finding: Finding) -> None:
+    """What a machine should not decide is left beside the schema, for a person."""
+    schema["x-probe"] = f"{finding.what} at {finding.place}"
+
+
+def _rekey(mapping: Any, old: str, new: str) -> None:
+    """Another name for a key, at the same place and with its comments."""
+    place = list(mapping).index(old)
+    comment = mapping.ca.items.pop(old, None)
+    mapping.insert(place, new, mapping.pop(old))
+    if comment is not None:
+        mapping.ca.items[new] = comment
+
+
+def _phrase(status: str) -> str:
+    try:
+        return f"{HTTPStatus(int(status)).phrase}."
+    except ValueError:
+        return f"Status {status}."
+
+
+def _flow(values: list[Any]) -> CommentedSeq:
+    found = CommentedSeq(values)
+    found.fa.set_flow_style()
+    return found
+
+
+def _flow_map(values: dict[str, Any]) -> CommentedMap:
+    found = CommentedMap()
+    for key, value in values.items():
+        found[key] = _flow_map(value) if isinstance(value, dict) else Quoted(value) if key == "$ref" else value
+    found.fa.set_flow_style()
+    return found

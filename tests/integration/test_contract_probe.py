@@ -1,0 +1,576 @@
+"""The probe against the sandbox: nothing to say of the unchanged one, and each of many divergences found and named.
+
+The divergences are made by an application around the sandbox that rewrites requests and answers; the sandbox itself
+knows the same document as the probe and stays as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from llamadapro import AsyncLlamadaPro
+from llamadapro_contract.asking import probe
+from llamadapro_contract.cli import main
+from llamadapro_contract.document import Document, packaged
+from llamadapro_contract.findings import Report
+from llamadapro_contract.patch import patched, suggestion
+from llamadapro_contract.reporting import FORMATS
+from llamadapro_sandbox import Sandbox
+from tests.contract.check_generated import ROOT, generate
+
+KEY = "sk-contract-0123456789"
+CONTACTS = "/api/v1/contacts"
+TASKS = "/api/v1/tasks"
+DEFINITIONS = "/api/v1/custom-fields/definitions"
+SEED = {
+    "contacts": [
+        {"firstName": f"Jane {index}", "addresses": [{"channelType": "PHONE", "address": f"+5691234567{index}"}]}
+        for index in range(4)
+    ],
+    "definitions": [
+        {"entityType": "CONTACT", "fieldKey": "plain", "fieldType": "STRING"},
+        {
+            "entityType": "CONTACT",
+            "fieldKey": "level",
+            "fieldType": "LIST",
+            "options": [{"value": "a"}, {"value": "b"}],
+        },
+    ],
+    "conversations": [{"funnelId": 5, "contactId": 1}],
+}
+
+
+# --- a service that is not as the document says ------------------------------------------------------------------
+
+
+@dataclass
+class Asked:
+    method: str
+    path: str
+    status: int
+    body: Any
+    """Of the answer; a text is sent as HTML."""
+
+
+@dataclass(frozen=True)
+class Change:
+    answer: Callable[[Asked], None] = lambda asked: None
+    path: Callable[[str], str] = lambda path: path
+    headers: Callable[[list[tuple[bytes, bytes]]], list[tuple[bytes, bytes]]] = lambda headers: headers
+
+
+class Rewriting:
+    """An ASGI application around another one."""
+
+    def __init__(self, app: Any, change: Change) -> None:
+        self.app, self.change = app, change
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path = self.change.path(scope["path"])
+        inner = {**scope, "path": path, "raw_path": path.encode(), "headers": self.change.headers(scope["headers"])}
+        status, body = 0, b""
+
+        async def catch(message: Any) -> None:
+            nonlocal status, body
+            status = message.get("status", status)
+            body += message.get("body", b"")
+
+        await self.app(inner, receive, catch)
+        asked = Asked(scope["method"], path, status, json.loads(body) if body else None)
+        self.change.answer(asked)
+        html = isinstance(asked.body, str)
+        content = asked.body.encode() if html else json.dumps(asked.body).encode()
+        headers = [(b"content-type", b"text/html" if html else b"application/json")]
+        await send({"type": "http.response.start", "status": asked.status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+
+def each(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a value, however deep."""
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from each(inner)
+
+
+def in_each(prefix: str, *names: str) -> Callable[[Callable[[dict[str, Any]], None]], Callable[[Asked], None]]:
+    """Do something to every object of a successful answer that has these fields."""
+
+    def build(do: Callable[[dict[str, Any]], None]) -> Callable[[Asked], None]:
+        def answer(asked: Asked) -> None:
+            if asked.path.startswith(prefix) and asked.status < 400:
+                for one in [*each(asked.body)]:
+                    if all(name in one for name in names):
+                        do(one)
+
+        return answer
+
+    return build
+
+
+def renamed(prefix: str, old: str, new: str) -> Callable[[Asked], None]:
+    return in_each(prefix, old)(lambda one: one.__setitem__(new, one.pop(old)))
+
+
+def put(prefix: str, name: str, value: Any, *beside: str) -> Callable[[Asked], None]:
+    return in_each(prefix, *(beside or (name,)))(lambda one: one.__setitem__(name, value))
+
+
+def answered(when: Callable[[Asked], bool], status: int | None = None, body: Any = None) -> Callable[[Asked], None]:
+    def answer(asked: Asked) -> None:
+        if when(asked):
+            asked.status = status or asked.status
+            asked.body = asked.body if body is None else body
+
+    return answer
+
+
+def moved(old: str, new: str) -> Callable[[str], str]:
+    return lambda path: (
+        path.replace(new, old) if path.startswith(new) else f"/gone{path}" if path.startswith(old) else path
+    )
+
+
+def without_route(*prefixes: str) -> Callable[[Asked], None]:
+    """Answers of a router that knows no such path; they name it, as most do."""
+
+    def answer(asked: Asked) -> None:
+        if asked.path.startswith(prefixes) or "has no path" in str(asked.body):
+            asked.status, asked.body = 404, {"code": 404, "message": f"Cannot {asked.method} {asked.path}"}
+
+    return answer
+
+
+def created(asked: Asked) -> bool:
+    return (asked.method, asked.path, asked.status) == ("POST", CONTACTS, 200)
+
+
+def with_right_key(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return [*((name, value) for name, value in headers if name.lower() != b"x-api-key"), (b"x-api-key", KEY.encode())]
+
+
+RENAMED = renamed(CONTACTS, "firstName", "givenName")
+MOVED = moved(DEFINITIONS, "/api/v1/custom-field-definitions")
+# What changes, and the severity, kind and words of the finding.
+DIVERGENCES: dict[str, tuple[Change, str, str, str]] = {
+    "field renamed": (Change(RENAMED), "contradiction", "field-renamed", "firstName never came, and givenName did"),
+    "new value of a closed set": (
+        Change(put(TASKS, "status", "paused", "objective")),
+        "contradiction",
+        "value-new",
+        "'paused' is not in",
+    ),
+    "new value of an open set": (
+        Change(put(CONTACTS, "channelType", "TELEGRAM")),
+        "addition",
+        "value-new",
+        "'TELEGRAM' is new in",
+    ),
+    "path moved": (
+        Change(path=MOVED),
+        "contradiction",
+        "path-moved",
+        "definitions is /api/v1/custom-field-definitions",
+    ),
+    "path gone": (
+        Change(path=moved(TASKS, "/nowhere")),
+        "contradiction",
+        "path-missing",
+        "GET /api/v1/tasks answers 404",
+    ),
+    "method not allowed": (
+        Change(answered(lambda asked: asked.path.startswith(f"{CONTACTS}/") and asked.method == "GET", 405)),
+        "contradiction",
+        "path-missing",
+        "GET /api/v1/contacts/{id} answers 405",
+    ),
+    "path gone, known by no record's id": (
+        Change(without_route("/api/v1/recordings/")),
+        "contradiction",
+        "path-missing",
+        "GET /api/v1/recordings/{id} answers 404",
+    ),
+    "null where not allowed": (Change(put(CONTACTS, "tenantId", None)), "contradiction", "null", "not allowed"),
+    "new status of success": (Change(answered(created, 201)), "contradiction", "status", "201 is not documented"),
+    "new status of failure": (
+        Change(answered(lambda asked: asked.status == 404, 410)),
+        "contradiction",
+        "status",
+        "410 is not documented",
+    ),
+    "required field missing": (
+        Change(in_each(CONTACTS, "contactId", "id")(lambda one: one.pop("id"))),
+        "contradiction",
+        "field-missing",
+        "required field id is missing",
+    ),
+    "wrong type": (
+        Change(in_each(CONTACTS, "addresses", "contactCompanyId")(lambda one: one.__setitem__("userId", {"id": "17"}))),
+        "contradiction",
+        "type",
+        "an object instead of an integer or null",
+    ),
+    "number that is not whole": (
+        Change(put(TASKS, "totalCount", 1.5)),
+        "contradiction",
+        "type",
+        "a number instead of an integer",
+    ),
+    "extra field": (
+        Change(put(CONTACTS, "score", 0.5, "addresses")),
+        "addition",
+        "field-undocumented",
+        "the field score (number)",
+    ),
+    "key not checked": (Change(headers=with_right_key), "contradiction", "key-not-checked", "is answered 200, not 401"),
+    "error body differs": (
+        Change(answered(lambda asked: asked.status >= 400, body={"errors": [{"detail": "no"}]})),
+        "contradiction",
+        "field-missing",
+        "required field message is missing",
+    ),
+    "error is a page": (
+        Change(answered(lambda asked: asked.status == 404 and "v1" in asked.path, body="<h1>Not here</h1>")),
+        "contradiction",
+        "body-unreadable",
+        "the answer 404 is no JSON",
+    ),
+    "page token renamed": (
+        Change(renamed("/api", "nextPageToken", "nextCursor")),
+        "contradiction",
+        "page-token-missing",
+        "no nextPageToken",
+    ),
+    "page token renamed alike": (
+        Change(renamed("/api", "nextPageToken", "nextToken")),
+        "contradiction",
+        "field-renamed",
+        "nextPageToken never came, and nextToken did",
+    ),
+    "page token ignored": (
+        Change(in_each(CONTACTS, "items")(lambda one: one["items"] and one["items"][0].__setitem__("id", 1))),
+        "contradiction",
+        "page-token-ignored",
+        "begins like the one before",
+    ),
+    "items renamed": (
+        Change(renamed(CONTACTS, "items", "data")),
+        "contradiction",
+        "field-missing",
+        "required field items is missing",
+    ),
+    "date in another form": (
+        Change(put(CONTACTS, "createdAt", "15/02/2026 10:00")),
+        "contradiction",
+        "format",
+        "is no date-time",
+    ),
+}
+
+
+# --- asking it ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def document() -> Document:
+    return packaged()
+
+
+def seeded() -> Sandbox:
+    sandbox = Sandbox(api_key=KEY, seed=SEED)
+    conversation = sandbox.seed({"conversations": [{"funnelId": 5, "contactId": 1}]})["conversations"][0]["id"]
+    by = {"id": "17", "type": "user"}
+    task = {"context": {"conversationId": conversation}, "objective": "Call back", "createdBy": by, "assignedTo": by}
+    sandbox.seed({"tasks": [task, {**task, "objective": "Write"}]})
+    return sandbox
+
+
+async def ask(
+    document: Document,
+    change: Change | None = None,
+    *,
+    write: bool = True,
+    sandbox: Sandbox | None = None,
+    ids: dict[str, str] | None = None,
+) -> tuple[Report, Sandbox]:
+    sandbox = sandbox or seeded()
+    report = Report(document, "http://sandbox")
+    async with AsyncExitStack() as stack:
+        transport = httpx.ASGITransport(app=Rewriting(sandbox, change) if change else sandbox)
+        http = await stack.enter_async_context(httpx.AsyncClient(transport=transport))
+        known, wrong, none = (
+            AsyncLlamadaPro(KEY, "http://sandbox", http_client=http),
+            AsyncLlamadaPro("contract-wrong", "http://sandbox", http_client=http),
+            AsyncLlamadaPro("none", "http://sandbox", http_client=http, api_key_header="X-Nobody"),
+        )
+        await probe(known, {"a wrong key": wrong, "no key": none}, document, report, write=write, ids=ids)
+        for client in (known, wrong, none):
+            await client.aclose()
+    return report, sandbox
+
+
+@pytest.mark.parametrize("write", [False, True])
+async def test_of_the_unchanged_sandbox_there_is_nothing_to_say(document: Document, write: bool) -> None:
+    report, sandbox = await ask(document, write=write)
+    assert [*report.of("contradiction"), *report.of("addition"), *report.notes] == []
+    confirmed = {one.operation for one in report.of("confirmation")}
+    assert len(confirmed) == (21 if write else 9)
+    assert len(confirmed) + len([one for one in report.of("not seen") if one.kind == "operation-not-seen"]) == 37
+    assert {one.operation for one in sandbox.requests if one.status == 200 and one.method != "GET"} - confirmed == set()
+
+
+async def test_records_that_no_list_has_are_read_when_named(document: Document) -> None:
+    sandbox = seeded()
+    past: dict[str, Any] = {
+        "status": "completed",
+        "from": "+56912345678",
+        "to": "+56221234567",
+        "direction": "incoming",
+    }
+    past |= {"userId": 17, "metadata": {}, "duration": 182.5, "startTime": "2026-02-14T15:00:00.000Z"}
+    call = sandbox.seed({"calls": [past]})["calls"][0]
+    ids = {"callId": str(call["id"]), "recordingId": str(sandbox.add_recording()["id"])}
+    report, _ = await ask(document, write=False, sandbox=sandbox, ids=ids)
+    assert {"GetCall", "GetRecording"} <= {one.operation for one in report.of("confirmation")}
+    assert report.of("contradiction") == []
+
+
+async def test_it_only_reads_unless_told_to_write(document: Document) -> None:
+    _, sandbox = await ask(document, write=False)
+    assert {one.operation for one in sandbox.requests if one.method != "GET"} == {"SearchContacts"}
+
+
+async def test_writing_leaves_everything_as_it_was(document: Document) -> None:
+    before = seeded().snapshot()["records"]
+    _, sandbox = await ask(document)
+    assert strip(sandbox.snapshot()["records"]) == strip(before)
+    assert any(one.method == "DELETE" for one in sandbox.requests)
+    sent = [one.operation or "" for one in sandbox.requests if one.method == "POST"]
+    assert not {name for name in sent if "Message" in name or "Call" in name}
+
+
+def strip(records: Any) -> str:
+    """Without times and without numbers that only go up."""
+    return str(sorted(key for key, value in records.items() if value)) + str(
+        {key: len(value) for key, value in records.items() if value}
+    )
+
+
+async def test_test_data_that_cannot_be_deleted_is_named(document: Document) -> None:
+    refused = answered(lambda asked: asked.method == "DELETE", 403, {"message": "This key may not do that"})
+    report, _ = await ask(document, Change(refused))
+    assert sum("delete it by hand" in note for note in report.notes) == 4
+
+
+@pytest.mark.parametrize("name", DIVERGENCES)
+async def test_a_divergence_is_found_and_named(document: Document, name: str) -> None:
+    change, severity, kind, words = DIVERGENCES[name]
+    report, _ = await ask(document, change)
+    found = [one for one in report.findings if one.kind == kind and words in one.what]
+    assert found, "\n".join(f"{one.kind} {one.what}" for one in report.of("contradiction") + report.of("addition"))
+    assert {one.severity for one in found} == {severity}
+    assert all(one.operation != "-" and one.line > 1 for one in found)
+
+
+async def test_an_extra_field_and_an_open_set_are_no_contradiction(document: Document) -> None:
+    for name in ("extra field", "new value of an open set"):
+        report, _ = await ask(document, DIVERGENCES[name][0])
+        assert report.of("contradiction") == []
+        assert report.of("addition")
+
+
+# --- the suggested patch -----------------------------------------------------------------------------------------
+
+
+async def test_of_the_unchanged_sandbox_the_patch_only_confirms(document: Document) -> None:
+    report, _ = await ask(document)
+    told = suggestion(document.text, patched(document.text, report.findings))
+    changes = [line for line in told.splitlines() if line[:1] in "+-" and line[1:2] == " "]
+    assert {line[1:].strip() for line in changes} == {"x-provenance: inferred", "x-provenance: confirmed"}
+    assert len(changes) == 2 * 14
+    assert document.dump() == document.text
+
+
+async def test_the_patched_document_fits_the_changed_service(document: Document, tmp_path: Path) -> None:
+    """Many divergences at once; the probe with the patched document has nothing left to say."""
+    changes = [
+        DIVERGENCES[name][0].answer
+        for name in (
+            "field renamed",
+            "new value of a closed set",
+            "new value of an open set",
+            "null where not allowed",
+            "new status of success",
+            "new status of failure",
+            "required field missing",
+            "extra field",
+            "date in another form",
+            "number that is not whole",
+        )
+    ]
+
+    def answer(asked: Asked) -> None:
+        for change in changes:
+            change(asked)
+
+    change = Change(answer, MOVED)
+    report, _ = await ask(document, change)
+    assert len(report.of("contradiction")) >= 8
+    changed = patched(document.text, report.findings)
+    again, _ = await ask(Document(changed), change)
+    assert [*again.of("contradiction"), *again.of("addition")] == []
+    (tmp_path / "openapi.yaml").write_text(document.text)
+    run(["git", "apply", "-"], tmp_path, suggestion(document.text, changed))
+    assert (tmp_path / "openapi.yaml").read_text() == changed
+
+
+def run(command: list[str], folder: Path, given: str = "", **environment: str) -> str:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        input=given,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout or done.stderr
+
+
+PROGRAM = """
+import asyncio, httpx
+from llamadapro import AsyncLlamadaPro
+from tests.integration.test_contract_probe import KEY, MOVED, RENAMED, Change, Rewriting, seeded
+
+async def main():
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(app=Rewriting(seeded(), Change(RENAMED, MOVED))))
+    async with http, AsyncLlamadaPro(KEY, "http://sandbox", http_client=http) as client:
+        print([contact.given_name async for contact in client.contacts.list(page_size=2)][:1])
+        print([field.field_key async for field in client.custom_fields.definitions.list()])
+
+asyncio.run(main())
+"""
+
+
+async def test_patched_and_regenerated_the_client_works_with_the_changed_service(
+    document: Document, tmp_path: Path
+) -> None:
+    report, _ = await ask(document, Change(RENAMED, MOVED))
+    shutil.copytree(ROOT / "custom" / "templates", tmp_path / "custom" / "templates")
+    shutil.copy(ROOT / "generator-config.yaml", tmp_path)
+    (tmp_path / "openapi.yaml").write_text(patched(document.text, report.findings), "utf-8")
+    generate(tmp_path, tmp_path / "generated" / "llamadapro_api")
+
+    def tried(generated: Path) -> str:
+        path = os.pathsep.join(map(str, (generated, ROOT / "custom", ROOT)))
+        return run([sys.executable, "-c", PROGRAM], tmp_path, PYTHONPATH=path)
+
+    assert "given_name" in tried(ROOT / "generated")  # it did not work before: an AttributeError
+    assert tried(tmp_path / "generated") == "['Jane 0']\n['plain', 'level']\n"
+
+
+# --- the command -------------------------------------------------------------------------------------------------
+
+
+def test_the_package_holds_the_repositorys_document() -> None:
+    inside = files("llamadapro_contract").joinpath("openapi.yaml").read_bytes()
+    assert hashlib.sha256(inside).digest() == hashlib.sha256((ROOT / "openapi.yaml").read_bytes()).digest()
+
+
+def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    monkeypatch.setenv("LLAMADAPRO_API_KEY", KEY)
+    patch = tmp_path / "it.patch"
+    with seeded().serve() as server:
+        code = main(["--base-url", server.url, "--rate", "1000", "--format", "json", "--patch", str(patch)])
+    out, err = capsys.readouterr()
+    assert code == 0
+    assert json.loads(out)["counts"]["contradiction"] == 0
+    assert json.loads(out)["baseUrl"] == server.url
+    assert "x-provenance: confirmed" in patch.read_text()
+    assert KEY not in out + err
+
+
+async def test_where_it_only_guesses_it_only_reads(document: Document) -> None:
+    gone = Change(path=moved(DEFINITIONS, "/nowhere"))
+    _, sandbox = await ask(document, gone)
+    tried = {one.method for one in sandbox.requests if "custom" in one.path and "/gone" not in one.path}
+    assert tried == {"GET"}
+
+
+async def test_a_task_is_never_given_to_an_ai_employee(document: Document) -> None:
+    change = Change(in_each(TASKS, "createdBy")(lambda one: one["createdBy"].update(type="ai_employee")))
+    report, sandbox = await ask(document, change)
+    assert not [one for one in sandbox.requests if one.operation == "CreateTask"]
+    assert "no task was created" in report.notes[0]
+
+
+def test_a_key_that_the_service_quotes_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LLAMADAPRO_API_KEY", KEY)
+    sandbox = Sandbox(api_key=KEY, seed={"contacts": [{"addresses": [{"channelType": KEY, "address": "x"}]}]})
+    with sandbox.serve() as server:
+        main(["--base-url", server.url, "--rate", "1000", "--patch", str(tmp_path / "it.patch")])
+    out, err = capsys.readouterr()
+    assert "<key>" in out
+    assert KEY not in out + err + (tmp_path / "it.patch").read_text()
+
+
+def test_the_command_fails_on_contradictions(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, document: Document
+) -> None:
+    monkeypatch.setenv("LLAMADAPRO_API_KEY", KEY)
+    other = tmp_path / "openapi.yaml"
+    other.write_text(document.text.replace("tenantId: { type: string }", "tenantId: { type: integer }"))
+    with seeded().serve() as server:
+        code = main(["--base-url", server.url, "--rate", "1000", "--document", str(other)])
+    out, _ = capsys.readouterr()
+    assert code == 1
+    assert "a string instead of an integer" in out
+
+
+def test_a_refused_key_and_no_service_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LLAMADAPRO_API_KEY", "another-key-0123456789")
+    with seeded().serve() as server:
+        assert main(["--base-url", server.url, "--rate", "1000"]) == 2
+        assert "the service refuses the key" in capsys.readouterr().err
+    assert main(["--base-url", "ftp://nowhere"]) == 2
+    monkeypatch.delenv("LLAMADAPRO_API_KEY")
+    assert main(["--base-url", server.url]) == 2
+    out, err = capsys.readouterr()
+    assert "LLAMADAPRO_API_KEY" in err
+    assert "another-key" not in out + err
+
+
+async def test_every_format_tells_the_same(document: Document) -> None:
+    report, _ = await ask(document, DIVERGENCES["wrong type"][0], write=False)
+    told = {name: show(report) for name, show in FORMATS.items()}
+    assert "an object instead of an integer or null" in told["text"]
+    assert "## Contradiction" in told["markdown"]
+    suite = ElementTree.fromstring(told["junit"])
+    assert len(suite.findall("testcase/failure")) == len(report.of("contradiction")) == int(suite.attrib["failures"])
+    found = json.loads(told["json"])["findings"][0]
+    assert found["place"].startswith("$.items[0].userId")
+    assert found["document"]["pointer"] == "#/components/schemas/Contact/properties/userId"
+    lines = document.text.splitlines()
+    assert "userId" in lines[found["document"]["line"] - 1]

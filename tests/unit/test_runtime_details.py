@@ -1,0 +1,224 @@
+"""The generated package's readers and writers one by one: what refusals say, and the edges of what is taken.
+
+The walks over every operation show that the right values pass; this is about the words, which teach, and the limits.
+Found by mutation testing: every test here has killed a mutant that nothing else did.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from llamadapro import models
+from llamadapro_api.errors import InvalidInput, UnreadableAnswer
+from llamadapro_api.reading import ABSENT, Model, read_one_of, whole
+from llamadapro_api.writing import (
+    ObjectWriter,
+    argument,
+    body_id,
+    path_segment,
+    write_bool,
+    write_choice,
+    write_datetime,
+    write_int,
+    write_json,
+    write_list_of,
+    write_map_of,
+    write_number,
+    write_one_of,
+    write_text,
+)
+
+# --- what refusals say -------------------------------------------------------------------------------------------
+
+BODY = ObjectWriter({"size": ("size", write_int), "name_": ("name", write_text)}, ["size"])
+PART = write_one_of("type", {"text": BODY.or_any, "image": BODY.or_any})
+MOMENT = "a datetime with a time zone"
+REFUSED: list[tuple[Callable[[Any], Any], Any, str]] = [
+    (write_text, 5, "must be a string, not 5 (int)"),
+    (write_text, "\ud800", r"'\ud800' is not valid Unicode"),
+    (write_bool, "yes", "must be True or False, not 'yes' (str)"),
+    (write_bool, 1, "must be True or False, not 1 (int)"),
+    (write_int, "5", "must be an integer, not '5' (str)"),
+    (write_int, True, "must be an integer, not True (bool)"),
+    (write_int, 5.5, "must be an integer, not 5.5 (float)"),
+    (write_int, 2**64, "has more than 64 bits"),
+    (write_number, "5", "must be a number, not '5' (str)"),
+    (write_number, True, "must be a number, not True (bool)"),
+    (write_number, math.nan, "nan cannot be sent: JSON has no such number"),
+    (write_datetime, 5, f"must be {MOMENT}, or a time from now, not 5 (int)"),
+    (write_datetime, object, f"must be {MOMENT}, not <class 'object'> (type)"),
+    (
+        write_datetime,
+        timedelta.max,
+        f"must be {MOMENT}, or a time from now, not datetime.timedelta(days=999999999, seconds=86399, microse... "
+        "(timedelta)",
+    ),
+    (
+        write_datetime,
+        datetime(2024, 1, 2),  # noqa: DTZ001
+        "2024-01-02T00:00:00 has no time zone, so its instant is unknown; add one, for instance "
+        "value.replace(tzinfo=datetime.UTC) or value.astimezone()",
+    ),
+    (write_datetime, "soon", "'soon' is not an ISO 8601 date and time; pass a datetime with a time zone"),
+    (write_json, {1}, "{1} (set) cannot be sent as JSON"),
+    (write_json, {5: 1}, "keys must be strings, not 5 (int)"),
+    (write_map_of(write_int), [1], "must be a dictionary, not [1] (list)"),
+    (write_map_of(write_int), {"a": "b"}, "a: must be an integer, not 'b' (str)"),
+    (write_list_of(write_int), "ab", "must be a list, not 'ab' (str)"),
+    (write_list_of(write_int), [1, "b"], "[1]: must be an integer, not 'b' (str)"),
+    (write_choice(["b", "a"]), "c", "must be one of a, b, not 'c' (str)"),
+    (BODY, [], "must be a dictionary, not [] (list)"),
+    (BODY, {5: 1}, "keys must be strings, not 5 (int)"),
+    (BODY, {"sise": 1}, "unknown key 'sise'; did you mean 'size'?"),
+    (BODY, {"colour": 1}, "unknown key 'colour'; known are size, name_"),
+    (BODY, {"name": "x", "name_": "y", "size": 1}, "name_: given twice, also as 'name'"),
+    (BODY, {"name": "x"}, "lacks size"),
+    (PART, "text", "must be a dictionary, not 'text' (str)"),
+    (PART, {"type": 5}, "type: must be one of image, text, not 5 (int)"),
+    (PART, {}, "type: must be one of image, text, not None (NoneType)"),
+]
+
+
+@pytest.mark.parametrize(("write", "value", "words"), REFUSED, ids=[words for _, _, words in REFUSED])
+def test_a_refusal_says_what_is_wanted_and_what_was_given(write: Callable[[Any], Any], value: Any, words: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        write(value)
+    assert str(caught.value) == words
+
+
+def test_what_has_no_bottom_says_so() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(InvalidInput) as caught:
+        argument(write_json, loop, "tags")
+    assert str(caught.value) == "tags: is nested too deeply, or holds itself"
+
+
+BAD_IDS: list[tuple[Any, str]] = [
+    (10**5000, "has too many digits to be an id"),
+    (5.5, "an id is an integer or a string, not 5.5 (float)"),
+    (None, "an id is an integer or a string, not None (NoneType)"),
+    (True, "an id is an integer or a string, not True (bool)"),
+    ("..", "'..' cannot be an id: it would be empty or lead to another path"),
+    ("\ud800", r"'\ud800' cannot be an id: it would be empty or lead to another path"),
+]
+
+
+@pytest.mark.parametrize(("value", "words"), BAD_IDS, ids=range(len(BAD_IDS)))
+def test_an_id_that_is_refused_says_why(value: Any, words: str) -> None:
+    for write in (path_segment, body_id):
+        with pytest.raises(InvalidInput) as caught:
+            write(value, "task_id")
+        assert str(caught.value) == f"task_id: {words}"
+
+
+def test_long_values_are_shown_in_part() -> None:
+    for length, shown in ((58, f"'{'x' * 58}'"), (59, f"'{'x' * 56}...")):
+        with pytest.raises(InvalidInput) as caught:
+            write_int("x" * length)
+        assert str(caught.value) == f"must be an integer, not {shown} (str)"
+    with pytest.raises(InvalidInput) as caught:
+        write_text(10**5000)
+    assert str(caught.value) == "must be a string, not … (int)"
+
+
+# --- the edges of what is taken ----------------------------------------------------------------------------------
+
+
+def test_integers_of_64_bits_are_taken() -> None:
+    for edge in (-(2**63), 2**64 - 1):
+        assert write_int(edge) == write_number(edge) == write_json(edge) == edge
+    for beyond in (-(2**63) - 1, 2**64):
+        for write in (write_int, write_number, write_json):
+            with pytest.raises(InvalidInput, match=r"^has more than 64 bits$"):
+                write(beyond)
+
+
+def test_the_kind_of_an_object_may_be_named_in_either_way() -> None:
+    for tag in ("type", "type_"):
+        assert PART({tag: "text", "size": 3.0}) == {tag: "text", "size": 3}
+
+
+def test_odd_offsets_are_sent_as_they_are() -> None:
+    nepal = timezone(timedelta(hours=5, minutes=45))
+    assert write_datetime(datetime(2024, 1, 2, 3, 4, tzinfo=nepal)) == "2024-01-02T03:04:00+05:45"
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the machine's zone cannot be set here")
+def test_an_offset_with_seconds_is_sent_in_utc_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "LMT+4:42:46")
+    time.tzset()
+    try:
+        santiago = timezone(-timedelta(hours=4, minutes=42, seconds=46))
+        assert write_datetime(datetime(1890, 1, 1, tzinfo=santiago)) == "1890-01-01T04:42:46Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_integers_that_came_as_floats_are_integers_as_far_as_floats_are_exact() -> None:
+    for exact in (0.0, -5.0, 2.0**53, -(2.0**53)):
+        assert type(whole(exact)) is int
+        assert whole(exact) == exact
+    for other in (0.5, 2.0**53 + 2, -(2.0**53) - 2, 1e300):
+        assert type(whole(other)) is float
+
+
+def test_a_date_of_sixty_four_characters_is_read_and_a_longer_one_is_not() -> None:
+    text = "Tue, 02 Jan 2024 03:04:05 GMT"
+    for length, moment in ((64, datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)), (65, None)):
+        padded = text.ljust(length)
+        task = models.Task.from_dict({"id": 1, "createdAt": padded})
+        assert task.created_at == moment
+        assert task.unparsed == ({} if moment else {"created_at": padded})
+
+
+# --- unions ------------------------------------------------------------------------------------------------------
+
+
+def of_kind(name: str, *wire_names: str) -> type[Model]:
+    """A model that keeps what it read."""
+
+    def from_dict(cls: type[Model], src: Any) -> Any:
+        if src.get("broken"):
+            raise UnreadableAnswer("is broken")
+        return name, src
+
+    return type(name, (Model,), {"wire_names": {one: one for one in wire_names}, "from_dict": classmethod(from_dict)})
+
+
+SMALL, LARGE, OTHER = of_kind("small", "a", "b"), of_kind("large", "a", "b", "c"), of_kind("other", "d", "e")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ({"a": 1, "b": 2}, "small"),  # as many as of the large one, of which less is missing here
+        ({"a": 1, "b": 2, "c": 3}, "large"),
+        ({"a": 1, "d": 2, "e": 3}, "other"),
+        ({"d": None, "z": 1, "y": 2}, "other"),
+        ({}, "small"),
+    ],
+)
+def test_an_object_of_several_kinds_is_the_one_that_it_shows_most_of(value: dict[str, Any], kind: str) -> None:
+    for order in ((SMALL, LARGE, OTHER), (LARGE, SMALL, OTHER), (OTHER, LARGE, SMALL)):
+        if value or order[0] is SMALL:
+            assert read_one_of(order, value, "parts") == (kind, value)
+
+
+def test_what_is_no_object_is_kept_and_what_is_broken_names_its_place() -> None:
+    for value in (None, 5, "text", [1]):
+        assert read_one_of((SMALL, LARGE), value, "parts") is value
+    with pytest.raises(UnreadableAnswer) as caught:
+        read_one_of((SMALL, LARGE), {"broken": True}, "parts")
+    assert str(caught.value) == "parts: is broken"
+
+
+def test_a_field_that_is_absent_says_so_in_a_signature() -> None:
+    assert repr(ABSENT) == "<absent>"

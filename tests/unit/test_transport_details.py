@@ -1,0 +1,683 @@
+"""The transport's parts one by one, without a network: what failures say and hold, causes, limits, odd bodies.
+
+The fault matrix shows that the right kind of error comes out in time; this is about the words, and about the edges.
+Found by mutation testing: every test here has killed a mutant that nothing else did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import tracemalloc
+import zlib
+from typing import Any
+
+import attrs
+import httpx
+import pytest
+
+from llamadapro.config import Secret
+from llamadapro.errors import (
+    APIConnectionError,
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+    ConflictError,
+)
+from llamadapro.transport.body import BadBody, CutBody, parse_json, read_body
+from llamadapro.transport.failures import (
+    Failure,
+    failure_of_status,
+    failure_without_answer,
+    public_response,
+    unreadable,
+)
+from llamadapro.transport.limits import Limits, WouldPassDeadline
+from llamadapro.transport.policy import Outcome
+from llamadapro.transport.secrecy import public_cause, public_request
+from llamadapro_api.errors import UnreadableAnswer
+from tests.faults.clients import FakeClock, ManualClock
+
+LOOK = ". It may have been processed: look before sending it again"
+
+
+@attrs.frozen
+class Sent:
+    """A call, as far as a failure asks about it."""
+
+    method: str = "POST"
+    writes: bool = True
+    attempts: int = 1
+    uncertain: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"{self.method} /api/v1/x"
+
+    def public_request(self) -> httpx.Request:
+        return httpx.Request(self.method, "https://api.example.com/api/v1/x")
+
+    def hide(self, text: str) -> str:
+        return text.replace("sk-key", "<secret>")
+
+
+def answer(status: int, **headers: str) -> httpx.Response:
+    return httpx.Response(status, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def status_error(status: int, sent: Sent | None = None, body: bytes = b"", **headers: str) -> APIStatusError:
+    error = failure_of_status(answer(status, **headers), body).to_error(sent or Sent())
+    assert isinstance(error, APIStatusError)
+    return error
+
+
+def made_by_aiohttp(*bases: type[BaseException]) -> BaseException:
+    made: BaseException = type("ServerDisconnectedError", bases, {"__module__": "aiohttp.client_exceptions"})()
+    return made
+
+
+def caused(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+# --- words -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        (Sent(), "POST /api/v1/x: 418: I'm a teapot"),
+        (Sent(attempts=2), "POST /api/v1/x: 418: I'm a teapot after 2 attempts"),
+        (Sent(uncertain=True), f"POST /api/v1/x: 418: I'm a teapot{LOOK}"),
+        (Sent("GET", writes=False, uncertain=True), "GET /api/v1/x: 418: I'm a teapot"),
+        (Sent(attempts=3, uncertain=True), f"POST /api/v1/x: 418: I'm a teapot after 3 attempts{LOOK}"),
+    ],
+)
+def test_a_status_error_tells_of_the_whole_call(sent: Sent, message: str) -> None:
+    error = status_error(418, sent)
+    assert str(error) == message
+    assert error.may_have_been_processed is (sent.writes and sent.uncertain)
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (400, "Bad Request; correct the request as the message says"),
+        (401, "Unauthorized; check the API key, and the header it is sent in (api_key_header)"),
+        (402, "Payment Required"),
+        (403, "Forbidden; the API key may not do this"),
+        (404, "Not Found; check the id, or whether it has been deleted"),
+        (405, "Method Not Allowed"),
+        (429, "Too Many Requests; send less, or set rate_limit"),
+        (500, "Internal Server Error"),
+    ],
+)
+def test_advice_where_there_is_some(status: int, advice: str) -> None:
+    assert str(status_error(status)) == f"POST /api/v1/x: {status}: {advice}"
+
+
+def test_everything_the_service_says_is_told() -> None:
+    body = b'{"message":"slower","code":"E7","details":{"limit":5}}'
+    error = status_error(409, body=body, retry_after="2.5", x_request_id="req-1")
+    assert isinstance(error, ConflictError)
+    assert str(error) == ('POST /api/v1/x: 409: slower (code E7); details: {"limit":5}; the service asks to wait 2.5 s')
+    assert (error.code, error.details, error.retry_after, error.request_id) == ("E7", {"limit": 5}, 2.5, "req-1")
+    assert error.body == {"message": "slower", "code": "E7", "details": {"limit": 5}}
+    assert error.request is error.response.request
+
+
+def details_in(error: APIStatusError) -> str:
+    return str(error).partition("; details: ")[2].partition("; correct")[0]
+
+
+def test_long_details_are_told_in_part() -> None:
+    for length in (499, 500):
+        whole = '"' + "d" * (length - 2) + '"'
+        assert details_in(status_error(400, body=f'{{"details":{whole}}}'.encode())) == whole
+    cut = details_in(status_error(400, body=b'{"details":"%s"}' % (b"d" * 499)))
+    assert cut == '"' + "d" * 496 + "..."
+
+
+def test_details_that_json_can_be_read_from_but_not_written_to_are_told_all_the_same() -> None:
+    # orjson reads a thousand levels and writes 254.
+    depth = 400
+    error = status_error(400, body=b'{"details":' + b"[" * depth + b"7" + b"]" * depth + b"}")
+    assert details_in(error) == "[" * depth + "7" + "]" * (497 - depth - 1) + "..."
+
+
+def test_an_error_body_that_is_no_text_is_read_as_far_as_it_is() -> None:
+    assert status_error(502, body=b"caf\xe9 is closed").body == "caf\ufffd is closed"
+    assert status_error(502).body is None
+
+
+@pytest.mark.parametrize("status", [300, 301, 308, 399])
+def test_a_redirect_names_where_it_points(status: int) -> None:
+    said = str(status_error(status, location="https://elsewhere.example/"))
+    assert said.endswith("; redirects are never followed, check base_url (it points to 'https://elsewhere.example/')")
+
+
+@pytest.mark.parametrize("status", [400, 299 + 200])
+def test_nothing_else_speaks_of_redirects(status: int) -> None:
+    assert "redirects" not in str(status_error(status, location="https://elsewhere.example/"))
+
+
+DELETED = "an earlier attempt of this call, whose answer was lost, may have deleted it"
+
+
+def test_a_delete_repeated_after_a_lost_answer_says_that_it_may_have_worked() -> None:
+    lost = Sent("DELETE", attempts=2, uncertain=True)
+    assert str(status_error(404, lost)) == f"DELETE /api/v1/x: 404: Not Found; {DELETED} after 2 attempts{LOOK}"
+    assert status_error(404, lost).may_have_been_processed
+
+
+@pytest.mark.parametrize(
+    ("status", "sent"),
+    [
+        (404, Sent("DELETE", attempts=1, uncertain=True)),
+        (404, Sent("DELETE", attempts=2, uncertain=False)),
+        (404, Sent("PUT", attempts=2, uncertain=True)),
+        (404, Sent("DELETE")),
+        (404, Sent("PUT")),
+        (403, Sent("DELETE", attempts=2, uncertain=True)),
+        (405, Sent("DELETE", attempts=2, uncertain=True)),
+    ],
+)
+def test_nothing_else_says_so(status: int, sent: Sent) -> None:
+    assert DELETED not in str(status_error(status, sent))
+
+
+# --- without an answer -------------------------------------------------------------------------------------------
+
+
+def test_a_connection_error_tells_of_the_whole_call() -> None:
+    broke = httpx.ReadError("reset sk-key")
+    failure = failure_without_answer(broke, never_sent=False)
+    assert (failure.outcome, failure.cause, failure.timed_out) == (Outcome.UNKNOWN, broke, False)
+    error = failure.to_error(Sent(attempts=2, uncertain=True))
+    assert type(error) is APIConnectionError
+    assert str(error) == (
+        f"POST /api/v1/x: the connection broke before the answer was complete (reset <secret>) after 2 attempts{LOOK}"
+    )
+    assert (error.request.method, error.may_have_been_processed) == ("POST", True)
+
+
+def test_what_never_left_is_not_sent() -> None:
+    refused = httpx.ConnectError("refused")
+    failure = failure_without_answer(refused, never_sent=True)
+    assert (failure.outcome, failure.cause, failure.timed_out) == (Outcome.NOT_SENT, refused, False)
+    error = failure.to_error(Sent())
+    assert type(error) is APIConnectionError
+    assert str(error) == "POST /api/v1/x: could not reach the service (refused)"
+
+
+@pytest.mark.parametrize("late", [httpx.ConnectTimeout("late"), TimeoutError("late")])
+def test_a_timeout_is_one_whether_or_not_anything_left(late: Exception) -> None:
+    for never_sent, outcome in ((True, Outcome.NOT_SENT), (False, Outcome.UNKNOWN)):
+        failure = failure_without_answer(late, never_sent=never_sent)
+        assert (failure.outcome, failure.cause, failure.timed_out) == (outcome, late, True)
+        assert type(failure.to_error(Sent())) is APITimeoutError
+
+
+def test_a_failure_without_words_is_named() -> None:
+    said = failure_without_answer(httpx.ReadError(""), never_sent=False).what
+    assert said == "the connection broke before the answer was complete (ReadError)"
+
+
+def test_an_answer_that_switches_protocols_is_final() -> None:
+    odd = httpx.RemoteProtocolError(
+        "can't handle event type Data when role=SERVER and state=SWITCHED (_SWITCH_UPGRADE_)"
+    )
+    failure = failure_without_answer(odd, never_sent=False)
+    assert (failure.outcome, failure.cause, failure.timed_out) == (Outcome.FINAL, odd, False)
+    assert failure.what == "answered 101 (switching protocols), which was not asked for"
+
+
+@pytest.mark.parametrize(
+    ("error", "timed_out"),
+    [
+        (caused(httpx.ConnectTimeout("x"), made_by_aiohttp(Exception)), False),
+        (caused(httpx.ReadTimeout("x"), made_by_aiohttp(TimeoutError)), True),
+        (caused(httpx.ReadError("x"), made_by_aiohttp(TimeoutError)), True),
+        (caused(httpx.ReadTimeout("x"), OSError()), True),
+        (caused(httpx.ReadError("x"), TimeoutError()), False),
+    ],
+)
+def test_aiohttp_knows_best_what_was_a_timeout(error: BaseException, timed_out: bool) -> None:
+    # httpx-aiohttp calls a lost connection a ConnectTimeout.
+    assert failure_without_answer(error, never_sent=False).timed_out is timed_out
+
+
+# --- a success that cannot be read -------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_read_names_its_place() -> None:
+    wrong = UnreadableAnswer("expected a list, found null").within("items")
+    failure = unreadable(answer(200), wrong, b'{"items":null}')
+    assert (failure.outcome, failure.cause) == (Outcome.FINAL, wrong)
+    error = failure.to_error(Sent(uncertain=True))
+    assert isinstance(error, APIResponseValidationError)
+    assert error.place == "items"
+    assert str(error) == (
+        "POST /api/v1/x: answered 200, but not as the document says: items: expected a list, found null" + LOOK
+    )
+    assert error.request.method == "POST"
+    assert error.request is error.response.request
+    assert error.may_have_been_processed
+
+
+def test_what_is_bad_as_a_whole_has_no_place() -> None:
+    error = unreadable(answer(201), BadBody("its body is empty"), b"").to_error(Sent())
+    assert isinstance(error, APIResponseValidationError)
+    assert error.place == ""
+    assert str(error) == "POST /api/v1/x: answered 201, but its body is empty"
+
+
+# --- what an error holds -----------------------------------------------------------------------------------------
+
+
+def test_the_answer_is_kept_as_it_was_read() -> None:
+    came = httpx.Response(
+        200,
+        headers=[
+            (b"Content-Encoding", b"gzip"),
+            (b"Content-Length", b"500"),
+            (b"Transfer-Encoding", b"chunked"),
+            (b"X-Twice", b"1"),
+            (b"X-Twice", b"2"),
+            (b"X-Name", b"\xd1"),
+        ],
+        stream=httpx.ByteStream(b"never read"),
+        extensions={"http_version": b"HTTP/1.1", "reason_phrase": b"Fine", "network_stream": object()},
+    )
+    request = Sent().public_request()
+    kept = public_response(came, b"unpacked", request)
+    assert (kept.status_code, kept.content, kept.request) == (200, b"unpacked", request)
+    assert kept.headers.multi_items() == [
+        ("x-twice", "1"), ("x-twice", "2"), ("x-name", "Ñ"), ("content-length", "8")
+    ]  # fmt: skip
+    assert kept.extensions == {"http_version": b"HTTP/1.1", "reason_phrase": b"Fine"}
+    assert (kept.http_version, kept.reason_phrase) == ("HTTP/1.1", "Fine")
+
+
+def test_a_key_that_the_service_quotes_is_hidden_in_all_it_says() -> None:
+    error = status_error(400, body=b'{"message":"sk-key? \xc3\x91o","details":["sk-key"]}')
+    for shown in (str(error), error.message, str(error.details), str(error.body), error.response.text):
+        assert "sk-key" not in shown
+        assert "<secret>" in shown
+    assert error.message == "<secret>? Ño"
+
+
+def test_a_failure_shows_neither_its_cause_nor_its_body() -> None:
+    failure = Failure(Outcome.UNKNOWN, "broke", ValueError("sk-key"), body=b"sk-key")
+    assert "sk-key" not in repr(failure)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "may"),
+    [
+        (Outcome.UNKNOWN, None, True),
+        (Outcome.UNKNOWN, 500, True),
+        (Outcome.NOT_SENT, None, False),
+        (Outcome.FINAL, 199, False),
+        (Outcome.FINAL, 200, True),
+        (Outcome.FINAL, 299, True),
+        (Outcome.FINAL, 300, False),
+    ],
+)
+def test_what_an_attempt_alone_leaves_open(outcome: Outcome, status: int | None, may: bool) -> None:
+    failure = Failure(outcome, "x", response=None if status is None else answer(status))
+    assert failure.may_have_been_processed is may
+
+
+def test_a_failure_holds_nothing_that_it_was_not_given() -> None:
+    error = Failure(Outcome.FINAL, "x", response=answer(200)).to_error(Sent())
+    assert isinstance(error, APIResponseValidationError)
+    assert (error.place, error.response.content) == ("", b"")
+
+
+def test_an_answer_of_another_kind_is_of_another_class() -> None:
+    kinds: dict[int, Any] = {
+        status: type(Failure(Outcome.FINAL, "x", response=answer(status)).to_error(Sent()))
+        for status in (200, 299, 300)
+    }
+    assert kinds == {200: APIResponseValidationError, 299: APIResponseValidationError, 300: APIStatusError}
+
+
+# --- requests and causes without the key -------------------------------------------------------------------------
+
+KEY = Secret("sk-live-7f3a9d1c5e2b8640aa17")
+PUBLIC = httpx.Request("GET", "https://api.example.com/api/v1/x")
+
+
+def test_a_public_request_is_the_request_without_credentials() -> None:
+    hidden = [b"X-API-Key", b"x-api-key", b"Authorization", b"PROXY-AUTHORIZATION", b"Cookie"]
+    raw = [(b"X-Trace", b"7"), *((name, KEY.reveal().encode()) for name in hidden), (b"Accept", b"text/plain")]
+    url = httpx.URL("https://api.example.com/api/v1/x?a=b")
+    shown = public_request("PUT", url, raw, b"body", "X-Api-KEY")
+    assert (shown.method, shown.url, shown.content) == ("PUT", url, b"body")
+    assert dict(shown.headers) == {
+        "host": "api.example.com", "x-trace": "7", "accept": "text/plain", "content-length": "4"
+    }  # fmt: skip
+    assert "content-length" not in public_request("GET", url, raw, b"", "X-API-Key").headers
+
+
+class Worded(Exception):
+    def __str__(self) -> str:
+        return f"no {KEY.reveal()} here"
+
+
+class Shown(Exception):
+    def __repr__(self) -> str:
+        return f"<{KEY.reveal()}>"
+
+
+class Holding(Exception):
+    def __init__(self) -> None:
+        super().__init__("plain")
+        self.headers = {"X-API-Key": KEY.reveal()}
+
+    def __repr__(self) -> str:
+        return "<holding>"
+
+
+class Given(Exception):
+    """Shows its argument nowhere by itself."""
+
+    def __str__(self) -> str:
+        return "plain"
+
+    def __repr__(self) -> str:
+        return "<given>"
+
+
+SHOWING = [
+    (Worded(), "no <secret> here"),
+    (Shown("plain"), "plain"),
+    (Holding(), "plain"),
+    (Given(KEY.reveal()), "plain"),
+]
+showing = pytest.mark.parametrize(("error", "words"), SHOWING, ids=lambda one: type(one).__name__)
+
+
+@showing
+def test_a_cause_that_shows_the_key_in_any_way_is_replaced(error: Exception, words: str) -> None:
+    shown = public_cause(error, KEY, PUBLIC)
+    assert type(shown) is RuntimeError
+    assert str(shown) == f"{__name__}.{type(error).__qualname__}: {words}"
+    assert (shown.__cause__, shown.__context__, vars(shown)) == (None, None, {})
+
+
+@pytest.mark.parametrize("link", ["__cause__", "__context__"])
+@pytest.mark.parametrize("depth", [1, 3])
+def test_so_is_one_that_leads_to_it(link: str, depth: int) -> None:
+    first: BaseException = ValueError("first")
+    last = first
+    for at in range(depth):
+        following = Given(KEY.reveal()) if at == depth - 1 else KeyError(at)
+        setattr(last, link, following)
+        last = following
+    shown = public_cause(first, KEY, PUBLIC)
+    assert type(shown) is RuntimeError
+    assert str(shown) == "builtins.ValueError: first"
+
+
+def test_any_other_cause_stays_itself_without_frames_or_the_real_request() -> None:
+    secret = httpx.Request("GET", "https://api.example.com/", headers={"X-API-Key": KEY.reveal()})
+    outer, inner = httpx.ReadError("reset", request=secret), httpx.ConnectError("refused", request=secret)
+    for error in (outer, inner):
+        try:
+            raise error
+        except httpx.HTTPError:
+            pass
+    outer.__context__ = inner
+    inner.__context__ = None
+    assert public_cause(outer, KEY, PUBLIC) is outer
+    assert (outer.request, inner.request) == (PUBLIC, PUBLIC)
+    assert (outer.__traceback__, inner.__traceback__) == (None, None)
+
+
+async def test_causes_that_go_round_in_a_circle_come_to_an_end() -> None:
+    one, other = ValueError("one"), ValueError("other")
+    one.__cause__, other.__cause__ = other, one
+    assert public_cause(one, KEY, PUBLIC) is one
+
+
+# --- limits ------------------------------------------------------------------------------------------------------
+
+
+class Zero(FakeClock):
+    """A clock that begins at zero, as a machine's may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = 0.0
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return Zero()
+
+
+async def test_without_limits_nobody_waits(clock: FakeClock) -> None:
+    limits = Limits(1, None, clock)
+    for _ in range(3):
+        await limits.turn(0.0)
+    assert clock.sleeps == []
+
+
+async def test_a_rate_is_requests_a_second(clock: FakeClock) -> None:
+    limits = Limits(1, 4, clock)
+    went = []
+    for _ in range(4):
+        await limits.turn(None)
+        went.append(clock.now())
+    assert went == [0.0, 0.25, 0.5, 0.75]
+
+
+async def test_a_rate_saves_nothing_up(clock: FakeClock) -> None:
+    limits = Limits(1, 4, clock)
+    await limits.turn(None)
+    clock.time = 10.0
+    for _ in range(3):
+        await limits.turn(None)
+    assert (clock.sleeps, clock.time) == ([0.25, 0.25], 10.5)
+
+
+async def test_who_waits_for_a_rate_at_once_goes_one_by_one() -> None:
+    clock = ManualClock()
+    begin = clock.time
+    limits = Limits(9, 2, clock)
+    went: list[float] = []
+
+    async def go() -> None:
+        await limits.turn(None)
+        went.append(clock.time - begin)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(go())
+        for _ in range(40):
+            for _ in range(5):
+                await asyncio.sleep(0)
+            clock.advance(0.125)
+    assert went == pytest.approx([0.0, 0.5, 1.0, 1.5])
+
+
+async def test_a_limiter_is_asked_for_every_turn_and_a_pause_comes_on_top(clock: FakeClock) -> None:
+    class Limiter:
+        asked = 0
+
+        async def acquire(self) -> None:
+            self.asked += 1
+
+    limiter = Limiter()
+    limits = Limits(1, limiter, clock)
+    await limits.turn(0.0)
+    limits.pause(3.0)
+    await limits.turn(None)
+    assert (limiter.asked, clock.sleeps) == (2, [3.0])
+
+
+async def test_a_pause_holds_everybody_until_it_is_over(clock: FakeClock) -> None:
+    limits = Limits(1, None, clock)
+    clock.time = 5.0
+    limits.pause(3.0)
+    limits.pause(1.0)  # a shorter one takes nothing away
+    await limits.turn(None)
+    assert (clock.sleeps, clock.time) == ([3.0], 8.0)
+    await limits.turn(0.0)
+    assert clock.sleeps == [3.0]
+
+
+async def test_a_pause_that_nobody_waited_for_is_forgotten(clock: FakeClock) -> None:
+    limits = Limits(1, None, clock)
+    limits.pause(3.0)
+    clock.time = 4.0
+    await limits.turn(0.5)
+    clock.time = 0.5  # nothing is left of it to wait for
+    await limits.turn(0.1)
+    assert clock.sleeps == []
+
+
+async def test_a_pause_comes_before_a_rate(clock: FakeClock) -> None:
+    limits = Limits(1, 2, clock)
+    await limits.turn(None)
+    limits.pause(3.0)
+    await limits.turn(None)
+    await limits.turn(None)
+    assert clock.sleeps == [3.0, 0.5]
+
+
+async def test_another_pause_while_one_is_waited_for_is_waited_for_too() -> None:
+    limits: Limits
+    clock = Zero()
+    clock._on_sleep = lambda: limits.pause(2.0) if len(clock.sleeps) == 1 else None
+    limits = Limits(1, None, clock)
+    limits.pause(3.0)
+    await limits.turn(None)
+    assert (clock.sleeps, clock.time) == ([3.0, 2.0], 5.0)
+
+
+@pytest.mark.parametrize("rate", [None, 0.5])
+async def test_a_turn_that_would_come_too_late_is_refused_at_once(rate: float | None, clock: FakeClock) -> None:
+    limits = Limits(1, rate, clock)
+    clock.time = 7.0
+    if rate is None:
+        limits.pause(2.0)
+    else:
+        await limits.turn(None)
+    for late in (0.0, 1.0, 2.0):
+        with pytest.raises(WouldPassDeadline):
+            await limits.turn(late)
+    assert clock.sleeps == []
+    await limits.turn(2.5)  # the refused ones took nobody's turn
+    assert clock.sleeps == [2.0]
+
+
+# --- odd bodies --------------------------------------------------------------------------------------------------
+
+
+class Stream(httpx.AsyncByteStream):
+    def __init__(self, *chunks: bytes) -> None:
+        self._chunks = chunks
+
+    async def __aiter__(self) -> Any:
+        for chunk in self._chunks:
+            yield chunk
+
+
+def packed(*bodies: bytes, wbits: int = 31) -> bytes:
+    members = []
+    for body in bodies:
+        packer = zlib.compressobj(9, wbits=wbits)
+        members.append(packer.compress(body) + packer.flush())
+    return b"".join(members)
+
+
+async def read(*chunks: bytes, encoding: str, limit: int = 10_000, **headers: str) -> bytes:
+    came = {"Content-Encoding": encoding, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return await read_body(httpx.Response(200, headers=came, stream=Stream(*chunks)), limit)
+
+
+async def test_a_length_of_nothing_is_nothing_whatever_its_coding() -> None:
+    assert await read(encoding="gzip", content_length="0") == b""
+
+
+@pytest.mark.parametrize("after", [b"XX", b"no member", b"\0\0XX", b"\x1f\x8c"])
+async def test_a_body_that_goes_on_after_its_end_is_bad(after: bytes) -> None:
+    for chunks in ([packed(b"{}") + after], [packed(b"{}"), after]):
+        with pytest.raises(BadBody, match=r"^it goes on after its compressed end$"):
+            await read(*chunks, encoding="gzip")
+
+
+@pytest.mark.parametrize("start", [b"\x1f\x8b\x08\x00", b"\x78\x9c"])
+async def test_what_is_cut_says_so(start: bytes) -> None:
+    with pytest.raises(CutBody, match=r"^the compressed body ends before its end mark$"):
+        await read(start, encoding="gzip")
+
+
+async def test_what_cannot_be_unpacked_says_why() -> None:
+    whole = bytearray(packed(b"x" * 100))
+    whole[-5] ^= 1
+    with pytest.raises(BadBody, match=r"^it cannot be unpacked: Error -3 .*incorrect"):
+        await read(bytes(whole), encoding="gzip")
+
+
+async def test_raw_deflate_is_known_by_what_it_is_not() -> None:
+    """It has no header; its first bytes may look like half of zlib's by chance."""
+    divisible = next(
+        (text, raw)
+        for text in (str(number).encode() for number in range(1000))
+        if int.from_bytes((raw := packed(text, wbits=-15))[:2]) % 31 == 0
+    )
+    # A stored block whose padding bits, which nobody reads, make the low half of its first byte 8.
+    text = b"t" * 10
+    stored = b"\x08" + struct.pack("<HH", len(text), 0xFFFF ^ len(text)) + text + b"\x03\x00"
+    assert int.from_bytes(stored[:2]) % 31
+    for plain, raw in (divisible, (text, stored)):
+        assert await read(raw, encoding="deflate") == plain
+
+
+async def test_a_bomb_behind_a_harmless_member_is_not_unpacked_either() -> None:
+    limit = 2**20
+    body = packed(bytes(limit - 1000), bytes(64 * limit))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadBody, match="larger than"):
+            await read(body, encoding="gzip", limit=limit)
+        assert tracemalloc.get_traced_memory()[1] < 2.6 * limit
+    finally:
+        tracemalloc.stop()
+
+
+async def test_the_bound_counts_over_all_pieces() -> None:
+    assert await read(b"123", b"45", b"678", encoding="", limit=8) == b"12345678"
+    with pytest.raises(BadBody, match=r"^it is larger than max_response_bytes=7$"):
+        await read(b"123", b"45", b"678", encoding="", limit=7)
+
+
+async def test_a_body_that_a_hook_has_read_has_the_same_bound() -> None:
+    came = httpx.Response(200, content=b"12345")
+    assert await read_body(came, 5) == b"12345"
+    with pytest.raises(BadBody, match=r"^it is larger than max_response_bytes=4$"):
+        await read_body(came, 4)
+
+
+async def test_a_stream_of_the_wrong_kind_says_so() -> None:
+    class Sync(httpx.SyncByteStream):
+        def __iter__(self) -> Any:
+            return iter([b"x"])
+
+    with pytest.raises(BadBody, match=r"^its body is not an asynchronous stream$"):
+        await read_body(httpx.Response(200, stream=Sync()), 9)
+
+
+def test_an_empty_body_says_so() -> None:
+    with pytest.raises(BadBody, match=r"^its body is empty$"):
+        parse_json(b"")
+
+
+def test_what_is_not_json_begins_with_sixty_bytes() -> None:
+    with pytest.raises(BadBody, match=f"it begins '{'<' * 60}'$"):
+        parse_json(b"<" * 61)
