@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help setup demo test lint types generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis build package clean
+.PHONY: help setup demo test lint types generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis bench build package clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -87,6 +87,14 @@ schemathesis: $(READY) ## thousands of generated requests to the sandbox: every 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "schemathesis==4.32.*"
 	$(BIN)/python -m pytest -s tests/contract/test_schemathesis.py
 
+bench: .venv-bench/.ready ## what calls, models, a start and a download cost, beside other clients (ARGS=--quick: 2 minutes)
+	.venv-bench/bin/python -m benchmarks.run $(ARGS)
+
+.venv-bench/.ready: pyproject.toml benchmarks/requirements.txt
+	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt --editable ".[aiohttp]"
+	touch $@
+
 build: $(READY) ## build the wheel and the sdist into dist/
 	$(BIN)/python -m build
 
@@ -94,4 +102,4 @@ package: $(READY) ## install the wheel and the sdist in empty environments and r
 	$(BIN)/python tests/proofs/package.py
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-bench dist build .pytest_cache .mypy_cache .ruff_cache

@@ -271,20 +271,13 @@ def _write_mapping(value: Mapping[Any, Any], write: Writer) -> dict[str, Any]:
 
 
 def _write_items(items: Collection[Any], write: Writer) -> list[Any]:
+    out: list[Any] = []
     try:
-        return [None if item is None else write(item) for item in items]
-    except InvalidInput:
-        raise _first_refused(items, write) from None
-
-
-def _first_refused(items: Collection[Any], write: Writer) -> InvalidInput:
-    for index, item in enumerate(items):
-        try:
-            if item is not None:
-                write(item)
-        except InvalidInput as error:
-            return error.within(index)
-    return InvalidInput("cannot be sent")
+        for item in items:
+            out.append(None if item is None else write(item))  # noqa: PERF401 # its length is the place of a refusal
+    except InvalidInput as error:
+        raise error.within(len(out)) from None
+    return out
 
 
 def _bad_key(key: Any) -> NoReturn:

@@ -1,0 +1,149 @@
+"""Bytes to models and back: a page of 100 contacts read, 500 conversations written; no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+
+from benchmarks import data
+from benchmarks.measure import Contender, Measure, Row, Work
+
+PAGE = orjson.dumps(data.contact_page(100))
+ITEMS = [data.conversation(number) for number in range(500)]
+
+
+def repeated(build: Callable[[], Callable[[], Any]]) -> Contender:
+    @asynccontextmanager
+    async def contender(_address: str) -> AsyncIterator[Work]:
+        once = build()
+
+        async def work(count: int) -> None:
+            for _ in range(count):
+                once()
+
+        yield work
+
+    return contender
+
+
+def read_ours() -> Callable[[], Any]:
+    from llamadapro.transport.body import parse_json
+    from llamadapro_api.models import ContactPage
+
+    return lambda: ContactPage.from_dict(parse_json(PAGE))
+
+
+def read_stock() -> Callable[[], Any]:
+    from stock_api.models import ContactPage
+
+    return lambda: ContactPage.from_dict(json.loads(PAGE))
+
+
+def read_stock_with_orjson() -> Callable[[], Any]:
+    from stock_api.models import ContactPage
+
+    return lambda: ContactPage.from_dict(orjson.loads(PAGE))
+
+
+def read_pydantic() -> Callable[[], Any]:
+    from benchmarks.cases.other_models import PydanticPage
+
+    return lambda: PydanticPage.model_validate_json(PAGE)
+
+
+def read_msgspec() -> Callable[[], Any]:
+    import msgspec
+
+    from benchmarks.cases.other_models import MsgspecPage
+
+    decoder = msgspec.json.Decoder(MsgspecPage)
+    return lambda: decoder.decode(PAGE)
+
+
+def write_ours() -> Callable[[], Any]:
+    from llamadapro.resources.resource import prepare
+    from llamadapro_api.api.v1conversations.bulk_create import bulk_create
+
+    return lambda: orjson.dumps(prepare(bulk_create, conversations=ITEMS).body)
+
+
+def write_ours_with_numbers() -> Callable[[], Any]:
+    """As `conversations.bulk_create` does it: the telephone numbers checked too."""
+    from llamadapro import AsyncLlamadaPro
+    from llamadapro.resources.resource import prepare
+    from llamadapro_api.api.v1conversations.bulk_create import bulk_create
+
+    numbers_checked = AsyncLlamadaPro("key").conversations._all_with_numbers
+    return lambda: orjson.dumps(prepare(bulk_create, conversations=numbers_checked([*ITEMS])).body)
+
+
+def _stock_body() -> Any:
+    from stock_api.models import BulkCreateBody
+
+    wire = write_ours()()  # what goes over the wire is the same for both
+    return BulkCreateBody.from_dict(json.loads(wire))
+
+
+def write_stock() -> Callable[[], Any]:
+    """From models that are there already: to build them is not counted against it."""
+    body = _stock_body()
+    return lambda: json.dumps(body.to_dict()).encode()
+
+
+def write_stock_with_orjson() -> Callable[[], Any]:
+    body = _stock_body()
+    return lambda: orjson.dumps(body.to_dict())
+
+
+READ = Measure(
+    "read",
+    {
+        "llamadapro": repeated(read_ours),
+        "stock generator": repeated(read_stock),
+        "stock generator, orjson": repeated(read_stock_with_orjson),
+        "pydantic v2": repeated(read_pydantic),
+        "msgspec": repeated(read_msgspec),
+        "json alone": repeated(lambda: lambda: json.loads(PAGE)),
+        "orjson alone": repeated(lambda: lambda: orjson.loads(PAGE)),
+    },
+    count=100,
+    quick_count=30,
+    warm=10,
+    rounds=15,
+    quick_rounds=5,
+)
+WRITE = Measure(
+    "write",
+    {
+        "llamadapro": repeated(write_ours),
+        "llamadapro, numbers checked": repeated(write_ours_with_numbers),
+        "stock generator": repeated(write_stock),
+        "stock generator, orjson": repeated(write_stock_with_orjson),
+    },
+    count=30,
+    quick_count=6,
+    warm=2,
+    rounds=15,
+    quick_rounds=5,
+)
+MEASURES = [READ, WRITE]
+
+_READ = "page of 100 contacts, bytes to models"
+_WRITE = "500 bulk conversations to bytes"
+ROWS = [
+    Row(f"{_READ}: times as fast as json + stock output", "read", "stock generator", "llamadapro", 3.5, at_least=True),
+    Row(f"{_READ}, beside pydantic v2", "read", "llamadapro", "pydantic v2", 0.7),
+    *[
+        Row(f"{_READ}, beside ours", "read", name, "llamadapro", comparison=True)
+        for name in ("stock generator, orjson", "msgspec", "json alone", "orjson alone")
+    ],
+    Row(f"{_WRITE}: times as fast as stock to_dict + json", "write", "stock generator", "llamadapro", 7, at_least=True),
+    *[
+        Row(f"{_WRITE}, beside ours", "write", name, "llamadapro", comparison=True)
+        for name in ("llamadapro, numbers checked", "stock generator, orjson")
+    ],
+]
