@@ -179,6 +179,31 @@ def test_a_date_of_sixty_four_characters_is_read_and_a_longer_one_is_not() -> No
         assert task.unparsed == ({} if moment else {"created_at": padded})
 
 
+@pytest.mark.parametrize("text", ["January 2024", "Jan 2024 03:04:05 GMT", "Tue 2024 03:04:05", "03:04:05 GMT"])
+def test_a_date_that_lacks_a_part_is_no_date(text: str) -> None:
+    task = models.Task.from_dict({"id": 1, "createdAt": text})
+    assert (task.created_at, task.unparsed) == (None, {"created_at": text})
+
+
+# --- models ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["additional_properties", "unparsed", "absent", "_absent"])
+def test_a_model_made_by_hand_takes_only_fields(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"'{name}'"):
+        models.Task(**{name: {}})
+
+
+def test_a_model_shows_only_its_fields() -> None:
+    task = models.Task.from_dict({"id": "7", "newField": 5, "createdAt": "soon"})
+    assert (task.additional_properties, task.unparsed) == ({"newField": 5}, {"created_at": "soon"})
+    shown = repr(task)
+    assert shown.startswith("Task(")
+    assert "id='7'" in shown
+    for hidden in ("additional_properties", "newField", "unparsed", "soon", "absent"):
+        assert hidden not in shown
+
+
 # --- unions ------------------------------------------------------------------------------------------------------
 
 
