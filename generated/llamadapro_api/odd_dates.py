@@ -11,9 +11,13 @@ from dateutil import parser
 
 _LEAP_SECOND = re.compile(r"(?<=\d\d:\d\d:)60")
 _LONGEST = 64
+# As JavaScript writes it, GMT+0300 is three hours ahead; python-dateutil takes a name with an offset the POSIX way, as
+# behind. What other names mean by it is not known, so they are refused.
+_NAMED_OFFSET = re.compile(r"\b(?:GMT|UTC)\s?([+-]\d\d:?\d\d)\b")
+_OTHER_NAMED_OFFSET = re.compile(r":\d\d(?:\.\d+)?\s*[A-Za-z]{2,}\s?[+-]\d")
 # Read against two days that differ in year, month and day, and with day and month either way round: a text whose
 # readings differ leaves something to guess, and a guessed date is worse than none.
-_READINGS = ((datetime(2000, 1, 1), False), (datetime(2003, 2, 2), True))  # noqa: DTZ001 # read_datetime adds the zone
+_READINGS = ((datetime(2000, 1, 1), False), (datetime(2003, 2, 20), True))  # noqa: DTZ001 # read_datetime adds the zone
 
 
 def read_odd_datetime(value: Any) -> datetime | None:
@@ -33,6 +37,9 @@ def _parse(text: str) -> datetime:
     try:
         return parser.isoparse(text)
     except ValueError:
+        text = _NAMED_OFFSET.sub(r"\1", text)
+        if _OTHER_NAMED_OFFSET.search(text):
+            raise ValueError("an offset from a zone that is named") from None
         # What begins with the year leaves the order of day and month open to nobody but the library.
         year_first = re.match(r"\d{4}\D", text) is not None
         one, other = (

@@ -263,3 +263,9 @@ def test_half_a_character_does_not_fail_an_answer(half: bytes) -> None:
     assert read["id"] == "1"
     assert isinstance(read["content"], str)
     assert ("Hi " in read["content"]) is (b"Hi" in half)
+
+
+@pytest.mark.parametrize("after", [b"\n", b"\r\n", b"junk"])
+async def test_what_comes_after_a_whole_body_is_no_cut(after: bytes) -> None:
+    with pytest.raises(BadBody, match="goes on after"):
+        await read_body(response(gzip.compress(b"{}") + after, encoding="gzip"), LIMIT)

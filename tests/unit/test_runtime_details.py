@@ -1,7 +1,7 @@
 """The generated package's readers and writers one by one: what refusals say, and the edges of what is taken.
 
 The walks over every operation show that the right values pass; this is about the words, which teach, and the limits.
-Found by mutation testing: every test here has killed a mutant that nothing else did.
+Found by mutation testing: together they kill the mutants that nothing else did.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pytest
 
 from llamadapro import models
 from llamadapro_api.errors import InvalidInput, UnreadableAnswer
+from llamadapro_api.odd_dates import read_odd_datetime
 from llamadapro_api.reading import ABSENT, Model, read_one_of, whole
 from llamadapro_api.writing import (
     ObjectWriter,
@@ -248,3 +249,19 @@ def test_what_is_no_object_is_kept_and_what_is_broken_names_its_place() -> None:
 
 def test_a_field_that_is_absent_says_so_in_a_signature() -> None:
     assert repr(ABSENT) == "<absent>"
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("Tue Jan 02 2024 03:04:05 GMT+0300", "2024-01-02T00:04:05+00:00"),
+        ("Tue Jan 02 2024 03:04:05 UTC -03:00", "2024-01-02T06:04:05+00:00"),
+        ("2024-01-02 03:04:05 UTC+3", None),
+        ("Tue Jan 02 2024 03:04:05 CLT-0300", None),
+        ("Tue Jan 2024 03:04:05", None),
+    ],
+)
+def test_an_offset_is_read_as_written_or_not_at_all(text: str, read: str | None) -> None:
+    """python-dateutil alone would turn a named offset round, and find a day where none is given."""
+    found = read_odd_datetime(text)
+    assert (found and found.astimezone(UTC).isoformat()) == read

@@ -78,6 +78,8 @@ async def _unpack(chunks: AsyncIterator[bytes], limit: int) -> bytes:
                 rest = unpacker.unused_data
     except zlib.error as error:
         raise BadBody(f"it cannot be unpacked: {error}") from None
+    if unpacker is not None and unpacker.eof and not _GZIP.startswith(rest):
+        raise BadBody("it goes on after its compressed end")
     if unpacker is None or not unpacker.eof or rest:
         raise CutBody("the compressed body ends before its end mark")
     return b"".join(parts)

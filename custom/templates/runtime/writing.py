@@ -246,10 +246,7 @@ def path_segment(value: Any, name: str) -> str:
     value = str.__str__(value)
     if not value.strip() or value in (".", "..") or "/" in value or "\\" in value or not value.isprintable():
         raise InvalidInput(f"{value!r} cannot be an id: it would be empty or lead to another path").within(name)
-    try:
-        return quote(value, safe="")
-    except UnicodeEncodeError:
-        raise InvalidInput(f"{value!r} cannot be an id: it is not valid Unicode").within(name) from None
+    return quote(value, safe="")
 
 
 def body_id(value: Any, name: str) -> Any:
