@@ -36,7 +36,7 @@ lint: $(READY) ## ruff and the import walls
 
 types: $(READY) ## mypy --strict and pyright
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --project pyproject.toml
 
 generate: $(READY) ## write generated/ from openapi.yaml
 	LLAMADAPRO_ROOT="$(CURDIR)" $(BIN)/openapi-python-client generate --path openapi.yaml --config generator-config.yaml \
