@@ -7,7 +7,7 @@ unexpected type is kept as it came.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, Self
 
@@ -108,20 +108,13 @@ def read_list(model: type[Model], value: Any, wire: str) -> Any:
     if value.__class__ is not list:
         raise UnreadableAnswer(f"expected a list, found {_found(value)}").within(wire)
     read = model.from_dict
+    out: list[Any] = []
     try:
-        return [None if item is None else read(item) for item in value]
-    except UnreadableAnswer:
-        raise _first_unreadable(read, value).within(wire) from None
-
-
-def _first_unreadable(read: Callable[[Any], Any], items: list[Any]) -> UnreadableAnswer:
-    for index, item in enumerate(items):
-        try:
-            if item is not None:
-                read(item)
-        except UnreadableAnswer as error:
-            return error.within(index)
-    return UnreadableAnswer("cannot be read")
+        for item in value:
+            out.append(None if item is None else read(item))  # noqa: PERF401 # its length is the place of a fault
+    except UnreadableAnswer as error:
+        raise error.within(len(out)).within(wire) from None
+    return out
 
 
 def read_one_of(models: tuple[type[Model], ...], value: Any, wire: str) -> Any:
