@@ -15,7 +15,7 @@ from typing import Protocol
 
 import httpx
 
-from ..config import Config, HiddenHeaders
+from ..config import UNTIMED, Config, HiddenHeaders
 from ..errors import APIError, APIStatusError, InvalidRequestError
 from .body import read_body
 from .engines import OutgoingRequest
@@ -29,7 +29,6 @@ MOST_REDIRECTS = 5
 LARGEST_ERROR = 2**16
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})", re.ASCII)
-_ONE_SCOPE_FOR_ALL = {"connect": None, "read": None, "write": None, "pool": None}
 _ADVICE = {
     401: "; it wants credentials, and none are ever sent to a host that a record's URL names",
     403: "; its URL may have expired: get the record again for a new one",
@@ -150,7 +149,7 @@ class Download:
         if self._target.size and self._target.validator:
             headers |= {"Range": f"bytes={self._target.size}-", "If-Range": self._target.validator}
         raw = HiddenHeaders((name.encode("ascii"), value.encode("ascii")) for name, value in headers.items())
-        return OutgoingRequest("GET", url, raw, b"", _ONE_SCOPE_FOR_ALL)
+        return OutgoingRequest("GET", url, raw, b"", UNTIMED)
 
     def _is_stale(self, response: httpx.Response) -> bool:
         """Whether the rest cannot be had, so that all has to be asked for."""

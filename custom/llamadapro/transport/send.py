@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from logging import DEBUG
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -24,7 +25,7 @@ from .clock import Clock, SystemClock
 from .engines import Engine, OutgoingRequest, build_engine
 from .failures import REQUEST_ID_HEADER, Failure, failure_of_status, failure_without_answer, public_response, unreadable
 from .limits import Limits, WouldPassDeadline
-from .observe import Attempt, Exchange, record, tell
+from .observe import Attempt, Exchange, log, record, tell
 from .policy import Outcome, wait_before_retry
 from .secrecy import public_cause, public_request
 
@@ -99,13 +100,15 @@ class Transport:
         trip.begin_attempt()
         started = self.clock.now()
         result: _Answer[T] | Failure
-        scope = asyncio.timeout(trip.remaining())
+        at_once = self._limits.are_free()
+        scope = asyncio.timeout_at(trip.end(queueing=not at_once))
         try:
             async with scope, self._limits.slots:
-                await self._limits.turn(trip.remaining())
-                started = self.clock.now()
+                if not at_once:
+                    await self._limits.turn(trip.remaining())
+                    started = self.clock.now()
+                    scope.reschedule(trip.end(queueing=False))
                 self._check_open()  # it may have been closed meanwhile: nothing leaves any more
-                trip.narrow(scope)
                 result = await self._exchange(trip, read)
         except TimeoutError as error:
             if not scope.expired():
@@ -114,7 +117,8 @@ class Transport:
         except WouldPassDeadline:
             trip.ended = True
             result = Failure(Outcome.NOT_SENT, "its turn would come after its deadline", None, timed_out=True)
-        tell(trip.config.on_attempt, trip.to_attempt(self.clock.now() - started, result))
+        if trip.config.on_attempt is not None or log.isEnabledFor(DEBUG):
+            tell(trip.config.on_attempt, trip.to_attempt(self.clock.now() - started, result))
         return result
 
     async def _exchange(self, trip: _Trip, read: Callable[[httpx.Response, bytes], T]) -> _Answer[T] | Failure:
@@ -194,21 +198,14 @@ class _Trip:
     def begin_attempt(self) -> None:
         self.attempts += 1
         self.response = None
-        self.by_deadline = True
-        self.outgoing = OutgoingRequest(
-            self.call.method, self._url, self._headers, self._content, self.config.timeout.as_dict()
-        )
+        self.outgoing = OutgoingRequest(self.call.method, self._url, self._headers, self._content, self.config.phases)
 
-    def narrow(self, scope: asyncio.Timeout) -> None:
-        """Let the attempt end by `timeout` where the deadline leaves more; its wait for a turn does not count."""
-        limit = self.config.attempt_limit
-        if limit is None:
-            return
-        ends = asyncio.get_running_loop().time() + limit
-        by_deadline = scope.when()
-        if by_deadline is None or ends < by_deadline:
-            scope.reschedule(ends)
-            self.by_deadline = False
+    def end(self, *, queueing: bool) -> float | None:
+        """When the attempt must end, in the loop's time: by the deadline, or by `timeout`, which counts no queueing."""
+        left, limit = self.remaining(), self.config.attempt_limit
+        self.by_deadline = queueing or limit is None or (left is not None and left <= limit)
+        seconds = left if self.by_deadline else limit
+        return None if seconds is None else asyncio.get_running_loop().time() + seconds
 
     def remaining(self) -> float | None:
         """Seconds left of the deadline; never negative."""
