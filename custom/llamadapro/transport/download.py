@@ -48,7 +48,13 @@ class Target(Protocol):
         """Drop what is there; what comes now is of another version."""
         ...
 
-    async def write(self, chunk: bytes) -> None: ...
+    def take(self, chunk: bytes) -> bool:
+        """Gather a chunk; whether there are enough of them now to be written."""
+        ...
+
+    async def write(self) -> None:
+        """Write what is gathered, as slowly as the disk is."""
+        ...
 
 
 def check_url(url: str | httpx.URL) -> httpx.URL:
@@ -177,9 +183,10 @@ class Download:
         else:
             target.total = self._total_of_part(response)
         async for chunk in _chunks(response):
-            scope.reschedule(None)  # a slow disk is not a silent host
             with self._noting_own_errors():
-                await target.write(chunk)
+                if target.take(chunk):
+                    scope.reschedule(None)  # a slow disk is not a silent host
+                    await target.write()
             scope.reschedule(asyncio.get_running_loop().time() + self._timeout)
         if target.total in (None, target.size):
             return None
