@@ -23,7 +23,7 @@ from ..errors import ConfigurationError, InvalidRequestError
 from .body import BadBody, parse_json, read_body
 from .clock import Clock, SystemClock
 from .engines import Engine, OutgoingRequest, build_engine
-from .failures import REQUEST_ID_HEADER, Failure, failure_of_status, failure_without_answer, public_response, unreadable
+from .failures import Failure, failure_of_status, failure_without_answer, public_response, request_id_of, unreadable
 from .limits import Limits, WouldPassDeadline
 from .observe import Attempt, Exchange, log, record, tell
 from .policy import Outcome, wait_before_retry
@@ -51,6 +51,11 @@ class Transport:
     async def send(self, call: Call[T], config: Config) -> T:
         """Send a prepared call as often as it takes and policy allows; return its answer, read."""
         return await self._run(_Trip(call, config, self.clock), lambda _r, body: _read(call, body))
+
+    async def send_with_id(self, call: Call[T], config: Config) -> tuple[T, str | None]:
+        """The same; beside the answer, the service's id of the request that brought it."""
+        trip = _Trip(call, config, self.clock)
+        return await self._run(trip, lambda response, body: (_read(call, body), request_id_of(response)))
 
     async def fetch(self, call: Call[Any], config: Config) -> httpx.Response:
         """The same for an answer that the document does not know: as it came."""
@@ -228,7 +233,7 @@ class _Trip:
             number=self.attempts,
             elapsed=elapsed,
             status_code=None if self.response is None else self.response.status_code,
-            request_id=self._request_id(),
+            request_id=request_id_of(self.response),
             error=self.hide(result.what) if isinstance(result, Failure) else None,
         )
 
@@ -239,13 +244,10 @@ class _Trip:
             path=self.path,
             status_code=None if self.response is None else self.response.status_code,
             headers=httpx.Headers() if self.response is None else httpx.Headers(self.response.headers.raw),
-            request_id=self._request_id(),
+            request_id=request_id_of(self.response),
             attempts=self.attempts,
             elapsed=self._clock.now() - self._started,
         )
-
-    def _request_id(self) -> str | None:
-        return None if self.response is None else self.response.headers.get(REQUEST_ID_HEADER)
 
 
 def _url(base: httpx.URL, target: str) -> httpx.URL:
