@@ -29,7 +29,7 @@ class Server:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.socket.bind((host, port))
             self.socket.listen(128)
-        except OSError:
+        except (OSError, OverflowError):  # a port in use, or beyond all there are
             self.socket.close()
             raise
         shown = f"[{host}]" if ":" in host else host
