@@ -124,7 +124,8 @@ def _document(path: Path | None) -> Document:
         return packaged()
     try:
         document = Document(path.read_text("utf-8"))
-        document.operations, document.key_header  # noqa: B018 - read now, so that what is missing is told of the file
+        if not document.operations or not document.key_header:  # read now, so that what is missing is told of the file
+            raise LookupError("it has no operations")
     except (YAMLError, LookupError, TypeError, AttributeError, UnicodeError) as error:
         raise ConfigurationError(
             f"{path} is no openapi.yaml like this package's: {type(error).__name__}: {error}"
