@@ -118,7 +118,7 @@ def told(ledger: Ledger) -> bool:
 
 async def main(options: argparse.Namespace) -> int:
     rows = shown(read(options.file, options.region))
-    ledger = Ledger(options.ledger or options.file.with_suffix(".ledger"))
+    ledger = Ledger(options.ledger or options.file.with_suffix(f".{options.template}.ledger"))
     async with AsyncLlamadaPro(rate_limit=options.rate) as client, asyncio.TaskGroup() as tasks:
         send = partial(
             client.messages.send_template,
@@ -139,7 +139,7 @@ if __name__ == "__main__":
     parser.add_argument("--language", default="en")
     parser.add_argument("--region", help="country of national numbers, such as CL")
     parser.add_argument("--rate", type=float, default=20, help="messages per second (default: 20)")
-    parser.add_argument("--ledger", type=Path, help="default: FILE.ledger")
+    parser.add_argument("--ledger", type=Path, help="default: FILE.TEMPLATE.ledger")
     try:
         sys.exit(asyncio.run(main(parser.parse_args())))
     except (LlamadaProError, OSError, sqlite3.Error) as problem:

@@ -177,7 +177,7 @@ def test_what_a_campaign_cannot_do_is_said(sandbox: Sandbox, tmp_path: Path, mon
 def test_two_campaigns_do_not_share_a_ledger(sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     people(path, 1)
-    ledger = runpy.run_path(str(EXAMPLES / "campaign.py"))["Ledger"](path.with_suffix(".ledger"))
+    ledger = runpy.run_path(str(EXAMPLES / "campaign.py"))["Ledger"](path.with_suffix(".welcome.ledger"))
     assert "campaign: database is locked" in run(*campaign(path), code=1)
     assert ledger.entries() == []
     assert len(sandbox.requests) == 0
