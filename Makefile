@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help setup demo test lint types generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis bench build package clean
+.PHONY: help setup demo test lint types verifytypes generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis bench build package clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -34,9 +34,18 @@ lint: $(READY) ## ruff and the import walls
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-types: $(READY) ## mypy --strict and pyright
+types: $(READY) verifytypes ## mypy --strict and pyright: the packages, the examples, and what users' checkers must say
 	$(BIN)/mypy
+	$(BIN)/mypy --strict examples/*.py examples/fastapi_app tests/typing
 	$(BIN)/pyright --project pyproject.toml
+
+verifytypes: $(READY) ## pyright --verifytypes: every public name has its whole type
+	@mkdir -p build
+	@for package in llamadapro llamadapro_api llamadapro_sandbox llamadapro_contract; do \
+		$(BIN)/pyright --pythonpath $(BIN)/python --verifytypes $$package --ignoreexternal > build/verifytypes.txt \
+			|| { cat build/verifytypes.txt; exit 1; }; \
+		echo "$$package: $$(grep '^Type completeness' build/verifytypes.txt)"; \
+	done
 
 generate: $(READY) ## write generated/ from openapi.yaml
 	LLAMADAPRO_ROOT="$(CURDIR)" $(BIN)/openapi-python-client generate --path openapi.yaml --config generator-config.yaml \

@@ -333,7 +333,7 @@ def _set_up_log() -> None:
         raise ConfigurationError(f"LLAMADAPRO_LOG must be one of {', '.join(_LOG_LEVELS)}, not {level!r}")
     logger = logging.getLogger("llamadapro")
     logger.setLevel(level.upper())
-    if not logger.handlers:
+    if not logger.hasHandlers():  # an app that has set up its own log shows the lines there
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
         logger.addHandler(handler)

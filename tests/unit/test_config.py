@@ -394,9 +394,12 @@ def test_a_file_of_certificates_a_folder_and_a_context_are_taken(tmp_path: Path)
 
 def test_the_environment_turns_the_log_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLAMADAPRO_LOG", "Debug")
-    config()
-    config()
     logger = logging.getLogger("llamadapro")
+    monkeypatch.setattr(logger, "propagate", False)  # pytest listens at the root, as an app with its own log would
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "level", logging.NOTSET)
+    config()
+    config()
     assert logger.level == logging.DEBUG
     assert len([one for one in logger.handlers if type(one) is logging.StreamHandler]) == 1
 

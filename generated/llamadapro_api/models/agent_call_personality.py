@@ -21,7 +21,7 @@ class AgentCallPersonalityDict(TypedDict):
     """What else it is like, in words."""
 
 
-write_agent_call_personality = ObjectWriter(
+write_agent_call_personality: ObjectWriter = ObjectWriter(
     {
         "name": ("name", write_text),
         "communication_style": ("communicationStyle", write_text),

@@ -33,7 +33,7 @@ class BulkConversationContactCreateParamsDict(TypedDict):
     """The user who looks after the contact."""
 
 
-write_bulk_conversation_contact_create_params = ObjectWriter(
+write_bulk_conversation_contact_create_params: ObjectWriter = ObjectWriter(
     {
         "first_name": ("firstName", write_text),
         "last_name": ("lastName", write_text),

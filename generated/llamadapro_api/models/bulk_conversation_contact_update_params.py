@@ -35,7 +35,7 @@ class BulkConversationContactUpdateParamsDict(TypedDict):
     """The contact to change."""
 
 
-write_bulk_conversation_contact_update_params = ObjectWriter(
+write_bulk_conversation_contact_update_params: ObjectWriter = ObjectWriter(
     {
         "first_name": ("firstName", write_text),
         "last_name": ("lastName", write_text),

@@ -39,7 +39,7 @@ class BulkSingleConversationCreateParamsDict(TypedDict):
     """The contact of a conversation; matched with an existing one by its telephone numbers and addresses."""
 
 
-write_bulk_single_conversation_create_params = ObjectWriter(
+write_bulk_single_conversation_create_params: ObjectWriter = ObjectWriter(
     {
         "funnel_id": ("funnelId", write_int),
         "created_at": ("createdAt", write_datetime),

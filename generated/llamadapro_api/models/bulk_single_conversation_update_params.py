@@ -37,7 +37,7 @@ class BulkSingleConversationUpdateParamsDict(TypedDict):
     """What to change in the contact of a conversation."""
 
 
-write_bulk_single_conversation_update_params = ObjectWriter(
+write_bulk_single_conversation_update_params: ObjectWriter = ObjectWriter(
     {
         "id": ("id", write_int),
         "created_at": ("createdAt", write_datetime),

@@ -21,7 +21,7 @@ class ContactInfoDict(TypedDict):
     """An object with any keys, whose values are strings."""
 
 
-write_contact_info = ObjectWriter(
+write_contact_info: ObjectWriter = ObjectWriter(
     {
         "first_name": ("firstName", write_text),
         "last_name": ("lastName", write_text),

@@ -19,7 +19,7 @@ class NewContactAddressDict(TypedDict):
     """The address: an E.164 number, or what else the channel uses."""
 
 
-write_new_contact_address = ObjectWriter(
+write_new_contact_address: ObjectWriter = ObjectWriter(
     {
         "channel_type": ("channelType", write_text),
         "address": ("address", write_text),

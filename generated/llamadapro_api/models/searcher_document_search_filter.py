@@ -24,7 +24,7 @@ class SearcherDocumentSearchFilterDict(TypedDict):
     """Whether meeting this one condition is enough instead of the others."""
 
 
-write_searcher_document_search_filter = ObjectWriter(
+write_searcher_document_search_filter: ObjectWriter = ObjectWriter(
     {
         "field": ("field", write_text),
         "operator": ("operator", write_text),

@@ -18,7 +18,7 @@ class SearcherDocumentSearchSortDict(TypedDict):
     """Smallest first or largest first."""
 
 
-write_searcher_document_search_sort = ObjectWriter(
+write_searcher_document_search_sort: ObjectWriter = ObjectWriter(
     {
         "field": ("field", write_text),
         "direction": ("direction", write_text),

@@ -76,7 +76,7 @@ class TaskActorDict(TypedDict):
     type_: KnownTaskActorType | str
 
 
-write_task_actor = ObjectWriter(
+write_task_actor: ObjectWriter = ObjectWriter(
     {
         "id": ("id", write_text),
         "type_": ("type", write_text),

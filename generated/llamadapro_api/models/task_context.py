@@ -64,7 +64,7 @@ class TaskContextDict(TypedDict):
     conversation_id: NotRequired[int]
 
 
-write_task_context = ObjectWriter(
+write_task_context: ObjectWriter = ObjectWriter(
     {
         "conversation_id": ("conversationId", write_int),
     },

@@ -20,7 +20,7 @@ class VapiModelDict(TypedDict):
     """The name of a language model."""
 
 
-write_vapi_model = ObjectWriter(
+write_vapi_model: ObjectWriter = ObjectWriter(
     {
         "provider": ("provider", write_text),
         "model": ("model", write_text),

@@ -22,7 +22,7 @@ class VapiModelConfigDict(TypedDict):
     """A language model."""
 
 
-write_vapi_model_config = ObjectWriter(
+write_vapi_model_config: ObjectWriter = ObjectWriter(
     {
         "max_tokens": ("maxTokens", write_int),
         "temperature": ("temperature", write_number),

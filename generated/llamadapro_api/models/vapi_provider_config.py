@@ -25,7 +25,7 @@ class VapiProviderConfigDict(TypedDict):
     """How an agent understands what is said."""
 
 
-write_vapi_provider_config = ObjectWriter(
+write_vapi_provider_config: ObjectWriter = ObjectWriter(
     {
         "model": ("model", write_vapi_model_config),
         "voice": ("voice", write_vapi_voice_config),

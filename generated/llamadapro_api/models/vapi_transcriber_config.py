@@ -30,7 +30,7 @@ class VapiTranscriberConfigDict(TypedDict):
     """Words to listen for."""
 
 
-write_vapi_transcriber_config = ObjectWriter(
+write_vapi_transcriber_config: ObjectWriter = ObjectWriter(
     {
         "provider": ("provider", write_text),
         "model": ("model", write_text),

@@ -30,7 +30,7 @@ class VapiVoiceConfigDict(TypedDict):
     """How much quality is given up for a quicker answer."""
 
 
-write_vapi_voice_config = ObjectWriter(
+write_vapi_voice_config: ObjectWriter = ObjectWriter(
     {
         "provider": ("provider", write_text),
         "voice_id": ("voiceId", write_text),

@@ -28,7 +28,7 @@ class WhatsAppTemplateMessageButtonComponentDict(TypedDict):
     parameters: NotRequired[Sequence[WhatsAppTemplateMessageParameterDict]]
 
 
-write_whats_app_template_message_button_component = ObjectWriter(
+write_whats_app_template_message_button_component: ObjectWriter = ObjectWriter(
     {
         "type_": ("type", write_choice(("button",))),
         "sub_type": ("sub_type", write_text),

@@ -21,7 +21,7 @@ class WhatsAppTemplateMessageCurrencyDict(TypedDict):
     """A thousand times the amount."""
 
 
-write_whats_app_template_message_currency = ObjectWriter(
+write_whats_app_template_message_currency: ObjectWriter = ObjectWriter(
     {
         "fallback_value": ("fallback_value", write_text),
         "code": ("code", write_text),

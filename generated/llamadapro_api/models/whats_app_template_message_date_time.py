@@ -16,7 +16,7 @@ class WhatsAppTemplateMessageDateTimeDict(TypedDict):
     """The point in time as text."""
 
 
-write_whats_app_template_message_date_time = ObjectWriter(
+write_whats_app_template_message_date_time: ObjectWriter = ObjectWriter(
     {
         "fallback_value": ("fallback_value", write_text),
     },

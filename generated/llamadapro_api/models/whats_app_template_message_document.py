@@ -20,7 +20,7 @@ class WhatsAppTemplateMessageDocumentDict(TypedDict):
     """The name it is shown under."""
 
 
-write_whats_app_template_message_document = ObjectWriter(
+write_whats_app_template_message_document: ObjectWriter = ObjectWriter(
     {
         "id": ("id", write_text),
         "link": ("link", write_text),

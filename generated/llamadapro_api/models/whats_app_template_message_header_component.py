@@ -22,7 +22,7 @@ class WhatsAppTemplateMessageHeaderComponentDict(TypedDict):
     parameters: NotRequired[Sequence[WhatsAppTemplateMessageParameterDict]]
 
 
-write_whats_app_template_message_header_component = ObjectWriter(
+write_whats_app_template_message_header_component: ObjectWriter = ObjectWriter(
     {
         "type_": ("type", write_choice(("header",))),
         "parameters": ("parameters", write_list_of(write_whats_app_template_message_parameter)),

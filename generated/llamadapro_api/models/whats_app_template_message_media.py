@@ -18,7 +18,7 @@ class WhatsAppTemplateMessageMediaDict(TypedDict):
     """Where it can be fetched."""
 
 
-write_whats_app_template_message_media = ObjectWriter(
+write_whats_app_template_message_media: ObjectWriter = ObjectWriter(
     {
         "id": ("id", write_text),
         "link": ("link", write_text),

@@ -49,7 +49,7 @@ class WhatsAppTemplateMessageParameterDict(TypedDict):
     """What a button sends back when it is pressed."""
 
 
-write_whats_app_template_message_parameter = ObjectWriter(
+write_whats_app_template_message_parameter: ObjectWriter = ObjectWriter(
     {
         "type_": ("type", write_text),
         "text": ("text", write_text),

@@ -16,7 +16,7 @@ class WhatsAppTemplateMessageVariableDict(TypedDict):
     """The text."""
 
 
-write_whats_app_template_message_variable = ObjectWriter(
+write_whats_app_template_message_variable: ObjectWriter = ObjectWriter(
     {
         "value": ("value", write_text),
     },
