@@ -1,0 +1,179 @@
+"""Every block of code in the guide and the README runs, against a sandbox.
+
+Python blocks of a page share one namespace, in which `client` and `sandbox` are there already; `await` may stand
+anywhere. Functions called `test_…` are called with the fixtures that they name. A block with a title is written to a
+file of that name. Of shell blocks the lines that begin with `llamadapro` or `pytest` are run.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sybil import Document, Example, Region
+from sybil.evaluators.python import pad
+from sybil.parsers.markdown.lexers import DirectiveInHTMLCommentLexer, FencedCodeBlockLexer
+
+from llamadapro import AsyncLlamadaPro
+from llamadapro_sandbox import Sandbox
+from llamadapro_sandbox.server import Server
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "index.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
+FENCED = FencedCodeBlockLexer(r"[^\n]+", mapping={"language": "arguments", "source": "source"})
+HIDDEN = DirectiveInHTMLCommentLexer("hidden", "python")
+"""Set-up that a reader need not see: <!-- hidden: python … -->"""
+
+Run = Callable[[Path], int]
+
+
+@pytest.fixture
+def run(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    llamadapro_client: AsyncLlamadaPro,
+    llamadapro_sandbox: Sandbox,
+    llamadapro_server: Server,
+) -> Iterator[Run]:
+    """Runs the blocks of a page, in a folder of its own; returns how many there were."""
+    monkeypatch.setenv("LLAMADAPRO_API_KEY", llamadapro_sandbox.api_key)
+    monkeypatch.setenv("LLAMADAPRO_BASE_URL", llamadapro_server.url)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ticket.pdf").write_bytes(b"%PDF-1.7")
+
+    with asyncio.Runner() as runner:
+        called: set[Callable[..., Any]] = set()
+
+        def run_python(example: Example) -> None:
+            code = compile(
+                pad(example.parsed, example.line + example.parsed.line_offset),
+                example.path,
+                "exec",
+                ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+                dont_inherit=True,
+            )
+            finish(eval(code, example.namespace))  # noqa: S307 - our own pages
+            for name, function in [*example.namespace.items()]:
+                if name.startswith("test_") and function not in called:
+                    called.add(function)
+                    fixtures = inspect.signature(function).parameters
+                    finish(function(**{one: request.getfixturevalue(one) for one in fixtures}))
+
+        def finish(result: Any) -> None:
+            if inspect.isawaitable(result):
+                runner.run(_awaited(result))
+
+        def parse(document: Document) -> Iterator[Region]:
+            for region in [*FENCED(document), *HIDDEN(document)]:
+                language, _, title = region.lexemes["arguments"].partition(' title="')
+                region.parsed = region.lexemes["source"]
+                if title:
+                    region.evaluator = lambda example, name=title.rstrip('"'): _write(tmp_path / name, example)
+                elif language == "python":
+                    region.evaluator = run_python
+                elif language == "sh":
+                    region.evaluator = _run_shell
+                else:
+                    continue
+                yield region
+
+        def run_page(path: Path) -> int:
+            document = Document.parse(str(path), parse)
+            document.namespace.update(
+                client=llamadapro_client, sandbox=llamadapro_sandbox, rows=_rows(), my_app=SimpleNamespace(welcome=_welcome)
+            )
+            examples = [*document.examples()]
+            for example in examples:
+                example.evaluate()
+            return len(examples)
+
+        yield run_page
+        runner.run(llamadapro_client._config.http_client.aclose())
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
+
+
+def _write(path: Path, example: Example) -> None:
+    path.write_text(example.parsed)
+
+
+def _run_shell(example: Example) -> None:
+    for line in example.parsed.replace("\\\n", " ").splitlines():
+        program, *arguments = shlex.split(line, comments=True) or [""]
+        if program == "llamadapro":
+            command = [str(Path(sys.executable).with_name("llamadapro")), *arguments]
+        elif program == "pytest":
+            scope = "asyncio_default_fixture_loop_scope=function"  # else pytest-asyncio warns
+            command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-o", scope, *arguments]
+        else:
+            continue
+        if arguments[:1] == ["sandbox"]:
+            _start_and_stop(command)
+        else:
+            done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+            assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+
+def _start_and_stop(command: list[str]) -> None:
+    """A server would run for ever: it is one that works when it has told its key. Its port may be in use here."""
+    command = ["0" if before == "--port" else word for before, word in zip(["", *command], command, strict=False)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            told = [process.stdout.readline(), process.stdout.readline()]
+        finally:
+            process.terminate()
+        assert told[1].startswith("API key:"), f"{command}: {told}, {process.stderr and process.stderr.read()}"
+
+
+def _rows() -> Iterator[dict[str, Any]]:
+    for number in range(3):
+        yield {"funnel_id": 3, "contact": {"first_name": "Jane", "phones": [f"+5691234567{number}"]}}
+
+
+async def _welcome(client: AsyncLlamadaPro, number: str) -> None:
+    await client.messages.send_template(to=number, from_="+56912345678", template_name="welcome", language_code="en")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_code_of_a_page_runs(page: Path, run: Run) -> None:
+    assert run(page) > 0
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ("```python\nawait client.contacts.got(1)\n```", "got"),
+        ("```python\nasync def test_never(llamadapro_client):\n    assert not llamadapro_client\n```", "assert"),
+        ("```sh\nllamadapro import --colour\n```", "--colour"),
+        ('```python title="test_it.py"\ndef test_it():\n    assert not 1\n```\n\n```sh\npytest\n```', "1 failed"),
+        ("- a list\n\n    ```python\n    nowhere\n    ```", "nowhere"),
+        ("<!-- hidden: python\nassert not sandbox, 'empty'\n-->", "empty"),
+    ],
+)
+def test_a_broken_block_is_found(block: str, said: str, run: Run, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# A page\n\n{block}\n")
+    with pytest.raises((AssertionError, AttributeError, NameError)) as found:
+        run(page)
+    assert said in f"{found.value!r} {found.getrepr()}"
+
+
+def test_a_failure_names_the_line_of_the_page(run: Run, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A page\n\n```python\ngood = 1\n```\n\n```python\nfine = good\nnowhere\n```\n")
+    with pytest.raises(NameError) as found:
+        run(page)
+    assert (str(found.traceback[-1].path), found.traceback[-1].lineno + 1) == (str(page), 9)
