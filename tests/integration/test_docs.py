@@ -2,7 +2,7 @@
 
 Python blocks of a page share one namespace, in which `client` and `sandbox` are there already; `await` may stand
 anywhere. Functions called `test_…` are called with the fixtures that they name. A block with a title is written to a
-file of that name. Of shell blocks the lines that begin with `llamadapro` or `pytest` are run.
+file of that name. Of shell blocks the lines that begin with `llamadapro`, `pytest` or `python` are run.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import os
+import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -46,6 +49,7 @@ def run(
     llamadapro_server: Server,
 ) -> Iterator[Run]:
     """Runs the blocks of a page, in a folder of its own; returns how many there were."""
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     monkeypatch.setenv("LLAMADAPRO_API_KEY", llamadapro_sandbox.api_key)
     monkeypatch.setenv("LLAMADAPRO_BASE_URL", llamadapro_server.url)
     monkeypatch.chdir(tmp_path)
@@ -62,7 +66,7 @@ def run(
                 ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
                 dont_inherit=True,
             )
-            finish(eval(code, example.namespace))  # noqa: S307 - our own pages
+            finish(eval(code, example.namespace))
             for name, function in [*example.namespace.items()]:
                 if name.startswith("test_") and function not in called:
                     called.add(function)
@@ -78,7 +82,7 @@ def run(
                 language, _, title = region.lexemes["arguments"].partition(' title="')
                 region.parsed = region.lexemes["source"]
                 if title:
-                    region.evaluator = lambda example, name=title.rstrip('"'): _write(tmp_path / name, example)
+                    region.evaluator = partial(_write, tmp_path / title.rstrip('"'))
                 elif language == "python":
                     region.evaluator = run_python
                 elif language == "sh":
@@ -90,7 +94,10 @@ def run(
         def run_page(path: Path) -> int:
             document = Document.parse(str(path), parse)
             document.namespace.update(
-                client=llamadapro_client, sandbox=llamadapro_sandbox, rows=_rows(), my_app=SimpleNamespace(welcome=_welcome)
+                client=llamadapro_client,
+                sandbox=llamadapro_sandbox,
+                rows=_rows(),
+                my_app=SimpleNamespace(welcome=_welcome),
             )
             examples = [*document.examples()]
             for example in examples:
@@ -111,31 +118,23 @@ def _write(path: Path, example: Example) -> None:
 
 def _run_shell(example: Example) -> None:
     for line in example.parsed.replace("\\\n", " ").splitlines():
-        program, *arguments = shlex.split(line, comments=True) or [""]
-        if program == "llamadapro":
-            command = [str(Path(sys.executable).with_name("llamadapro")), *arguments]
-        elif program == "pytest":
-            scope = "asyncio_default_fixture_loop_scope=function"  # else pytest-asyncio warns
-            command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-o", scope, *arguments]
-        else:
-            continue
-        if arguments[:1] == ["sandbox"]:
-            _start_and_stop(command)
-        else:
-            done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        if line.startswith("llamadapro sandbox"):
+            _start_and_stop(line)
+        elif line.startswith(("llamadapro ", "pytest", "python ")):
+            done = subprocess.run(
+                line, shell=True, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+            )
             assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
 
-def _start_and_stop(command: list[str]) -> None:
+def _start_and_stop(line: str) -> None:
     """A server would run for ever: it is one that works when it has told its key. Its port may be in use here."""
-    command = ["0" if before == "--port" else word for before, word in zip(["", *command], command, strict=False)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            told = [process.stdout.readline(), process.stdout.readline()]
-        finally:
-            process.terminate()
-        assert told[1].startswith("API key:"), f"{command}: {told}, {process.stderr and process.stderr.read()}"
+    command = shlex.split(re.sub(r"--port \d+", "--port 0", line), comments=True)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        told = [process.stdout.readline(), process.stdout.readline()]
+        process.terminate()
+        assert told[1].startswith("API key:"), f"{line}\n{''.join(told)}{process.stdout.read()}"
 
 
 def _rows() -> Iterator[dict[str, Any]]:
