@@ -59,6 +59,7 @@ def run(
         called: set[Callable[..., Any]] = set()
 
         def run_python(example: Example) -> None:
+            example.namespace["client"] = llamadapro_client  # a block may have closed one of its own by that name
             code = compile(
                 pad(example.parsed, example.line + example.parsed.line_offset),
                 example.path,
@@ -70,6 +71,7 @@ def run(
             for name, function in [*example.namespace.items()]:
                 if name.startswith("test_") and function not in called:
                     called.add(function)
+                    llamadapro_sandbox.reset()
                     fixtures = inspect.signature(function).parameters
                     finish(function(**{one: request.getfixturevalue(one) for one in fixtures}))
 
@@ -94,7 +96,6 @@ def run(
         def run_page(path: Path) -> int:
             document = Document.parse(str(path), parse)
             document.namespace.update(
-                client=llamadapro_client,
                 sandbox=llamadapro_sandbox,
                 rows=_rows(),
                 my_app=SimpleNamespace(welcome=_welcome),
@@ -118,6 +119,7 @@ def _write(path: Path, example: Example) -> None:
 
 def _run_shell(example: Example) -> None:
     for line in example.parsed.replace("\\\n", " ").splitlines():
+        line = line.replace("llamadapro contract", "llamadapro contract --rate 500")  # the sandbox need not be spared
         if line.startswith("llamadapro sandbox"):
             _start_and_stop(line)
         elif line.startswith(("llamadapro ", "pytest", "python ")):
