@@ -98,7 +98,7 @@ bench: .venv-bench/.ready ## what calls, models, a start and a download cost, be
 docs: .venv-docs/.ready ## build the documentation site into build/docs, and check its links (needs node)
 	@command -v npx >/dev/null || { echo "make docs needs npx, which comes with Node.js 20 or newer: https://nodejs.org" >&2; exit 1; }
 	npx --yes @redocly/cli@2.77.0 build-docs openapi.yaml --output build/http.html --title "LlamadaPro HTTP API" --inlineBundle --openapi.disableTelemetry
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
 	@echo "to read it: $(PYTHON) -m http.server --directory build/docs"
 
 .venv-docs/.ready: pyproject.toml

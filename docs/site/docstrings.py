@@ -18,6 +18,8 @@ from griffe import (
 class Docstrings(Extension):
     def on_module(self, *, mod: Module, **_: Any) -> None:
         """Give keywords that inherit others theirs: griffe's own extension looks at one class at a time."""
+        if mod.path == "llamadapro_api.models":
+            mod.docstring = None  # its pages each say what they show of it
         for keywords in mod.classes.values():
             parent = mod.classes.get(str(next(iter(keywords.bases), "")))
             if parent is not None and keywords.name.endswith("Body"):
