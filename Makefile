@@ -1,4 +1,4 @@
-# Every target sets up what it needs; a fresh machine with Python 3.11+ is enough (`make prism` also wants node 20).
+# Every target sets up what it needs; a fresh machine with Python 3.11+ is enough (`make prism` and `make docs` also want node 20).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help setup demo test lint types verifytypes generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis bench build package clean
+.PHONY: help setup demo test lint types verifytypes generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis bench docs build package clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -104,6 +104,18 @@ bench: .venv-bench/.ready ## what calls, models, a start and a download cost, be
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt --editable ".[aiohttp]"
 	touch $@
 
+docs: .venv-docs/.ready ## build the documentation site into build/docs, and check its links (needs node)
+	@command -v npx >/dev/null || { echo "make docs needs npx, which comes with Node.js 20 or newer: https://nodejs.org" >&2; exit 1; }
+	npx --yes @redocly/cli@2.77.0 build-docs openapi.yaml --output build/http.html --title "LlamadaPro HTTP API" --inlineBundle --openapi.disableTelemetry
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
+	@echo "to read it: $(PYTHON) -m http.server --directory build/docs"
+
+.venv-docs/.ready: pyproject.toml
+	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --group docs
+	touch $@
+
 build: $(READY) ## build the wheel and the sdist into dist/
 	$(BIN)/python -m build
 
@@ -111,4 +123,4 @@ package: $(READY) ## install the wheel and the sdist in empty environments and r
 	$(BIN)/python tests/proofs/package.py
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .venv-bench dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-bench .venv-docs dist build .pytest_cache .mypy_cache .ruff_cache
