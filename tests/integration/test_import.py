@@ -386,8 +386,9 @@ def test_lines_now_and_then_where_rich_is_not_installed(
 
 def test_what_an_import_needs_is_loaded_by_those_who_import() -> None:
     code = (
-        "import sys; from llamadapro import AsyncLlamadaPro; AsyncLlamadaPro('key').conversations; "
-        "print({'sqlite3', 'llamadapro.bulk.run', 'llamadapro.bulk.report'} & sys.modules.keys())"
+        "import sys; before = {*sys.modules}; "
+        "from llamadapro import AsyncLlamadaPro; AsyncLlamadaPro('key').conversations; "
+        "print({'sqlite3', 'llamadapro.bulk.run', 'llamadapro.bulk.report'} & sys.modules.keys() - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "set()\n"
