@@ -30,9 +30,10 @@ def _import(arguments: Sequence[str]) -> int:
 def _sandbox(arguments: Sequence[str]) -> int:
     try:
         from llamadapro_sandbox.cli import main as run
+
+        return run(arguments)  # its `--help` needs nothing: what is missing turns up only here
     except ModuleNotFoundError as error:
         return _lacks("sandbox", error)
-    return run(arguments)
 
 
 def _contract(arguments: Sequence[str]) -> int:
