@@ -198,6 +198,12 @@ def test_what_is_no_number_above_zero_is_refused(option: str, value: Any) -> Non
     assert "0" in message
 
 
+@pytest.mark.parametrize("option", ["timeout", "max_connections", "max_retries"])
+def test_a_number_too_long_to_be_shown_is_refused_in_words(option: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{option} must be .*, not so large a number"):
+        AsyncLlamadaPro(KEY, **{option: -(10**5000)})
+
+
 def test_a_timeout_is_never_left_out_by_mistake() -> None:
     assert "httpx.Timeout" in refusal(timeout=None)
     assert config(timeout=httpx.Timeout(None, connect=3)).timeout == httpx.Timeout(None, connect=3)
