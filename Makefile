@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help setup demo test lint types generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis bench build package release-check audit coverage clean
+.PHONY: help setup demo test lint types generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis bench build package release-check audit coverage hooks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,6 +36,10 @@ lint: $(READY) ## ruff, the import walls, dead code, dependencies and pyproject.
 	$(BIN)/vulture
 	$(BIN)/deptry custom generated
 	$(BIN)/validate-pyproject pyproject.toml
+
+hooks: $(READY) ## let git run the fast checks before each commit and push
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group hooks
+	$(BIN)/pre-commit install
 
 types: $(READY) ## mypy --strict and pyright
 	$(BIN)/mypy
