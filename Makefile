@@ -116,7 +116,7 @@ audit: $(READY) ## known vulnerabilities in what is installed here (needs pypi.o
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group audit
 	mkdir -p build
 	$(BIN)/python -m pip freeze --exclude-editable > build/installed.txt
-	$(BIN)/pip-audit --strict --progress-spinner off --no-deps --disable-pip --requirement build/installed.txt
+	$(BIN)/pip-audit --strict --progress-spinner off --no-deps --disable-pip --requirement build/installed.txt $(ARGS)
 
 coverage: $(READY) ## which lines and branches of custom/ the tests do not reach (some 10 minutes)
 	mkdir -p build/coverage
