@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from llamadapro import errors
@@ -14,22 +12,6 @@ from tests.faults.clients import FakeClock, client_for
 from tests.faults.server import End, answer, fault_server, outcome
 
 TO, FAILING = "+14155552671", "+15005550001"
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    sandbox = Sandbox(speed=0)
-    yield sandbox
-    sandbox.close()
-
-
-@pytest.fixture
-async def client(sandbox: Sandbox) -> AsyncIterator[Any]:
-    """In process, with a clock that lets the sandbox's time pass while the client sleeps."""
-    clock = FakeClock(on_sleep=lambda: sandbox.clock.advance(clock.sleeps[-1]))
-    own = httpx.AsyncClient(transport=sandbox.transport())
-    async with own, client_for("httpx", "http://sandbox", api_key="sandbox", clock=clock, http_client=own) as client:
-        yield client
 
 
 async def test_a_call_is_waited_for(client: Any) -> None:
