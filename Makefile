@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help setup demo test lint types verifytypes generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis bench docs build package clean
+.PHONY: help setup demo test lint types verifytypes generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis bench docs build package release-check audit coverage hooks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -29,10 +29,17 @@ demo: $(READY) ## start the sandbox and run the quickstart against it
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(READY) ## ruff and the import walls
+lint: $(READY) ## ruff, the import walls, dead code, dependencies and pyproject.toml
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/vulture
+	$(BIN)/deptry custom generated
+	$(BIN)/validate-pyproject pyproject.toml
+
+hooks: $(READY) ## let git run the fast checks before each commit and push
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group hooks
+	$(BIN)/pre-commit install
 
 types: $(READY) verifytypes ## mypy --strict and pyright: the packages, the examples, and what users' checkers must say
 	$(BIN)/mypy
@@ -119,8 +126,25 @@ docs: .venv-docs/.ready ## build the documentation site into build/docs, and che
 build: $(READY) ## build the wheel and the sdist into dist/
 	$(BIN)/python -m build
 
-package: $(READY) ## install the wheel and the sdist in empty environments and run the quickstart there
+package: $(READY) ## check the wheel and the sdist, install them in empty environments and run the quickstart there
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group release
 	$(BIN)/python tests/proofs/package.py
+
+release-check: package ## is this commit fit to be released: distributions, version, changelog, tag
+	$(BIN)/python tests/proofs/release.py
+
+audit: $(READY) ## known vulnerabilities in what is installed here (needs pypi.org)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group audit
+	mkdir -p build
+	$(BIN)/python -m pip freeze --exclude-editable > build/installed.txt
+	$(BIN)/pip-audit --strict --progress-spinner off --no-deps --disable-pip --requirement build/installed.txt $(ARGS)
+
+coverage: $(READY) ## which lines and branches of custom/ the tests do not reach (some 10 minutes)
+	mkdir -p build/coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .venv-bench .venv-docs dist build .pytest_cache .mypy_cache .ruff_cache

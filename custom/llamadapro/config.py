@@ -230,7 +230,9 @@ def build_deadline(deadline: float | None) -> float | None:
 
 def build_max_retries(max_retries: int) -> int:
     if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
-        raise ConfigurationError(f"max_retries must be an integer of at least 0, not {max_retries!r}; 0 means no retry")
+        raise ConfigurationError(
+            f"max_retries must be an integer of at least 0, not {_short(max_retries)}; 0 means no retry"
+        )
     return max_retries
 
 
@@ -321,7 +323,7 @@ def _short(value: Any) -> str:
 def _positive_int(name: str, value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
-    raise ConfigurationError(f"{name} must be an integer above 0, not {value!r}")
+    raise ConfigurationError(f"{name} must be an integer above 0, not {_short(value)}")
 
 
 def _set_up_log() -> None:

@@ -161,7 +161,3 @@ def _id(text: str) -> tuple[str, str]:
     if name not in ID_NAMES or not equals or not value:
         raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(f'{one}=…' for one in ID_NAMES)}")
     return name, value
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -170,7 +170,3 @@ def _log(entry: Received) -> None:
     print(
         f"{entry.at} {entry.method} {entry.path} {entry.operation or '-'} {status}{fault}", file=sys.stderr, flush=True
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())
