@@ -194,7 +194,7 @@ def build_api_key(given: Secret | None) -> Secret:
     # The key is in no local of this frame, nor of any that can raise: tracebacks with locals are shown and stored.
     key = given or Secret(os.environ.get("LLAMADAPRO_API_KEY", ""))
     if key.is_empty:
-        raise ConfigurationError("no API key: pass api_key=… or set the environment variable LLAMADAPRO_API_KEY")
+        raise ConfigurationError("no API key: set the environment variable LLAMADAPRO_API_KEY, or pass api_key=…")
     if not key.is_sendable:
         source = "LLAMADAPRO_API_KEY" if given is None else "api_key"
         raise ConfigurationError(

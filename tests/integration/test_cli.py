@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -140,6 +142,7 @@ def test_a_missing_extra_is_named(command: str, module: str, extra: str) -> None
         (["sandbox", "--host", "0.0.0.0"], "add --allow-remote"),
         (["sandbox", "--db", "nowhere/state.sqlite"], "nowhere/state.sqlite: unable to open database file"),
         (["sandbox", "--db", "text.csv"], "text.csv: file is not a database"),
+        (["sandbox", "--db", "other.sqlite"], "other.sqlite is the database of another program"),
         (["sandbox", "--seed", "nowhere.yaml"], "nowhere.yaml"),
         (["sandbox", "--seed", "torn.yaml"], "torn.yaml cannot be read: "),
         (["sandbox", "--seed", "text.csv"], "text.csv must hold an object whose keys are of definitions, contacts, "),
@@ -149,7 +152,7 @@ def test_a_missing_extra_is_named(command: str, module: str, extra: str) -> None
         (["sandbox", "--set", "call_seconds=long"], "'call_seconds' must be a number"),
         (["sandbox", "--speed", "nan"], "the clock's speed must be a number of 0 or more"),
         (["sandbox", "--api-key", ""], "--api-key: it must be printable ASCII"),
-        (["contract"], "could not reach the service"),
+        (["contract"], "could not reach the service (All connection attempts failed) at http://127.0.0.1:"),
         (["contract", "--base-url", "here"], "base_url must start with https:// or http://"),
         (["contract", "--document", "nowhere.yaml"], "nowhere.yaml"),
         (["contract", "--document", "torn.yaml"], "torn.yaml is no openapi.yaml"),
@@ -172,6 +175,8 @@ def test_what_cannot_be_done_is_said(arguments: list[str], why: str, tmp_path: P
     (tmp_path / "good.csv").write_text("funnel_id\n3\n")
     (tmp_path / "bytes.csv").write_bytes(b"\xd0\xff\x00")
     (tmp_path / "torn.yaml").write_text("contacts: [\n")
+    with closing(sqlite3.connect(tmp_path / "other.sqlite")) as other:
+        other.execute("create table theirs (id)")
     err = complaint(*arguments)
     assert why in err
     assert f"llamadapro{f' {arguments[0]}' if arguments[0] in COMMANDS else ''}: " in err
