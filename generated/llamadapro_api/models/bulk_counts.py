@@ -2,16 +2,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
-    take,
+    new,
     unknown_fields,
     whole,
 )
@@ -37,35 +35,17 @@ class BulkCounts(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> BulkCounts:
-        _self = cls.__new__(cls)
+        _self = new(cls)
         try:
-            (
-                successful,
-                warnings,
-                duplicates,
-                errors,
-                total,
-            ) = _values(src)
-            _absent = NOTHING_ABSENT
+            _self.successful = _it if type(_it := src["successful"]) is not float else whole(_it)
+            _self.warnings = _it if type(_it := src["warnings"]) is not float else whole(_it)
+            _self.duplicates = _it if type(_it := src["duplicates"]) is not float else whole(_it)
+            _self.errors = _it if type(_it := src["errors"]) is not float else whole(_it)
+            _self.total = _it if type(_it := src["total"]) is not float else whole(_it)
         except (KeyError, TypeError):
-            (
-                (
-                    successful,
-                    warnings,
-                    duplicates,
-                    errors,
-                    total,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 5 else unknown_fields(src, _WIRE)
-        _self.successful = successful if successful.__class__ is not float else whole(successful)
-        _self.warnings = warnings if warnings.__class__ is not float else whole(warnings)
-        _self.duplicates = duplicates if duplicates.__class__ is not float else whole(duplicates)
-        _self.errors = errors if errors.__class__ is not float else whole(errors)
-        _self.total = total if total.__class__ is not float else whole(total)
+            return cls._from_incomplete(src, _WIRE)
+        if len(src) != 5:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -80,5 +60,4 @@ class BulkCounts(Model):
         )
 
 
-_WIRE = frozenset(BulkCounts.wire_names.values())
-_values = itemgetter(*BulkCounts.wire_names.values())
+_WIRE = dict.fromkeys(BulkCounts.wire_names.values())

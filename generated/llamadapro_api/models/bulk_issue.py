@@ -2,16 +2,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
-    take,
+    new,
     unknown_fields,
 )
 from .known_bulk_issue_code import KnownBulkIssueCode
@@ -39,32 +37,16 @@ class BulkIssue(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> BulkIssue:
-        _self = cls.__new__(cls)
+        _self = new(cls)
         try:
-            (
-                field,
-                message,
-                code,
-                context,
-            ) = _values(src)
-            _absent = NOTHING_ABSENT
+            _self.field = src["field"]
+            _self.message = src["message"]
+            _self.code = src["code"]
+            _self.context = src["context"]
         except (KeyError, TypeError):
-            (
-                (
-                    field,
-                    message,
-                    code,
-                    context,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 4 else unknown_fields(src, _WIRE)
-        _self.field = field
-        _self.message = message
-        _self.code = code
-        _self.context = context
+            return cls._from_incomplete(src, _WIRE)
+        if len(src) != 4:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,5 +60,4 @@ class BulkIssue(Model):
         )
 
 
-_WIRE = frozenset(BulkIssue.wire_names.values())
-_values = itemgetter(*BulkIssue.wire_names.values())
+_WIRE = dict.fromkeys(BulkIssue.wire_names.values())

@@ -3,17 +3,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
+    from_iso,
+    in_utc,
+    new,
     read_datetime,
-    take,
     unknown_fields,
     whole,
 )
@@ -57,47 +57,31 @@ class CustomFieldDefinition(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> CustomFieldDefinition:
-        _self = cls.__new__(cls)
+        _self = new(cls)
         try:
-            (
-                id,
-                tenant_id,
-                entity_type,
-                field_key,
-                field_label,
-                field_type,
-                description,
-                created_at,
-                updated_at,
-            ) = _values(src)
-            _absent = NOTHING_ABSENT
+            _self.id = _it if type(_it := src["id"]) is not float else whole(_it)
+            _self.tenant_id = src["tenantId"]
+            _self.entity_type = src["entityType"]
+            _self.field_key = src["fieldKey"]
+            _self.field_label = src["fieldLabel"]
+            _self.field_type = src["fieldType"]
+            _self.description = src["description"]
+            created_at = src["createdAt"]
+            updated_at = src["updatedAt"]
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    tenant_id,
-                    entity_type,
-                    field_key,
-                    field_label,
-                    field_type,
-                    description,
-                    created_at,
-                    updated_at,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 9 else unknown_fields(src, _WIRE)
-        _self.id = id if id.__class__ is not float else whole(id)
-        _self.tenant_id = tenant_id
-        _self.entity_type = entity_type
-        _self.field_key = field_key
-        _self.field_label = field_label
-        _self.field_type = field_type
-        _self.description = description
-        _self.created_at = None if created_at is None else read_datetime(_self, "created_at", created_at)
-        _self.updated_at = None if updated_at is None else read_datetime(_self, "updated_at", updated_at)
+            return cls._from_incomplete(src, _WIRE)
+        try:
+            _self.created_at = (
+                None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
+            )
+            _self.updated_at = (
+                None if updated_at is None else _it if (_it := from_iso(updated_at)).tzinfo else in_utc(_it)
+            )
+        except (TypeError, ValueError):
+            _self.created_at = read_datetime(_self, "created_at", created_at)
+            _self.updated_at = read_datetime(_self, "updated_at", updated_at)
+        if len(src) != 9:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -116,5 +100,4 @@ class CustomFieldDefinition(Model):
         )
 
 
-_WIRE = frozenset(CustomFieldDefinition.wire_names.values())
-_values = itemgetter(*CustomFieldDefinition.wire_names.values())
+_WIRE = dict.fromkeys(CustomFieldDefinition.wire_names.values())

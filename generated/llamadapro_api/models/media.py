@@ -2,16 +2,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
-    take,
+    new,
     unknown_fields,
     whole,
 )
@@ -47,41 +45,19 @@ class Media(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> Media:
-        _self = cls.__new__(cls)
+        _self = new(cls)
         try:
-            (
-                url,
-                size,
-                file_name,
-                content_type,
-                file_id,
-                media_id,
-                tags,
-            ) = _values(src)
-            _absent = NOTHING_ABSENT
+            _self.url = src["url"]
+            _self.size = _it if type(_it := src["size"]) is not float else whole(_it)
+            _self.file_name = src["fileName"]
+            _self.content_type = src["contentType"]
+            _self.file_id = src["fileId"]
+            _self.media_id = src["mediaId"]
+            _self.tags = src["tags"]
         except (KeyError, TypeError):
-            (
-                (
-                    url,
-                    size,
-                    file_name,
-                    content_type,
-                    file_id,
-                    media_id,
-                    tags,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 7 else unknown_fields(src, _WIRE)
-        _self.url = url
-        _self.size = size if size.__class__ is not float else whole(size)
-        _self.file_name = file_name
-        _self.content_type = content_type
-        _self.file_id = file_id
-        _self.media_id = media_id
-        _self.tags = tags
+            return cls._from_incomplete(src, _WIRE)
+        if len(src) != 7:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,5 +74,4 @@ class Media(Model):
         )
 
 
-_WIRE = frozenset(Media.wire_names.values())
-_values = itemgetter(*Media.wire_names.values())
+_WIRE = dict.fromkeys(Media.wire_names.values())

@@ -2,16 +2,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
-    take,
+    new,
     unknown_fields,
 )
 from .known_media_processing_status import KnownMediaProcessingStatus
@@ -39,32 +37,16 @@ class MediaProcessingResult(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> MediaProcessingResult:
-        _self = cls.__new__(cls)
+        _self = new(cls)
         try:
-            (
-                error_message,
-                processed_at,
-                content,
-                status,
-            ) = _values(src)
-            _absent = NOTHING_ABSENT
+            _self.error_message = src["errorMessage"]
+            _self.processed_at = src["processedAt"]
+            _self.content = src["content"]
+            _self.status = src["status"]
         except (KeyError, TypeError):
-            (
-                (
-                    error_message,
-                    processed_at,
-                    content,
-                    status,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 4 else unknown_fields(src, _WIRE)
-        _self.error_message = error_message
-        _self.processed_at = processed_at
-        _self.content = content
-        _self.status = status
+            return cls._from_incomplete(src, _WIRE)
+        if len(src) != 4:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,5 +60,4 @@ class MediaProcessingResult(Model):
         )
 
 
-_WIRE = frozenset(MediaProcessingResult.wire_names.values())
-_values = itemgetter(*MediaProcessingResult.wire_names.values())
+_WIRE = dict.fromkeys(MediaProcessingResult.wire_names.values())

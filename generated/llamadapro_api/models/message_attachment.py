@@ -2,17 +2,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
+    new,
     read_object,
-    take,
     unknown_fields,
 )
 from .known_attachment_type import KnownAttachmentType
@@ -49,43 +47,20 @@ class MessageAttachment(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> MessageAttachment:
-        _self = cls.__new__(cls)
+        _self = new(cls)
         try:
-            (
-                id,
-                type_,
-                url,
-                unsigned_url,
-                metadata,
-                media_processing,
-                is_cacheable,
-            ) = _values(src)
-            _absent = NOTHING_ABSENT
+            _self.id = src["id"]
+            _self.type_ = src["type"]
+            _self.url = src["url"]
+            _self.unsigned_url = src["unsignedUrl"]
+            _self.metadata = src["metadata"]
+            _self.is_cacheable = src["isCacheable"]
+            media_processing = src["mediaProcessing"]
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    type_,
-                    url,
-                    unsigned_url,
-                    metadata,
-                    media_processing,
-                    is_cacheable,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 7 else unknown_fields(src, _WIRE)
-        _self.id = id
-        _self.type_ = type_
-        _self.url = url
-        _self.unsigned_url = unsigned_url
-        _self.metadata = metadata
-        _self.media_processing = (
-            None if media_processing is None else read_object(MediaProcessing, media_processing, "mediaProcessing")
-        )
-        _self.is_cacheable = is_cacheable
+            return cls._from_incomplete(src, _WIRE)
+        _self.media_processing = read_object(MediaProcessing, media_processing, "mediaProcessing")
+        if len(src) != 7:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -102,5 +77,4 @@ class MessageAttachment(Model):
         )
 
 
-_WIRE = frozenset(MessageAttachment.wire_names.values())
-_values = itemgetter(*MessageAttachment.wire_names.values())
+_WIRE = dict.fromkeys(MessageAttachment.wire_names.values())

@@ -2,16 +2,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
-    take,
+    new,
     unknown_fields,
     whole,
 )
@@ -40,35 +38,17 @@ class MessageError(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> MessageError:
-        _self = cls.__new__(cls)
+        _self = new(cls)
         try:
-            (
-                code,
-                title,
-                message,
-                href,
-                provider,
-            ) = _values(src)
-            _absent = NOTHING_ABSENT
+            _self.code = _it if type(_it := src["code"]) is not float else whole(_it)
+            _self.title = src["title"]
+            _self.message = src["message"]
+            _self.href = src["href"]
+            _self.provider = src["provider"]
         except (KeyError, TypeError):
-            (
-                (
-                    code,
-                    title,
-                    message,
-                    href,
-                    provider,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 5 else unknown_fields(src, _WIRE)
-        _self.code = code if code.__class__ is not float else whole(code)
-        _self.title = title
-        _self.message = message
-        _self.href = href
-        _self.provider = provider
+            return cls._from_incomplete(src, _WIRE)
+        if len(src) != 5:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,5 +63,4 @@ class MessageError(Model):
         )
 
 
-_WIRE = frozenset(MessageError.wire_names.values())
-_values = itemgetter(*MessageError.wire_names.values())
+_WIRE = dict.fromkeys(MessageError.wire_names.values())

@@ -3,17 +3,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
+    from_iso,
+    in_utc,
+    new,
     read_datetime,
-    take,
     unknown_fields,
     whole,
 )
@@ -67,59 +67,39 @@ class Recording(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> Recording:
-        _self = cls.__new__(cls)
+        _self = new(cls)
         try:
-            (
-                id,
-                tenant_id,
-                call_id,
-                provider_id,
-                provider_name,
-                call_provider_id,
-                call_provider_name,
-                url,
-                start_time,
-                duration,
-                dual_channel,
-                created_at,
-                updated_at,
-            ) = _values(src)
-            _absent = NOTHING_ABSENT
+            _self.id = _it if type(_it := src["id"]) is not float else whole(_it)
+            _self.tenant_id = src["tenantId"]
+            _self.call_id = _it if type(_it := src["callId"]) is not float else whole(_it)
+            _self.provider_id = src["providerId"]
+            _self.provider_name = src["providerName"]
+            _self.call_provider_id = src["callProviderId"]
+            _self.call_provider_name = src["callProviderName"]
+            _self.url = src["url"]
+            _self.duration = src["duration"]
+            _self.dual_channel = src["dualChannel"]
+            start_time = src["startTime"]
+            created_at = src["createdAt"]
+            updated_at = src["updatedAt"]
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    tenant_id,
-                    call_id,
-                    provider_id,
-                    provider_name,
-                    call_provider_id,
-                    call_provider_name,
-                    url,
-                    start_time,
-                    duration,
-                    dual_channel,
-                    created_at,
-                    updated_at,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 13 else unknown_fields(src, _WIRE)
-        _self.id = id if id.__class__ is not float else whole(id)
-        _self.tenant_id = tenant_id
-        _self.call_id = call_id if call_id.__class__ is not float else whole(call_id)
-        _self.provider_id = provider_id
-        _self.provider_name = provider_name
-        _self.call_provider_id = call_provider_id
-        _self.call_provider_name = call_provider_name
-        _self.url = url
-        _self.start_time = None if start_time is None else read_datetime(_self, "start_time", start_time)
-        _self.duration = duration
-        _self.dual_channel = dual_channel
-        _self.created_at = None if created_at is None else read_datetime(_self, "created_at", created_at)
-        _self.updated_at = None if updated_at is None else read_datetime(_self, "updated_at", updated_at)
+            return cls._from_incomplete(src, _WIRE)
+        try:
+            _self.start_time = (
+                None if start_time is None else _it if (_it := from_iso(start_time)).tzinfo else in_utc(_it)
+            )
+            _self.created_at = (
+                None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
+            )
+            _self.updated_at = (
+                None if updated_at is None else _it if (_it := from_iso(updated_at)).tzinfo else in_utc(_it)
+            )
+        except (TypeError, ValueError):
+            _self.start_time = read_datetime(_self, "start_time", start_time)
+            _self.created_at = read_datetime(_self, "created_at", created_at)
+            _self.updated_at = read_datetime(_self, "updated_at", updated_at)
+        if len(src) != 13:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,5 +122,4 @@ class Recording(Model):
         )
 
 
-_WIRE = frozenset(Recording.wire_names.values())
-_values = itemgetter(*Recording.wire_names.values())
+_WIRE = dict.fromkeys(Recording.wire_names.values())

@@ -2,15 +2,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import itemgetter
 from typing import Any, ClassVar, TypedDict
 
 import attrs
 
 from ..reading import (
-    NOTHING_ABSENT,
     Model,
-    take,
+    new,
     unknown_fields,
 )
 from ..writing import (
@@ -36,26 +34,14 @@ class TaskActor(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> TaskActor:
-        _self = cls.__new__(cls)
+        _self = new(cls)
         try:
-            (
-                id,
-                type_,
-            ) = _values(src)
-            _absent = NOTHING_ABSENT
+            _self.id = src["id"]
+            _self.type_ = src["type"]
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    type_,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 2 else unknown_fields(src, _WIRE)
-        _self.id = id
-        _self.type_ = type_
+            return cls._from_incomplete(src, _WIRE)
+        if len(src) != 2:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,8 +53,7 @@ class TaskActor(Model):
         )
 
 
-_WIRE = frozenset(TaskActor.wire_names.values())
-_values = itemgetter(*TaskActor.wire_names.values())
+_WIRE = dict.fromkeys(TaskActor.wire_names.values())
 
 
 class TaskActorDict(TypedDict):

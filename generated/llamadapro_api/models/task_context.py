@@ -8,9 +8,8 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
-    take,
+    new,
     unknown_fields,
     whole,
 )
@@ -33,16 +32,13 @@ class TaskContext(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> TaskContext:
-        _self = cls.__new__(cls)
+        _self = new(cls)
         try:
-            (conversation_id,) = _values(src)
-            _absent = NOTHING_ABSENT
+            _self.conversation_id = _it if type(_it := src["conversationId"]) is not float else whole(_it)
         except (KeyError, TypeError):
-            (conversation_id,), _absent = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 1 else unknown_fields(src, _WIRE)
-        _self.conversation_id = conversation_id if conversation_id.__class__ is not float else whole(conversation_id)
+            return cls._from_incomplete(src, _WIRE)
+        if len(src) != 1:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,11 +49,7 @@ class TaskContext(Model):
         )
 
 
-_WIRE = frozenset(TaskContext.wire_names.values())
-
-
-def _values(src: Mapping[str, Any]) -> tuple[Any]:
-    return (src["conversationId"],)
+_WIRE = dict.fromkeys(TaskContext.wire_names.values())
 
 
 class TaskContextDict(TypedDict):
