@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -37,13 +38,20 @@ class BulkCounts(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> BulkCounts:
         _self = new(cls)
         try:
-            _self.successful = _it if type(_it := src["successful"]) is not float else whole(_it)
-            _self.warnings = _it if type(_it := src["warnings"]) is not float else whole(_it)
-            _self.duplicates = _it if type(_it := src["duplicates"]) is not float else whole(_it)
-            _self.errors = _it if type(_it := src["errors"]) is not float else whole(_it)
-            _self.total = _it if type(_it := src["total"]) is not float else whole(_it)
+            (
+                successful,
+                warnings,
+                duplicates,
+                errors,
+                total,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
+        _self.successful = successful if type(successful) is not float else whole(successful)
+        _self.warnings = warnings if type(warnings) is not float else whole(warnings)
+        _self.duplicates = duplicates if type(duplicates) is not float else whole(duplicates)
+        _self.errors = errors if type(errors) is not float else whole(errors)
+        _self.total = total if type(total) is not float else whole(total)
         if len(src) != 5:
             _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
@@ -61,3 +69,4 @@ class BulkCounts(Model):
 
 
 _WIRE = dict.fromkeys(BulkCounts.wire_names.values())
+_values = itemgetter(*_WIRE)

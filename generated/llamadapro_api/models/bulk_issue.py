@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -39,10 +40,12 @@ class BulkIssue(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> BulkIssue:
         _self = new(cls)
         try:
-            _self.field = src["field"]
-            _self.message = src["message"]
-            _self.code = src["code"]
-            _self.context = src["context"]
+            (
+                _self.field,
+                _self.message,
+                _self.code,
+                _self.context,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
         if len(src) != 4:
@@ -61,3 +64,4 @@ class BulkIssue(Model):
 
 
 _WIRE = dict.fromkeys(BulkIssue.wire_names.values())
+_values = itemgetter(*_WIRE)

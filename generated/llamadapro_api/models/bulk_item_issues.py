@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -44,13 +45,17 @@ class BulkItemIssues(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> BulkItemIssues:
         _self = new(cls)
         try:
-            _self.index = _it if type(_it := src["index"]) is not float else whole(_it)
-            _self.item_id = _it if type(_it := src["itemId"]) is not float else whole(_it)
-            _self.existing_entities = src["existingEntities"]
-            errors = src["errors"]
-            warnings = src["warnings"]
+            (
+                index,
+                item_id,
+                errors,
+                warnings,
+                _self.existing_entities,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
+        _self.index = index if type(index) is not float else whole(index)
+        _self.item_id = item_id if type(item_id) is not float else whole(item_id)
         _self.errors = read_list(BulkIssue, errors, "errors")
         _self.warnings = read_list(BulkIssue, warnings, "warnings")
         if len(src) != 5:
@@ -70,3 +75,4 @@ class BulkItemIssues(Model):
 
 
 _WIRE = dict.fromkeys(BulkItemIssues.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -40,9 +41,11 @@ class BulkReport(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> BulkReport:
         _self = new(cls)
         try:
-            items_issues = src["itemsIssues"]
-            batch_errors = src["batchErrors"]
-            counts = src["counts"]
+            (
+                items_issues,
+                batch_errors,
+                counts,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
         _self.items_issues = read_list(BulkItemIssues, items_issues, "itemsIssues")
@@ -67,3 +70,4 @@ class BulkReport(Model):
 
 
 _WIRE = dict.fromkeys(BulkReport.wire_names.values())
+_values = itemgetter(*_WIRE)

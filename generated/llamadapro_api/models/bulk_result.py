@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -37,9 +38,11 @@ class BulkResult(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> BulkResult:
         _self = new(cls)
         try:
-            _self.message = src["message"]
-            _self.operation_id = src["operationId"]
-            report = src["report"]
+            (
+                report,
+                _self.message,
+                _self.operation_id,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
         _self.report = read_object(BulkReport, report, "report")
@@ -58,3 +61,4 @@ class BulkResult(Model):
 
 
 _WIRE = dict.fromkeys(BulkResult.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -105,33 +106,50 @@ class Call(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> Call:
         _self = new(cls)
         try:
-            _self.id = _it if type(_it := src["id"]) is not float else whole(_it)
-            _self.tenant_id = src["tenantId"]
-            _self.provider_id = src["providerId"]
-            _self.provider_name = src["providerName"]
-            _self.funnel_conversation_id = _it if type(_it := src["funnelConversationId"]) is not float else whole(_it)
-            _self.session_id = _it if type(_it := src["sessionId"]) is not float else whole(_it)
-            _self.user_id = _it if type(_it := src["userId"]) is not float else whole(_it)
-            _self.contact_id = _it if type(_it := src["contactId"]) is not float else whole(_it)
-            _self.opportunity_id = _it if type(_it := src["opportunityId"]) is not float else whole(_it)
-            _self.analysis_config_id = _it if type(_it := src["analysisConfigId"]) is not float else whole(_it)
-            _self.team_id = _it if type(_it := src["teamId"]) is not float else whole(_it)
-            _self.from_ = src["from"]
-            _self.to = src["to"]
-            _self.redirected_to = src["redirectedTo"]
-            _self.duration = src["duration"]
-            _self.direction = src["direction"]
-            _self.status = src["status"]
-            _self.metadata = src["metadata"]
-            _self.custom_data = src["customData"]
-            _self.agent_score = src["agentScore"]
-            _self.category = src["category"]
-            _self.last_update_sequence = _it if type(_it := src["lastUpdateSequence"]) is not float else whole(_it)
-            start_time = src["startTime"]
-            created_at = src["createdAt"]
-            updated_at = src["updatedAt"]
+            (
+                id,
+                _self.tenant_id,
+                _self.provider_id,
+                _self.provider_name,
+                funnel_conversation_id,
+                session_id,
+                user_id,
+                contact_id,
+                opportunity_id,
+                analysis_config_id,
+                team_id,
+                _self.from_,
+                _self.to,
+                _self.redirected_to,
+                _self.duration,
+                _self.direction,
+                _self.status,
+                start_time,
+                _self.metadata,
+                _self.custom_data,
+                _self.agent_score,
+                _self.category,
+                created_at,
+                updated_at,
+                last_update_sequence,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
+        _self.funnel_conversation_id = (
+            funnel_conversation_id if type(funnel_conversation_id) is not float else whole(funnel_conversation_id)
+        )
+        _self.session_id = session_id if type(session_id) is not float else whole(session_id)
+        _self.user_id = user_id if type(user_id) is not float else whole(user_id)
+        _self.contact_id = contact_id if type(contact_id) is not float else whole(contact_id)
+        _self.opportunity_id = opportunity_id if type(opportunity_id) is not float else whole(opportunity_id)
+        _self.analysis_config_id = (
+            analysis_config_id if type(analysis_config_id) is not float else whole(analysis_config_id)
+        )
+        _self.team_id = team_id if type(team_id) is not float else whole(team_id)
+        _self.last_update_sequence = (
+            last_update_sequence if type(last_update_sequence) is not float else whole(last_update_sequence)
+        )
         try:
             _self.start_time = (
                 None if start_time is None else _it if (_it := from_iso(start_time)).tzinfo else in_utc(_it)
@@ -183,3 +201,4 @@ class Call(Model):
 
 
 _WIRE = dict.fromkeys(Call.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -57,17 +58,21 @@ class CallTranscription(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> CallTranscription:
         _self = new(cls)
         try:
-            _self.id = _it if type(_it := src["id"]) is not float else whole(_it)
-            _self.tenant_id = src["tenantId"]
-            _self.provider_id = src["providerId"]
-            _self.provider_name = src["providerName"]
-            _self.recording_id = _it if type(_it := src["recordingId"]) is not float else whole(_it)
-            _self.url = src["url"]
-            _self.text = src["text"]
-            created_at = src["createdAt"]
-            updated_at = src["updatedAt"]
+            (
+                id,
+                _self.tenant_id,
+                _self.provider_id,
+                _self.provider_name,
+                recording_id,
+                _self.url,
+                _self.text,
+                created_at,
+                updated_at,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
+        _self.recording_id = recording_id if type(recording_id) is not float else whole(recording_id)
         try:
             _self.created_at = (
                 None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
@@ -99,3 +104,4 @@ class CallTranscription(Model):
 
 
 _WIRE = dict.fromkeys(CallTranscription.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -67,20 +68,32 @@ class ChannelSession(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> ChannelSession:
         _self = new(cls)
         try:
-            _self.id = _it if type(_it := src["id"]) is not float else whole(_it)
-            _self.tenant_id = src["tenantId"]
-            _self.funnel_conversation_id = _it if type(_it := src["funnelConversationId"]) is not float else whole(_it)
-            _self.funnel_address_id = _it if type(_it := src["funnelAddressId"]) is not float else whole(_it)
-            _self.contact_address_id = _it if type(_it := src["contactAddressId"]) is not float else whole(_it)
-            _self.channel_type = src["channelType"]
-            _self.messaging_conversation_id = src["messagingConversationId"]
-            archived_at = src["archivedAt"]
-            start_time = src["startTime"]
-            end_time = src["endTime"]
-            created_at = src["createdAt"]
-            updated_at = src["updatedAt"]
+            (
+                id,
+                _self.tenant_id,
+                funnel_conversation_id,
+                funnel_address_id,
+                contact_address_id,
+                archived_at,
+                start_time,
+                end_time,
+                _self.channel_type,
+                _self.messaging_conversation_id,
+                created_at,
+                updated_at,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
+        _self.funnel_conversation_id = (
+            funnel_conversation_id if type(funnel_conversation_id) is not float else whole(funnel_conversation_id)
+        )
+        _self.funnel_address_id = (
+            funnel_address_id if type(funnel_address_id) is not float else whole(funnel_address_id)
+        )
+        _self.contact_address_id = (
+            contact_address_id if type(contact_address_id) is not float else whole(contact_address_id)
+        )
         try:
             _self.archived_at = (
                 None if archived_at is None else _it if (_it := from_iso(archived_at)).tzinfo else in_utc(_it)
@@ -125,3 +138,4 @@ class ChannelSession(Model):
 
 
 _WIRE = dict.fromkeys(ChannelSession.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -81,25 +82,32 @@ class Contact(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> Contact:
         _self = new(cls)
         try:
-            _self.id = _it if type(_it := src["id"]) is not float else whole(_it)
-            _self.tenant_id = src["tenantId"]
-            _self.provider_id = src["providerId"]
-            _self.provider_name = src["providerName"]
-            _self.national_id = src["nationalId"]
-            _self.first_name = src["firstName"]
-            _self.last_name = src["lastName"]
-            _self.email = src["email"]
-            _self.phone = src["phone"]
-            _self.user_id = _it if type(_it := src["userId"]) is not float else whole(_it)
-            _self.contact_company_id = _it if type(_it := src["contactCompanyId"]) is not float else whole(_it)
-            _self.company_position = src["companyPosition"]
-            _self.metadata = src["metadata"]
-            _self.custom_fields = src["customFields"]
-            created_at = src["createdAt"]
-            updated_at = src["updatedAt"]
-            addresses = src["addresses"]
+            (
+                id,
+                _self.tenant_id,
+                _self.provider_id,
+                _self.provider_name,
+                _self.national_id,
+                _self.first_name,
+                _self.last_name,
+                _self.email,
+                _self.phone,
+                user_id,
+                contact_company_id,
+                _self.company_position,
+                _self.metadata,
+                created_at,
+                updated_at,
+                _self.custom_fields,
+                addresses,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
+        _self.user_id = user_id if type(user_id) is not float else whole(user_id)
+        _self.contact_company_id = (
+            contact_company_id if type(contact_company_id) is not float else whole(contact_company_id)
+        )
         _self.addresses = read_list(ContactAddress, addresses, "addresses")
         try:
             _self.created_at = (
@@ -140,3 +148,4 @@ class Contact(Model):
 
 
 _WIRE = dict.fromkeys(Contact.wire_names.values())
+_values = itemgetter(*_WIRE)

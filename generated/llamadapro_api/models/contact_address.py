@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -52,15 +53,19 @@ class ContactAddress(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> ContactAddress:
         _self = new(cls)
         try:
-            _self.id = _it if type(_it := src["id"]) is not float else whole(_it)
-            _self.tenant_id = src["tenantId"]
-            _self.contact_id = _it if type(_it := src["contactId"]) is not float else whole(_it)
-            _self.channel_type = src["channelType"]
-            _self.address = src["address"]
-            created_at = src["createdAt"]
-            updated_at = src["updatedAt"]
+            (
+                id,
+                _self.tenant_id,
+                contact_id,
+                _self.channel_type,
+                _self.address,
+                created_at,
+                updated_at,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
+        _self.contact_id = contact_id if type(contact_id) is not float else whole(contact_id)
         try:
             _self.created_at = (
                 None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
@@ -90,3 +95,4 @@ class ContactAddress(Model):
 
 
 _WIRE = dict.fromkeys(ContactAddress.wire_names.values())
+_values = itemgetter(*_WIRE)

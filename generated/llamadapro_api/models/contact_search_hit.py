@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -94,30 +95,33 @@ class ContactSearchHit(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> ContactSearchHit:
         _self = new(cls)
         try:
-            _self.id = src["id"]
-            _self.tenant_id = src["tenantId"]
-            _self.custom_fields = src["customFields"]
-            _self.metadata = src["metadata"]
-            _self.provider_id = src["providerId"]
-            _self.provider_name = src["providerName"]
-            _self.national_id = src["nationalId"]
-            _self.first_name = src["firstName"]
-            _self.last_name = src["lastName"]
-            _self.email = src["email"]
-            _self.phone = src["phone"]
-            _self.company_position = src["companyPosition"]
-            _self.model_type = src["modelType"]
-            _self.event_sequence = _it if type(_it := src["eventSequence"]) is not float else whole(_it)
-            _self.user_id = src["userId"]
-            _self.contact_company_id = src["contactCompanyId"]
-            created_at = src["createdAt"]
-            updated_at = src["updatedAt"]
-            archived_at = src["archivedAt"]
-            event_timestamp = src["eventTimestamp"]
-            addresses = src["addresses"]
+            (
+                _self.id,
+                _self.tenant_id,
+                created_at,
+                updated_at,
+                _self.custom_fields,
+                _self.metadata,
+                addresses,
+                _self.provider_id,
+                _self.provider_name,
+                _self.national_id,
+                _self.first_name,
+                _self.last_name,
+                _self.email,
+                _self.phone,
+                _self.company_position,
+                _self.model_type,
+                archived_at,
+                event_sequence,
+                event_timestamp,
+                _self.user_id,
+                _self.contact_company_id,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
         _self.addresses = read_list(ContactAddress, addresses, "addresses")
+        _self.event_sequence = event_sequence if type(event_sequence) is not float else whole(event_sequence)
         try:
             _self.created_at = (
                 None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
@@ -169,3 +173,4 @@ class ContactSearchHit(Model):
 
 
 _WIRE = dict.fromkeys(ContactSearchHit.wire_names.values())
+_values = itemgetter(*_WIRE)

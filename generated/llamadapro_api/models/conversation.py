@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -67,20 +68,27 @@ class Conversation(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> Conversation:
         _self = new(cls)
         try:
-            _self.id = _it if type(_it := src["id"]) is not float else whole(_it)
-            _self.tenant_id = src["tenantId"]
-            _self.contact_id = _it if type(_it := src["contactId"]) is not float else whole(_it)
-            _self.user_id = _it if type(_it := src["userId"]) is not float else whole(_it)
-            _self.funnel_id = _it if type(_it := src["funnelId"]) is not float else whole(_it)
-            _self.funnel_status_id = _it if type(_it := src["funnelStatusId"]) is not float else whole(_it)
-            _self.custom_fields = src["customFields"]
-            archived_at = src["archivedAt"]
-            created_at = src["createdAt"]
-            updated_at = src["updatedAt"]
-            channel_sessions = src["channelSessions"]
-            contacts = src["contacts"]
+            (
+                id,
+                _self.tenant_id,
+                contact_id,
+                user_id,
+                funnel_id,
+                funnel_status_id,
+                archived_at,
+                created_at,
+                updated_at,
+                channel_sessions,
+                contacts,
+                _self.custom_fields,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
+        _self.contact_id = contact_id if type(contact_id) is not float else whole(contact_id)
+        _self.user_id = user_id if type(user_id) is not float else whole(user_id)
+        _self.funnel_id = funnel_id if type(funnel_id) is not float else whole(funnel_id)
+        _self.funnel_status_id = funnel_status_id if type(funnel_status_id) is not float else whole(funnel_status_id)
         _self.channel_sessions = read_list(ChannelSession, channel_sessions, "channelSessions")
         _self.contacts = read_list(Contact, contacts, "contacts")
         try:
@@ -123,3 +131,4 @@ class Conversation(Model):
 
 
 _WIRE = dict.fromkeys(Conversation.wire_names.values())
+_values = itemgetter(*_WIRE)

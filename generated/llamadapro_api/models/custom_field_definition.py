@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -59,17 +60,20 @@ class CustomFieldDefinition(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> CustomFieldDefinition:
         _self = new(cls)
         try:
-            _self.id = _it if type(_it := src["id"]) is not float else whole(_it)
-            _self.tenant_id = src["tenantId"]
-            _self.entity_type = src["entityType"]
-            _self.field_key = src["fieldKey"]
-            _self.field_label = src["fieldLabel"]
-            _self.field_type = src["fieldType"]
-            _self.description = src["description"]
-            created_at = src["createdAt"]
-            updated_at = src["updatedAt"]
+            (
+                id,
+                _self.tenant_id,
+                _self.entity_type,
+                _self.field_key,
+                _self.field_label,
+                _self.field_type,
+                _self.description,
+                created_at,
+                updated_at,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
         try:
             _self.created_at = (
                 None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
@@ -101,3 +105,4 @@ class CustomFieldDefinition(Model):
 
 
 _WIRE = dict.fromkeys(CustomFieldDefinition.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -37,12 +38,15 @@ class CustomFieldDefinitionPage(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> CustomFieldDefinitionPage:
         _self = new(cls)
         try:
-            _self.next_page_token = src["nextPageToken"]
-            _self.total_count = _it if type(_it := src["totalCount"]) is not float else whole(_it)
-            items = src["items"]
+            (
+                items,
+                _self.next_page_token,
+                total_count,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
         _self.items = read_list(CustomFieldDefinition, items, "items")
+        _self.total_count = total_count if type(total_count) is not float else whole(total_count)
         if len(src) != 3:
             _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
@@ -58,3 +62,4 @@ class CustomFieldDefinitionPage(Model):
 
 
 _WIRE = dict.fromkeys(CustomFieldDefinitionPage.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -54,16 +55,20 @@ class CustomFieldListOption(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> CustomFieldListOption:
         _self = new(cls)
         try:
-            _self.id = _it if type(_it := src["id"]) is not float else whole(_it)
-            _self.tenant_id = src["tenantId"]
-            _self.definition_id = _it if type(_it := src["definitionId"]) is not float else whole(_it)
-            _self.value = src["value"]
-            _self.label = src["label"]
-            _self.description = src["description"]
-            created_at = src["createdAt"]
-            updated_at = src["updatedAt"]
+            (
+                id,
+                _self.tenant_id,
+                definition_id,
+                _self.value,
+                _self.label,
+                _self.description,
+                created_at,
+                updated_at,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
+        _self.definition_id = definition_id if type(definition_id) is not float else whole(definition_id)
         try:
             _self.created_at = (
                 None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
@@ -94,3 +99,4 @@ class CustomFieldListOption(Model):
 
 
 _WIRE = dict.fromkeys(CustomFieldListOption.wire_names.values())
+_values = itemgetter(*_WIRE)

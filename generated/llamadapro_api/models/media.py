@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -47,15 +48,18 @@ class Media(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> Media:
         _self = new(cls)
         try:
-            _self.url = src["url"]
-            _self.size = _it if type(_it := src["size"]) is not float else whole(_it)
-            _self.file_name = src["fileName"]
-            _self.content_type = src["contentType"]
-            _self.file_id = src["fileId"]
-            _self.media_id = src["mediaId"]
-            _self.tags = src["tags"]
+            (
+                _self.url,
+                size,
+                _self.file_name,
+                _self.content_type,
+                _self.file_id,
+                _self.media_id,
+                _self.tags,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
+        _self.size = size if type(size) is not float else whole(size)
         if len(src) != 7:
             _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
@@ -75,3 +79,4 @@ class Media(Model):
 
 
 _WIRE = dict.fromkeys(Media.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -34,8 +35,10 @@ class MediaProcessing(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> MediaProcessing:
         _self = new(cls)
         try:
-            text_representation = src["textRepresentation"]
-            summary = src["summary"]
+            (
+                text_representation,
+                summary,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
         _self.text_representation = read_object(MediaProcessingResult, text_representation, "textRepresentation")
@@ -54,3 +57,4 @@ class MediaProcessing(Model):
 
 
 _WIRE = dict.fromkeys(MediaProcessing.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -39,10 +40,12 @@ class MediaProcessingResult(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> MediaProcessingResult:
         _self = new(cls)
         try:
-            _self.error_message = src["errorMessage"]
-            _self.processed_at = src["processedAt"]
-            _self.content = src["content"]
-            _self.status = src["status"]
+            (
+                _self.error_message,
+                _self.processed_at,
+                _self.content,
+                _self.status,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
         if len(src) != 4:
@@ -61,3 +64,4 @@ class MediaProcessingResult(Model):
 
 
 _WIRE = dict.fromkeys(MediaProcessingResult.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -96,29 +97,36 @@ class Message(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> Message:
         _self = new(cls)
         try:
-            _self.id = src["id"]
-            _self.tenant_id = src["tenantId"]
-            _self.conversation_id = src["conversationId"]
-            _self.funnel_conversation_id = _it if type(_it := src["funnelConversationId"]) is not float else whole(_it)
-            _self.session_id = _it if type(_it := src["sessionId"]) is not float else whole(_it)
-            _self.provider_id = src["providerId"]
-            _self.contact_id = _it if type(_it := src["contactId"]) is not float else whole(_it)
-            _self.user_id = src["userId"]
-            _self.content = src["content"]
-            _self.status = src["status"]
-            _self.direction = src["direction"]
-            _self.channel = src["channel"]
-            _self.created_at = src["createdAt"]
-            _self.updated_at = src["updatedAt"]
-            _self.metadata = src["metadata"]
-            _self.custom_fields = src["customFields"]
-            sender = src["sender"]
-            recipient = src["recipient"]
-            attachments = src["attachments"]
-            errors = src["errors"]
-            media_processing = src["mediaProcessing"]
+            (
+                _self.id,
+                _self.tenant_id,
+                _self.conversation_id,
+                funnel_conversation_id,
+                session_id,
+                _self.provider_id,
+                contact_id,
+                _self.user_id,
+                _self.content,
+                _self.status,
+                _self.direction,
+                _self.channel,
+                sender,
+                recipient,
+                attachments,
+                _self.created_at,
+                _self.updated_at,
+                _self.metadata,
+                errors,
+                _self.custom_fields,
+                media_processing,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
+        _self.funnel_conversation_id = (
+            funnel_conversation_id if type(funnel_conversation_id) is not float else whole(funnel_conversation_id)
+        )
+        _self.session_id = session_id if type(session_id) is not float else whole(session_id)
+        _self.contact_id = contact_id if type(contact_id) is not float else whole(contact_id)
         _self.sender = read_object(MessageParty, sender, "sender")
         _self.recipient = read_object(MessageParty, recipient, "recipient")
         _self.attachments = read_list(MessageAttachment, attachments, "attachments")
@@ -159,3 +167,4 @@ class Message(Model):
 
 
 _WIRE = dict.fromkeys(Message.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -49,13 +50,15 @@ class MessageAttachment(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> MessageAttachment:
         _self = new(cls)
         try:
-            _self.id = src["id"]
-            _self.type_ = src["type"]
-            _self.url = src["url"]
-            _self.unsigned_url = src["unsignedUrl"]
-            _self.metadata = src["metadata"]
-            _self.is_cacheable = src["isCacheable"]
-            media_processing = src["mediaProcessing"]
+            (
+                _self.id,
+                _self.type_,
+                _self.url,
+                _self.unsigned_url,
+                _self.metadata,
+                media_processing,
+                _self.is_cacheable,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
         _self.media_processing = read_object(MediaProcessing, media_processing, "mediaProcessing")
@@ -78,3 +81,4 @@ class MessageAttachment(Model):
 
 
 _WIRE = dict.fromkeys(MessageAttachment.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -40,13 +41,16 @@ class MessageError(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> MessageError:
         _self = new(cls)
         try:
-            _self.code = _it if type(_it := src["code"]) is not float else whole(_it)
-            _self.title = src["title"]
-            _self.message = src["message"]
-            _self.href = src["href"]
-            _self.provider = src["provider"]
+            (
+                code,
+                _self.title,
+                _self.message,
+                _self.href,
+                _self.provider,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
+        _self.code = code if type(code) is not float else whole(code)
         if len(src) != 5:
             _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
@@ -64,3 +68,4 @@ class MessageError(Model):
 
 
 _WIRE = dict.fromkeys(MessageError.wire_names.values())
+_values = itemgetter(*_WIRE)

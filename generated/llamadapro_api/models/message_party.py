@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -42,11 +43,13 @@ class MessageParty(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> MessageParty:
         _self = new(cls)
         try:
-            _self.provider_id = src["providerId"]
-            _self.address = src["address"]
-            _self.role = src["role"]
-            _self.display_name = src["displayName"]
-            _self.metadata = src["metadata"]
+            (
+                _self.provider_id,
+                _self.address,
+                _self.role,
+                _self.display_name,
+                _self.metadata,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
         if len(src) != 5:
@@ -66,3 +69,4 @@ class MessageParty(Model):
 
 
 _WIRE = dict.fromkeys(MessageParty.wire_names.values())
+_values = itemgetter(*_WIRE)

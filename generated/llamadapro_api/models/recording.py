@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -69,21 +70,25 @@ class Recording(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> Recording:
         _self = new(cls)
         try:
-            _self.id = _it if type(_it := src["id"]) is not float else whole(_it)
-            _self.tenant_id = src["tenantId"]
-            _self.call_id = _it if type(_it := src["callId"]) is not float else whole(_it)
-            _self.provider_id = src["providerId"]
-            _self.provider_name = src["providerName"]
-            _self.call_provider_id = src["callProviderId"]
-            _self.call_provider_name = src["callProviderName"]
-            _self.url = src["url"]
-            _self.duration = src["duration"]
-            _self.dual_channel = src["dualChannel"]
-            start_time = src["startTime"]
-            created_at = src["createdAt"]
-            updated_at = src["updatedAt"]
+            (
+                id,
+                _self.tenant_id,
+                call_id,
+                _self.provider_id,
+                _self.provider_name,
+                _self.call_provider_id,
+                _self.call_provider_name,
+                _self.url,
+                start_time,
+                _self.duration,
+                _self.dual_channel,
+                created_at,
+                updated_at,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
+        _self.call_id = call_id if type(call_id) is not float else whole(call_id)
         try:
             _self.start_time = (
                 None if start_time is None else _it if (_it := from_iso(start_time)).tzinfo else in_utc(_it)
@@ -123,3 +128,4 @@ class Recording(Model):
 
 
 _WIRE = dict.fromkeys(Recording.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import attrs
@@ -75,20 +76,22 @@ class Task(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> Task:
         _self = new(cls)
         try:
-            _self.id = src["id"]
-            _self.tenant_id = src["tenantId"]
-            _self.objective = src["objective"]
-            _self.cancellation_reason = src["cancellationReason"]
-            _self.status = src["status"]
-            created_at = src["createdAt"]
-            updated_at = src["updatedAt"]
-            published_at = src["publishedAt"]
-            due_date = src["dueDate"]
-            completed_at = src["completedAt"]
-            cancelled_at = src["cancelledAt"]
-            context = src["context"]
-            created_by = src["createdBy"]
-            assigned_to = src["assignedTo"]
+            (
+                _self.id,
+                _self.tenant_id,
+                created_at,
+                updated_at,
+                context,
+                _self.objective,
+                created_by,
+                assigned_to,
+                published_at,
+                due_date,
+                completed_at,
+                cancelled_at,
+                _self.cancellation_reason,
+                _self.status,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
         _self.context = read_object(TaskContext, context, "context")
@@ -144,3 +147,4 @@ class Task(Model):
 
 
 _WIRE = dict.fromkeys(Task.wire_names.values())
+_values = itemgetter(*_WIRE)

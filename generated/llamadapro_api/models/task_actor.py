@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, ClassVar, TypedDict
 
 import attrs
@@ -36,8 +37,10 @@ class TaskActor(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> TaskActor:
         _self = new(cls)
         try:
-            _self.id = src["id"]
-            _self.type_ = src["type"]
+            (
+                _self.id,
+                _self.type_,
+            ) = _values(src)
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
         if len(src) != 2:
@@ -54,6 +57,7 @@ class TaskActor(Model):
 
 
 _WIRE = dict.fromkeys(TaskActor.wire_names.values())
+_values = itemgetter(*_WIRE)
 
 
 class TaskActorDict(TypedDict):

@@ -34,9 +34,10 @@ class TaskContext(Model):
     def from_dict(cls, src: Mapping[str, Any]) -> TaskContext:
         _self = new(cls)
         try:
-            _self.conversation_id = _it if type(_it := src["conversationId"]) is not float else whole(_it)
+            conversation_id = src["conversationId"]
         except (KeyError, TypeError):
             return cls._from_incomplete(src, _WIRE)
+        _self.conversation_id = conversation_id if type(conversation_id) is not float else whole(conversation_id)
         if len(src) != 1:
             _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
