@@ -11,12 +11,11 @@ from llamadapro_api.errors import InvalidInput
 from llamadapro_api.types import Call
 
 from ..errors import InvalidRequestError
-from ..pagination import AsyncPaginator, PageModel
-from ..phone import to_e164, to_e164_many
 from ..transport import Clock
 
 if TYPE_CHECKING:
     from ..client import AsyncLlamadaPro
+    from ..pagination import AsyncPaginator, PageModel
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,6 +43,8 @@ class Resource:
         max_items: int | None,
         prefetch: bool,
     ) -> AsyncPaginator[T]:
+        from ..pagination import AsyncPaginator
+
         def page(token: str | None) -> Call[PageModel[T]]:
             return prepare(operation, *args, **{**query, "page_token": token} if token is not None else query)
 
@@ -51,10 +52,14 @@ class Resource:
         return AsyncPaginator(self._client._send, page, page_token=token, max_items=max_items, prefetch=prefetch)
 
     def _number(self, number: str) -> str:
+        from ..phone import to_e164
+
         return to_e164(number, self._client._config.default_region)
 
     def _numbers(self, *numbers: str) -> list[str]:
         """E.164 forms; a message that names all that are wrong."""
+        from ..phone import to_e164_many
+
         return to_e164_many(numbers, self._client._config.default_region)
 
     def _check_numbers(self, fields: Any, *names: str) -> None:
