@@ -14,6 +14,7 @@ from ..reading import (
 )
 from ..writing import (
     ObjectWriter,
+    or_null,
     write_text,
 )
 from .known_task_actor_type import KnownTaskActorType
@@ -65,13 +66,21 @@ class TaskActorDict(TypedDict):
     type_: KnownTaskActorType | str
 
 
+def _quick(value: dict[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    out["id"] = _it if type(_it := value["id"]) is str and _it.isascii() else or_null(write_text, _it)
+    out["type"] = _it if type(_it := value["type_"]) is str and _it.isascii() else or_null(write_text, _it)
+    return out
+
+
 write_task_actor = ObjectWriter(
     {
         "id": ("id", write_text),
         "type_": ("type", write_text),
     },
-    required=(
+    (
         "id",
         "type",
     ),
+    _quick,
 )

@@ -14,7 +14,10 @@ from ..reading import (
     whole,
 )
 from ..writing import (
+    LARGEST_INT,
+    SMALLEST_INT,
     ObjectWriter,
+    or_null,
     write_int,
 )
 
@@ -57,9 +60,21 @@ class TaskContextDict(TypedDict):
     conversation_id: NotRequired[int]
 
 
+def _quick(value: dict[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    if "conversation_id" in value:
+        out["conversationId"] = (
+            _it
+            if type(_it := value["conversation_id"]) is int and SMALLEST_INT <= _it <= LARGEST_INT
+            else or_null(write_int, _it)
+        )
+    return out
+
+
 write_task_context = ObjectWriter(
     {
         "conversation_id": ("conversationId", write_int),
     },
-    required=(),
+    (),
+    _quick,
 )
