@@ -168,9 +168,7 @@ def write_list_of(write: Writer) -> Writer:
     plain = _as_it_is(write)
 
     def write_list(value: Any) -> list[Any]:
-        if type(value) is not list and (
-            not isinstance(value, Sequence) or isinstance(value, (str, bytes, bytearray))
-        ):
+        if type(value) is not list and (not isinstance(value, Sequence) or isinstance(value, (str, bytes, bytearray))):
             _refuse("a list", value)
         out: list[Any] = []  # its length is the place of a refusal
         try:
