@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from llamadapro_api.document import DEPRECATED
@@ -51,10 +52,12 @@ class Resource:
         token = query.get("page_token")
         return AsyncPaginator(self._client._send, page, page_token=token, max_items=max_items, prefetch=prefetch)
 
-    def _number(self, number: str) -> str:
+    @cached_property
+    def _number(self) -> Callable[[str], str]:
+        """What brings a number to E.164 form; loaded with the first."""
         from ..phone import to_e164
 
-        return to_e164(number, self._client._config.default_region)
+        return partial(to_e164, region=self._client._config.default_region)
 
     def _numbers(self, *numbers: str) -> list[str]:
         """E.164 forms; a message that names all that are wrong."""
