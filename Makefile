@@ -57,12 +57,12 @@ contract: redocly check-generated schemathesis prism ## document, generated code
 diff: $(READY) ## patch, minor or major since BASE=<git ref>, and whether the version says so
 	$(BIN)/python tests/contract/diff.py $(BASE)
 
-lowest: $(READY) ## unit and wire tests on the lowest allowed runtime dependencies
+lowest: $(READY) ## unit, wire and fault tests on the lowest allowed runtime dependencies
 	$(PYTHON) -m venv build/lowest
 	$(BIN)/python tests/contract/lowest.py > build/lowest/requirements.txt
 	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check -r build/lowest/requirements.txt -e ".[sandbox,aiohttp]"
-	build/lowest/bin/python -m pytest -p no:cacheprovider tests/unit
+	build/lowest/bin/python -m pytest -p no:cacheprovider tests/unit tests/integration/test_faults.py tests/integration/test_secrecy.py
 
 faults: $(READY) ## print the fault matrix: what each broken answer costs, counted at the server
 	$(BIN)/python -m tests.faults

@@ -94,7 +94,8 @@ def raw_aiohttp(what: str, concurrency: int = 1) -> Contender:
     async def contender(address: str) -> AsyncIterator[Work]:
         import aiohttp
 
-        async with aiohttp.ClientSession(headers=KEY) as session:
+        connector = aiohttp.TCPConnector(limit=max(100, concurrency))
+        async with aiohttp.ClientSession(headers=KEY, connector=connector) as session:
             url = address + PATHS[what]
 
             async def get() -> Any:
@@ -174,11 +175,13 @@ CROWD = Measure(
         "llamadapro, 1,000 at once": ours("httpx", "send", 1000),
         "llamadapro, aiohttp, 10 at once": ours("aiohttp", "send", 10),
         "llamadapro, aiohttp, 1,000 at once": ours("aiohttp", "send", 1000),
+        "raw aiohttp, 10 at once": raw_aiohttp("send", 10),
+        "raw aiohttp, 1,000 at once": raw_aiohttp("send", 1000),
     },
     count=2000,
     quick_count=1000,
     warm=20,
-    warmer={"llamadapro, 1,000 at once": 1000, "llamadapro, aiohttp, 1,000 at once": 1000},
+    warmer={f"{who}, 1,000 at once": 1000 for who in ("llamadapro", "llamadapro, aiohttp", "raw aiohttp")},
     rounds=5,
     quick_rounds=2,
 )
@@ -202,4 +205,5 @@ ROWS = [
     ],
     Row(_CROWD, "crowd", "llamadapro, 1,000 at once", "llamadapro, 10 at once", bar=1.5),
     Row(_CROWD, "crowd", "llamadapro, aiohttp, 1,000 at once", "llamadapro, aiohttp, 10 at once", bar=1.5),
+    Row(_CROWD, "crowd", "raw aiohttp, 1,000 at once", "raw aiohttp, 10 at once", comparison=True),
 ]

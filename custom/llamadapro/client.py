@@ -243,6 +243,9 @@ class AsyncLlamadaPro:
     async def _send(self, call: Call[T]) -> T:
         return await self._transport.send(call, self._config)
 
+    async def _send_with_id(self, call: Call[T]) -> tuple[T, str | None]:
+        return await self._transport.send_with_id(call, self._config)
+
     def _free_call(self, method: str, path: str, params: Mapping[str, Any] | None, json: Any) -> Call[Any]:
         method = method.upper()
         if not method.isascii() or not method.isalpha():

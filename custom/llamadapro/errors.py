@@ -104,9 +104,20 @@ class APIError(LlamadaProError):
     may_have_been_processed: bool
     """True if a writing call may have taken effect although it failed: look before sending it again."""
 
-    def __init__(self, message: str, *, request: httpx.Request, may_have_been_processed: bool = False) -> None:
+    request_id: str | None
+    """The service's id of this request, from the ``X-Request-Id`` header; None if no answer told one."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        request: httpx.Request,
+        request_id: str | None = None,
+        may_have_been_processed: bool = False,
+    ) -> None:
         super().__init__(message)
         self.request = request
+        self.request_id = request_id
         self.may_have_been_processed = may_have_been_processed
 
 
@@ -134,9 +145,12 @@ class APIResponseValidationError(APIError):
         request: httpx.Request,
         response: httpx.Response,
         place: str = "",
+        request_id: str | None = None,
         may_have_been_processed: bool = False,
     ) -> None:
-        super().__init__(message, request=request, may_have_been_processed=may_have_been_processed)
+        super().__init__(
+            message, request=request, request_id=request_id, may_have_been_processed=may_have_been_processed
+        )
         self.response = response
         self.place = place
 
@@ -153,8 +167,6 @@ class APIStatusError(APIError):
     """What the service says beyond its message, usually a dictionary; None if nothing."""
     body: Any
     """The decoded JSON body, or its text if it is not JSON."""
-    request_id: str | None
-    """The service's id of this request, from the ``X-Request-Id`` header."""
     response: httpx.Response
     retry_after: float | None
     """Seconds that the service asks to wait before the next try, if it said so."""
@@ -170,7 +182,9 @@ class APIStatusError(APIError):
         retry_after: float | None = None,
         may_have_been_processed: bool = False,
     ) -> None:
-        super().__init__(message, request=request, may_have_been_processed=may_have_been_processed)
+        super().__init__(
+            message, request=request, request_id=request_id, may_have_been_processed=may_have_been_processed
+        )
         fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
         said = fields.get("message") or fields.get("error")
         self.status_code = response.status_code
@@ -178,7 +192,6 @@ class APIStatusError(APIError):
         self.message = said if isinstance(said, str) else response.reason_phrase or f"HTTP {response.status_code}"
         self.details = fields.get("details")
         self.body = body
-        self.request_id = request_id
         self.response = response
         self.retry_after = retry_after
 

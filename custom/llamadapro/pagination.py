@@ -33,7 +33,8 @@ class PageModel(Protocol[T_co]):
 Prepare = Callable[[str | None], Call[PageModel[T]]]
 """Prepares the call for the page that a token leads to; None for the first."""
 
-Send = Callable[[Call[Any]], Awaitable[Any]]
+Send = Callable[[Call[Any]], Awaitable[tuple[Any, str | None]]]
+"""Sends a call; gives its answer, and the service's id of the request."""
 
 
 class Page(Generic[T]):
@@ -44,13 +45,18 @@ class Page(Generic[T]):
     """Leads to the next page; None on the last."""
     total_count: int | None
     """How many items there are on all pages, if the service says so."""
+    request_id: str | None
+    """The service's id of the request that brought this page, from the ``X-Request-Id`` header."""
 
-    def __init__(self, model: PageModel[T], follow: Callable[[str], Coroutine[Any, Any, Page[T]]]) -> None:
+    def __init__(
+        self, model: PageModel[T], request_id: str | None, follow: Callable[[str], Coroutine[Any, Any, Page[T]]]
+    ) -> None:
         # A page whose items are missing or null is an empty one.
         self.items = [*(model.items or ())]
         # An empty token leads nowhere; one that is no text, against the document, is sent back as the text it reads as.
         self.next_page_token = str(model.next_page_token) if model.next_page_token else None
         self.total_count = model.total_count
+        self.request_id = request_id
         self._follow = follow
 
     def has_next_page(self) -> bool:
@@ -161,7 +167,7 @@ class AsyncPaginator(Generic[T]):
                 )
             return await self._fetch(self._prepare(following), following, seen)
 
-        page = Page(await self._send(call), follow)
+        page = Page(*await self._send(call), follow)
         if page.next_page_token is not None:
             seen.setdefault(page.next_page_token, token)
         return page

@@ -100,7 +100,8 @@ def _ssl() -> ssl.SSLContext:
 
 
 def available(engine: str) -> bool:
-    return "aiohttp" not in engine or find_spec("httpx_aiohttp") is not None
+    needed = {"aiohttp": "aiohttp", "caller-aiohttp": "httpx_aiohttp"}.get(engine)
+    return needed is None or find_spec(needed) is not None
 
 
 def _callers_client(engine: str, **options: Any) -> httpx.AsyncClient:

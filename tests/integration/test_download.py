@@ -249,7 +249,8 @@ async def test_an_earlier_run_is_gone_on_with(engine: str, path: Path, resume: b
         async with client_for(engine, "http://api.invalid") as client:
             await client.recordings.download(site.url, path, resume=resume, on_progress=lambda *n: seen.append(n))
     assert asked(site) == [None, "bytes=100000-" if resume else None]
-    assert (seen[0][0] > 100_000) is resume
+    if resume:
+        assert seen[0][0] > 100_000
     assert path.read_bytes() == BODY
     assert left(path.parent) == {"call.wav"}
 

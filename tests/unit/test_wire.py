@@ -929,6 +929,22 @@ async def test_record_tells_what_happened_inside(make: Make, httpx_mock: HTTPXMo
     assert KEY not in repr(exchanges)
 
 
+async def test_pages_and_errors_have_the_request_id(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(json=page(1, token="t"), headers={"X-Request-Id": "r-1"})
+    httpx_mock.add_response(json=page(2), headers={"x-request-id": "r-2"})
+    assert [one.request_id async for one in client.contacts.list().iter_pages()] == ["r-1", "r-2"]
+    httpx_mock.add_response(json=page(1))
+    assert (await client.contacts.list()).request_id is None
+    httpx_mock.add_response(text="{", headers={"X-Request-Id": "r-3"})
+    with pytest.raises(APIResponseValidationError) as unreadable:
+        await client.contacts.get(5)
+    assert unreadable.value.request_id == "r-3"
+    httpx_mock.add_exception(httpx.ConnectError("refused"), is_reusable=True)
+    with pytest.raises(APIConnectionError) as unanswered:
+        await client.contacts.get(5)
+    assert unanswered.value.request_id is None
+
+
 async def test_a_call_without_an_answer_is_recorded_too(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_exception(httpx.ReadError("reset"), is_reusable=True)
     with client.record() as exchanges, pytest.raises(APIConnectionError):

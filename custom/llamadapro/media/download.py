@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,7 +24,8 @@ Progress = Callable[[int, int | None], object]
 """Called with the bytes received so far and the bytes in all, None where nobody says."""
 
 FLUSH = 2**20
-"""Bytes gathered before they are written, in a thread: no slow disk stops the loop, and a thread's cost is spread."""
+"""Bytes gathered before they are written, in a thread, while the next ones come: no slow disk stops the loop, and no
+pause the sender."""
 
 
 async def download(
@@ -45,7 +47,7 @@ async def download(
     part = _Part(Path(path), name, on_progress, resume=resume)
     try:
         await Download(transport, config, address, part, timeout).run()
-        part.finish()
+        await part.finish()
     finally:
         part.close()
     return part.path
@@ -69,6 +71,8 @@ class _Part:
         self._on_progress = on_progress
         self._pending: list[bytes] = []
         self._waiting = 0
+        self._disk = ThreadPoolExecutor(1, "llamadapro-download")
+        self._writing: Future[int] | None = None
         self.validator: str | None = None
         self.total: int | None = None
         self.size = 0
@@ -110,6 +114,7 @@ class _Part:
         self.validator, self.total, self.size = validator, total, size
 
     def restart(self, validator: str | None, total: int | None) -> None:
+        self._settle()
         self._pending, self._waiting = [], 0
         self.validator, self.total, self.size = validator, total, 0
         self._file.truncate(0)  # before the notes: they must never speak of other bytes than these
@@ -118,17 +123,32 @@ class _Part:
         else:
             self._notes.write_text(json.dumps({"source": self._source, "validator": validator, "total": total}))
 
-    async def write(self, chunk: bytes) -> None:
+    def take(self, chunk: bytes) -> bool:
         self._pending.append(chunk)
         self._waiting += len(chunk)
         self.size += len(chunk)
-        if self._waiting >= FLUSH:
-            gathered, self._pending, self._waiting = b"".join(self._pending), [], 0
-            await asyncio.to_thread(self._file.write, gathered)
         if self._on_progress is not None:
             self._on_progress(self.size, self.total)
+        return self._waiting >= FLUSH
 
-    def finish(self) -> None:
+    async def write(self) -> None:
+        if self._writing is not None:
+            await asyncio.wrap_future(self._writing)
+        gathered, self._pending, self._waiting = b"".join(self._pending), [], 0
+        self._writing = self._disk.submit(self._file.write, gathered)
+
+    def _settle(self) -> None:
+        """Wait for a write under way; raises what became of it."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    async def finish(self) -> None:
+        # In the thread too: to replace a large file may take its time.
+        await asyncio.wrap_future(self._disk.submit(self._finish))
+
+    def _finish(self) -> None:
+        self._settle()
         self._file.write(b"".join(self._pending))
         self._pending = []
         self._file.flush()
@@ -141,11 +161,14 @@ class _Part:
         self._file.close()
 
     def close(self) -> None:
-        """Keep what has come. A write under way in a thread is waited for: files know only one at a time."""
+        """Keep what has come, in its order: without what is gathered, if a write before it failed or was cancelled."""
+        self._disk.shutdown()
         if self._file.closed:
             return
-        with suppress(OSError):  # what is being raised already says more
+        with suppress(OSError, CancelledError):  # what is being raised already says more
+            self._settle()
             self._file.write(b"".join(self._pending))
+        with suppress(OSError):
             self._file.flush()
             if not os.fstat(self._file.fileno()).st_size:
                 self._part.unlink(missing_ok=True)

@@ -50,7 +50,9 @@ class Resource:
             return prepare(operation, *args, **{**query, "page_token": token} if token is not None else query)
 
         token = query.get("page_token")
-        return AsyncPaginator(self._client._send, page, page_token=token, max_items=max_items, prefetch=prefetch)
+        return AsyncPaginator(
+            self._client._send_with_id, page, page_token=token, max_items=max_items, prefetch=prefetch
+        )
 
     @cached_property
     def _number(self) -> Callable[[str], str]:

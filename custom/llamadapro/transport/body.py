@@ -24,12 +24,12 @@ class BadBody(Exception):
 
 async def read_body(response: httpx.Response, limit: int, *, method: str = "GET") -> bytes:
     """The whole body, unpacked; no more than `limit` bytes are ever held."""
-    if method == "HEAD" or response.status_code in _BODYLESS or response.headers.get("content-length") == "0":
+    length, encoding = _framing(response)
+    if method == "HEAD" or response.status_code in _BODYLESS or length == b"0":
         return b""  # its headers may speak of a body all the same, such as that of the GET
     if response.is_stream_consumed:
         # A hook of the caller's client, or a mock, has read it already.
         return _within(response.content, limit)
-    encoding = response.headers.get("content-encoding", "").strip().lower()
     chunks = _raw(response)
     if encoding in ("", "identity"):
         parts: list[bytes] = []
@@ -43,6 +43,18 @@ async def read_body(response: httpx.Response, limit: int, *, method: str = "GET"
     if encoding in ("gzip", "x-gzip", "deflate"):
         return await _unpack(chunks, limit)
     raise BadBody(f"its Content-Encoding is {encoding!r}, which was not asked for")
+
+
+def _framing(response: httpx.Response) -> tuple[bytes, str]:
+    """Content-Length and Content-Encoding; httpx would search all headers anew for each."""
+    length, encodings = b"", []
+    for name, value in response.headers.raw:
+        match name.lower():
+            case b"content-length":
+                length = value
+            case b"content-encoding":
+                encodings.append(value.decode("latin-1"))
+    return length, ", ".join(encodings).strip().lower()
 
 
 def _raw(response: httpx.Response) -> AsyncIterator[bytes]:

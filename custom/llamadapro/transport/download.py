@@ -15,7 +15,7 @@ from typing import Protocol
 
 import httpx
 
-from ..config import Config, HiddenHeaders
+from ..config import UNTIMED, Config, HiddenHeaders
 from ..errors import APIError, APIStatusError, InvalidRequestError
 from .body import read_body
 from .engines import OutgoingRequest
@@ -29,7 +29,6 @@ MOST_REDIRECTS = 5
 LARGEST_ERROR = 2**16
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})", re.ASCII)
-_ONE_SCOPE_FOR_ALL = {"connect": None, "read": None, "write": None, "pool": None}
 _ADVICE = {
     401: "; it wants credentials, and none are ever sent to a host that a record's URL names",
     403: "; its URL may have expired: get the record again for a new one",
@@ -49,7 +48,13 @@ class Target(Protocol):
         """Drop what is there; what comes now is of another version."""
         ...
 
-    async def write(self, chunk: bytes) -> None: ...
+    def take(self, chunk: bytes) -> bool:
+        """Gather a chunk; whether there are enough of them now to be written."""
+        ...
+
+    async def write(self) -> None:
+        """Write what is gathered, as slowly as the disk is."""
+        ...
 
 
 def check_url(url: str | httpx.URL) -> httpx.URL:
@@ -150,7 +155,7 @@ class Download:
         if self._target.size and self._target.validator:
             headers |= {"Range": f"bytes={self._target.size}-", "If-Range": self._target.validator}
         raw = HiddenHeaders((name.encode("ascii"), value.encode("ascii")) for name, value in headers.items())
-        return OutgoingRequest("GET", url, raw, b"", _ONE_SCOPE_FOR_ALL)
+        return OutgoingRequest("GET", url, raw, b"", UNTIMED)
 
     def _is_stale(self, response: httpx.Response) -> bool:
         """Whether the rest cannot be had, so that all has to be asked for."""
@@ -178,9 +183,10 @@ class Download:
         else:
             target.total = self._total_of_part(response)
         async for chunk in _chunks(response):
-            scope.reschedule(None)  # a slow disk is not a silent host
             with self._noting_own_errors():
-                await target.write(chunk)
+                if target.take(chunk):
+                    scope.reschedule(None)  # a slow disk is not a silent host
+                    await target.write()
             scope.reschedule(asyncio.get_running_loop().time() + self._timeout)
         if target.total in (None, target.size):
             return None

@@ -1,4 +1,4 @@
-"""The engines that carry requests: httpx's own, aiohttp under httpx's interface, or a caller's httpx client.
+"""The engines that carry requests: httpx's transports, aiohttp (in its own file), or a caller's httpx client.
 
 Each also knows, of its own failures, which mean that the request never reached the service.
 """
@@ -10,8 +10,7 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from contextvars import ContextVar
-from functools import cache, partial
+from functools import cache
 from time import monotonic
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.request import getproxies, proxy_bypass
@@ -23,8 +22,7 @@ from ..config import Config, HiddenHeaders, build_proxy
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
-    import aiohttp
-
+    import httpcore
 
 KEPT_IDLE = 5.0
 """Seconds that a connection is kept for the next request; many servers close theirs soon after."""
@@ -82,8 +80,16 @@ def build_engine(config: Config) -> Engine:
         return CallersClient(config.http_client)
     proxy = config.proxy or environment_proxy(config.base_url, config.engine)
     if config.engine == "aiohttp":
-        return AiohttpEngine(config, proxy)
+        return _aiohttp_engine(config, proxy)
     return HttpxEngine(config, proxy)
+
+
+def _aiohttp_engine(config: Config, proxy: httpx.Proxy | None) -> Engine:
+    try:
+        from .aiohttp_engine import AiohttpEngine
+    except ImportError as error:
+        raise ConfigurationError("engine='aiohttp' needs the extra: pip install 'llamadapro[aiohttp]'") from error
+    return AiohttpEngine(config, proxy)
 
 
 def environment_proxy(url: httpx.URL, engine: Literal["httpx", "aiohttp"]) -> httpx.Proxy | None:
@@ -112,7 +118,7 @@ def _usual_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-class _OwnEngine(Engine):
+class OwnEngine(Engine):
     """What the two engines of ours have in common: they know the way that their connections go."""
 
     def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
@@ -133,6 +139,9 @@ class _OwnEngine(Engine):
             self._others[way] = build_engine(attrs.evolve(self._config, base_url=origin))
         return self._others[way]
 
+    def never_sent(self, error: BaseException) -> bool:
+        return isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError))
+
     async def aclose(self) -> None:
         for engine in self._others.values():
             await engine.aclose()
@@ -142,12 +151,12 @@ def _written(proxy: httpx.Proxy | None) -> str:
     return "" if proxy is None else f"{proxy.url} {proxy.raw_auth}"
 
 
-class HttpxEngine(_OwnEngine):
+class HttpxEngine(OwnEngine):
     """The default: httpx's transports, called directly; a client's cookies, redirects and URL merging are not for us.
 
     One transport for each connection instead of a pool of them: httpcore's pool gives every waiting request the same
-    idle connection, and keeps one for ever that was cancelled while it was being made. The limits above see to it that
-    there are never more than `max_connections`.
+    idle connection, rescans itself at every change, and keeps one for ever that was cancelled while it was being made.
+    The limits above see to it that there are never more than `max_connections`.
     """
 
     def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
@@ -193,14 +202,13 @@ class HttpxEngine(_OwnEngine):
             closing.add_done_callback(self._closing.discard)
 
     def _connect(self) -> httpx.AsyncHTTPTransport:
-        return httpx.AsyncHTTPTransport(
+        transport = httpx.AsyncHTTPTransport(
             verify=ssl_context(self._config.verify, self._config.base_url),
             proxy=self._proxy,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEPT_IDLE),
         )
-
-    def never_sent(self, error: BaseException) -> bool:
-        return isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError))
+        transport._pool = _OneConnection(transport._pool)  # type: ignore[assignment]
+        return transport
 
     async def aclose(self) -> None:
         self._closed = True
@@ -209,6 +217,29 @@ class HttpxEngine(_OwnEngine):
             await self._idle.pop()[1].aclose()
         while self._closing:
             await self._closing.pop()
+
+
+class _OneConnection:
+    """In the place of a transport's pool, whose queue costs a tenth of a call: the one connection that it makes."""
+
+    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
+        self._connect = pool.create_connection
+        self._connection: httpcore.AsyncConnectionInterface | None = None
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        connection, origin = self._connection, request.url.origin
+        if connection is None or not self._serves(connection, origin):
+            await self.aclose()
+            connection = self._connection = self._connect(origin)
+        return await connection.handle_async_request(request)
+
+    @staticmethod
+    def _serves(connection: httpcore.AsyncConnectionInterface, origin: httpcore.Origin) -> bool:
+        return connection.is_available() and not connection.has_expired() and connection.can_handle_request(origin)
+
+    async def aclose(self) -> None:
+        if self._connection is not None:
+            await self._connection.aclose()
 
 
 class CallersClient:
@@ -247,87 +278,3 @@ class CallersClient:
 
     async def aclose(self) -> None:
         pass
-
-
-_on_its_way: ContextVar[tuple[OutgoingRequest, asyncio.Timeout]] = ContextVar("llamadapro_request_on_its_way")
-
-
-class AiohttpEngine(_OwnEngine):
-    """aiohttp through httpx-aiohttp: the same interface at a fraction of the CPU."""
-
-    def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
-        super().__init__(config, proxy)
-        try:
-            import aiohttp
-            from httpx_aiohttp import AiohttpTransport
-            from yarl import URL
-        except ImportError as error:
-            raise ConfigurationError("engine='aiohttp' needs the extra: pip install 'llamadapro[aiohttp]'") from error
-        self._limit = config.max_connections
-        self._verify = ssl_context(config.verify, config.base_url)
-        self._aiohttp = aiohttp
-        self._as_written = partial(URL, encoded=True)
-        self._transport = AiohttpTransport(verify=False, client=self._session, proxy=proxy)
-
-    def _session(self) -> aiohttp.ClientSession:
-        """Made by the transport at the first request, inside its event loop."""
-        trace = self._aiohttp.TraceConfig()
-        trace.on_request_headers_sent.append(_note_sent)
-        trace.on_request_chunk_sent.append(_note_sent)
-        session: aiohttp.ClientSession = self._aiohttp.ClientSession(
-            connector=self._aiohttp.TCPConnector(limit=self._limit, ssl=self._verify, keepalive_timeout=KEPT_IDLE),
-            cookie_jar=self._aiohttp.DummyCookieJar(),
-            trace_configs=[trace],
-        )
-        # aiohttp would send GET and PUT a second time by itself when a kept connection turns out to be closed: that
-        # is for our policy to decide, and to count.
-        session._retry_connection = False
-        # It would also respell URLs (%2F in a query as /), and a signed one would no longer be what was signed. Not
-        # plain assignment: aiohttp's debug mode warns of names that it does not expect.
-        object.__setattr__(session, "_build_url", self._as_written)
-        return session
-
-    @asynccontextmanager
-    async def open(self, request: OutgoingRequest) -> AsyncIterator[httpx.Response]:
-        built = httpx.Request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            content=request.content or None,
-            extensions={"timeout": request.timeout},
-        )
-        answer_due = asyncio.timeout(None)
-        token = _on_its_way.set((request, answer_due))
-        try:
-            async with answer_due:
-                response = await self._transport.handle_async_request(built)
-        finally:
-            _on_its_way.reset(token)
-        try:
-            yield response
-        finally:
-            await response.aclose()
-
-    def never_sent(self, error: BaseException) -> bool:
-        # httpx-aiohttp calls lost answers "ConnectTimeout": only aiohttp's own word for it counts.
-        cause = error.__cause__ or error
-        aiohttp = self._aiohttp
-        return isinstance(
-            cause, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
-        )
-
-    async def aclose(self) -> None:
-        await super().aclose()
-        await self._transport.aclose()
-
-
-async def _note_sent(_session: object, _context: object, _params: object) -> None:
-    """aiohttp forgets its read timeout after a `100 Continue`, so the answer's headers are waited for here as well."""
-    under_way = _on_its_way.get(None)
-    if under_way is None:
-        return
-    request, answer_due = under_way
-    request.touched = True
-    read = request.timeout.get("read")
-    if read is not None and not answer_due.expired():
-        answer_due.reschedule(asyncio.get_running_loop().time() + read)

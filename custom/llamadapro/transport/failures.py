@@ -21,8 +21,6 @@ from ..errors import (
 from .body import BadBody
 from .policy import Outcome, outcome_of_status, read_retry_after
 
-REQUEST_ID_HEADER = "x-request-id"
-
 _ADVICE = {
     400: "correct the request as the message says",
     401: "check the API key, and the header it is sent in (api_key_header)",
@@ -30,6 +28,11 @@ _ADVICE = {
     404: "check the id, or whether it has been deleted",
     429: "send less, or set rate_limit",
 }
+
+
+def request_id_of(response: httpx.Response | None) -> str | None:
+    """What the service calls this request, for whoever asks it about one."""
+    return None if response is None else response.headers.get("x-request-id")
 
 
 class Sent(Protocol):
@@ -86,6 +89,7 @@ class Failure:
                 request=request,
                 response=response,
                 place=self.place,
+                request_id=request_id_of(response),
                 may_have_been_processed=uncertain,
             )
         return self._status_error(sent, response, body, uncertain)
@@ -97,7 +101,7 @@ class Failure:
             request=response.request,
             response=response,
             body=_read_error_body(body),
-            request_id=response.headers.get(REQUEST_ID_HEADER),
+            request_id=request_id_of(response),
             retry_after=self.retry_after,
             may_have_been_processed=uncertain,
         )

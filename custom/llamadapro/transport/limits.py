@@ -25,6 +25,10 @@ class Limits:
         self._next = 0.0
         self._paused_until = 0.0
 
+    def are_free(self) -> bool:
+        """Whether a request may go at once."""
+        return not (self._limiter or self._interval or self._paused_until or self.slots.locked())
+
     def pause(self, seconds: float) -> None:
         """Let no request go for a while: the service has said that there are too many."""
         self._paused_until = max(self._paused_until, self._clock.now() + seconds)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from logging import DEBUG
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -22,9 +23,9 @@ from ..errors import ConfigurationError, InvalidRequestError
 from .body import BadBody, parse_json, read_body
 from .clock import Clock, SystemClock
 from .engines import Engine, OutgoingRequest, build_engine
-from .failures import REQUEST_ID_HEADER, Failure, failure_of_status, failure_without_answer, public_response, unreadable
+from .failures import Failure, failure_of_status, failure_without_answer, public_response, request_id_of, unreadable
 from .limits import Limits, WouldPassDeadline
-from .observe import Attempt, Exchange, record, tell
+from .observe import Attempt, Exchange, log, record, tell
 from .policy import Outcome, wait_before_retry
 from .secrecy import public_cause, public_request
 
@@ -50,6 +51,11 @@ class Transport:
     async def send(self, call: Call[T], config: Config) -> T:
         """Send a prepared call as often as it takes and policy allows; return its answer, read."""
         return await self._run(_Trip(call, config, self.clock), lambda _r, body: _read(call, body))
+
+    async def send_with_id(self, call: Call[T], config: Config) -> tuple[T, str | None]:
+        """The same; beside the answer, the service's id of the request that brought it."""
+        trip = _Trip(call, config, self.clock)
+        return await self._run(trip, lambda response, body: (_read(call, body), request_id_of(response)))
 
     async def fetch(self, call: Call[Any], config: Config) -> httpx.Response:
         """The same for an answer that the document does not know: as it came."""
@@ -99,13 +105,15 @@ class Transport:
         trip.begin_attempt()
         started = self.clock.now()
         result: _Answer[T] | Failure
-        scope = asyncio.timeout(trip.remaining())
+        at_once = self._limits.are_free()
+        scope = asyncio.timeout_at(trip.end(queueing=not at_once))
         try:
             async with scope, self._limits.slots:
-                await self._limits.turn(trip.remaining())
-                started = self.clock.now()
+                if not at_once:
+                    await self._limits.turn(trip.remaining())
+                    started = self.clock.now()
+                    scope.reschedule(trip.end(queueing=False))
                 self._check_open()  # it may have been closed meanwhile: nothing leaves any more
-                trip.narrow(scope)
                 result = await self._exchange(trip, read)
         except TimeoutError as error:
             if not scope.expired():
@@ -114,7 +122,8 @@ class Transport:
         except WouldPassDeadline:
             trip.ended = True
             result = Failure(Outcome.NOT_SENT, "its turn would come after its deadline", None, timed_out=True)
-        tell(trip.config.on_attempt, trip.to_attempt(self.clock.now() - started, result))
+        if trip.config.on_attempt is not None or log.isEnabledFor(DEBUG):
+            tell(trip.config.on_attempt, trip.to_attempt(self.clock.now() - started, result))
         return result
 
     async def _exchange(self, trip: _Trip, read: Callable[[httpx.Response, bytes], T]) -> _Answer[T] | Failure:
@@ -194,21 +203,14 @@ class _Trip:
     def begin_attempt(self) -> None:
         self.attempts += 1
         self.response = None
-        self.by_deadline = True
-        self.outgoing = OutgoingRequest(
-            self.call.method, self._url, self._headers, self._content, self.config.timeout.as_dict()
-        )
+        self.outgoing = OutgoingRequest(self.call.method, self._url, self._headers, self._content, self.config.phases)
 
-    def narrow(self, scope: asyncio.Timeout) -> None:
-        """Let the attempt end by `timeout` where the deadline leaves more; its wait for a turn does not count."""
-        limit = self.config.attempt_limit
-        if limit is None:
-            return
-        ends = asyncio.get_running_loop().time() + limit
-        by_deadline = scope.when()
-        if by_deadline is None or ends < by_deadline:
-            scope.reschedule(ends)
-            self.by_deadline = False
+    def end(self, *, queueing: bool) -> float | None:
+        """When the attempt must end, in the loop's time: by the deadline, or by `timeout`, which counts no queueing."""
+        left, limit = self.remaining(), self.config.attempt_limit
+        self.by_deadline = queueing or limit is None or (left is not None and left <= limit)
+        seconds = left if self.by_deadline else limit
+        return None if seconds is None else asyncio.get_running_loop().time() + seconds
 
     def remaining(self) -> float | None:
         """Seconds left of the deadline; never negative."""
@@ -231,7 +233,7 @@ class _Trip:
             number=self.attempts,
             elapsed=elapsed,
             status_code=None if self.response is None else self.response.status_code,
-            request_id=self._request_id(),
+            request_id=request_id_of(self.response),
             error=self.hide(result.what) if isinstance(result, Failure) else None,
         )
 
@@ -242,13 +244,10 @@ class _Trip:
             path=self.path,
             status_code=None if self.response is None else self.response.status_code,
             headers=httpx.Headers() if self.response is None else httpx.Headers(self.response.headers.raw),
-            request_id=self._request_id(),
+            request_id=request_id_of(self.response),
             attempts=self.attempts,
             elapsed=self._clock.now() - self._started,
         )
-
-    def _request_id(self) -> str | None:
-        return None if self.response is None else self.response.headers.get(REQUEST_ID_HEADER)
 
 
 def _url(base: httpx.URL, target: str) -> httpx.URL:
