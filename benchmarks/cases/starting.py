@@ -72,7 +72,7 @@ ROWS = [
     ],
     *[
         Row(
-            "the same and its first call prepared, models loaded",
+            "first touch and first call prepared, milliseconds",
             "prepared",
             name,
             scale=1000,
