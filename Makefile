@@ -1,4 +1,4 @@
-# Every target sets up what it needs; a fresh machine with Python 3.11+ is enough (`make prism` also wants node 20).
+# Every target sets up what it needs; a fresh machine with Python 3.11+ is enough (`make prism` and `make docs` also want node 20).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help setup demo test lint types generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis bench build package clean
+.PHONY: help setup demo test lint types verifytypes generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis bench docs build package release-check audit coverage hooks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -29,14 +29,30 @@ demo: $(READY) ## start the sandbox and run the quickstart against it
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(READY) ## ruff and the import walls
+lint: $(READY) ## ruff, the import walls, dead code, dependencies and pyproject.toml
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/vulture
+	$(BIN)/deptry custom generated
+	$(BIN)/validate-pyproject pyproject.toml
 
-types: $(READY) ## mypy --strict and pyright
+hooks: $(READY) ## let git run the fast checks before each commit and push
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group hooks
+	$(BIN)/pre-commit install
+
+types: $(READY) verifytypes ## mypy --strict and pyright: the packages, the examples, and what users' checkers must say
 	$(BIN)/mypy
+	$(BIN)/mypy --strict examples/*.py examples/fastapi_app tests/typing
 	$(BIN)/pyright --project pyproject.toml
+
+verifytypes: $(READY) ## pyright --verifytypes: every public name has its whole type
+	@mkdir -p build
+	@for package in llamadapro llamadapro_api llamadapro_sandbox llamadapro_contract; do \
+		$(BIN)/pyright --pythonpath $(BIN)/python --verifytypes $$package --ignoreexternal > build/verifytypes.txt \
+			|| { cat build/verifytypes.txt; exit 1; }; \
+		echo "$$package: $$(grep '^Type completeness' build/verifytypes.txt)"; \
+	done
 
 generate: $(READY) ## write generated/ from openapi.yaml
 	LLAMADAPRO_ROOT="$(CURDIR)" $(BIN)/openapi-python-client generate --path openapi.yaml --config generator-config.yaml \
@@ -95,11 +111,40 @@ bench: .venv-bench/.ready ## what calls, models, a start and a download cost, be
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt --editable ".[aiohttp]"
 	touch $@
 
+docs: .venv-docs/.ready ## build the documentation site into build/docs, and check its links (needs node)
+	@command -v npx >/dev/null || { echo "make docs needs npx, which comes with Node.js 20 or newer: https://nodejs.org" >&2; exit 1; }
+	npx --yes @redocly/cli@2.77.0 build-docs openapi.yaml --output build/http.html --title "LlamadaPro HTTP API" --inlineBundle --openapi.disableTelemetry
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
+	@echo "to read it: $(PYTHON) -m http.server --directory build/docs"
+
+.venv-docs/.ready: pyproject.toml
+	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --group docs
+	touch $@
+
 build: $(READY) ## build the wheel and the sdist into dist/
 	$(BIN)/python -m build
 
-package: $(READY) ## install the wheel and the sdist in empty environments and run the quickstart there
+package: $(READY) ## check the wheel and the sdist, install them in empty environments and run the quickstart there
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group release
 	$(BIN)/python tests/proofs/package.py
 
+release-check: package ## is this commit fit to be released: distributions, version, changelog, tag
+	$(BIN)/python tests/proofs/release.py
+
+audit: $(READY) ## known vulnerabilities in what is installed here (needs pypi.org)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group audit
+	mkdir -p build
+	$(BIN)/python -m pip freeze --exclude-editable > build/installed.txt
+	$(BIN)/pip-audit --strict --progress-spinner off --no-deps --disable-pip --requirement build/installed.txt $(ARGS)
+
+coverage: $(READY) ## which lines and branches of custom/ the tests do not reach (some 10 minutes)
+	mkdir -p build/coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered
+
 clean: ## remove what the targets made
-	rm -rf $(VENV) .venv-bench dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-bench .venv-docs dist build .pytest_cache .mypy_cache .ruff_cache

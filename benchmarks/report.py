@@ -35,10 +35,10 @@ times are left out on purpose: on another machine they are others. "beside" name
 *stock generator* is openapi-python-client 0.29.1 without our templates, from the same `openapi.yaml`. The peers
 (openai, githubkit, stripe) speak other services' APIs: their lists of twenty are each measured beside raw httpx on
 their own answer, which compares what the clients add but not the clients with each other, for the records differ in
-size (githubkit runs with its defaults, typed and untyped; why it costs so much was not looked into). Not comparable,
-and so not here: their creates and sends (other bodies, and they repeat them after a lost answer), uploads and
-downloads, and pages fetched ahead, which none of them has. pydantic's and msgspec's models of the page are strict and
-drop unknown fields, where ours keep both going. In *import + construct + first resource* our client reads the
+size (githubkit runs without its cache of answers, which is on by default and costs ten times the call). Not
+comparable, and so not here: their creates and sends (other bodies, and they repeat them after a lost answer), uploads
+and downloads, and pages fetched ahead, which none of them has. pydantic's and msgspec's models of the page are strict
+and drop unknown fields, where ours keep both going. In *import + construct + first resource* our client reads the
 certificates only at the first connection, httpx when it is built; the line *certificates loaded* has both alike. A
 new interpreter's own start is not counted.
 

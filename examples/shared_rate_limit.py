@@ -3,7 +3,7 @@
 `pyrate-limiter` keeps the count where all of them see it: in a SQLite file on one machine, in Redis across machines.
 
     pip install pyrate-limiter filelock
-    python examples/shared_rate_limit.py limit.sqlite 20      # start as many of these as you like
+    python examples/shared_rate_limit.py limit.sqlite 4 20      # four workers that send twenty messages each
 
 For Redis, build the bucket with `await RedisBucket.init([rate], redis.asyncio.Redis(), "llamadapro")` instead.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 from pyrate_limiter import Duration, Limiter, Rate, SQLiteBucket
 
@@ -22,9 +23,9 @@ PER_SECOND = 10
 
 
 class SharedLimit:
-    """At most `requests` requests `per` (milliseconds) by all processes that name the same file."""
+    """At most `requests` requests `per` second, minute or hour by all processes that name the same file."""
 
-    def __init__(self, path: str, requests: int, per: int = Duration.SECOND) -> None:
+    def __init__(self, path: str, requests: int, per: Duration = Duration.SECOND) -> None:
         rates = [Rate(requests, per)]
         self._limiter = Limiter(SQLiteBucket.init_from_file(rates, db_path=path, use_file_lock=True))
 
@@ -32,18 +33,21 @@ class SharedLimit:
         await self._limiter.try_acquire_async("llamadapro")
 
 
-async def main(path: str, messages: int) -> None:
-    limit = SharedLimit(path, PER_SECOND)
-    async with AsyncLlamadaPro(rate_limit=limit) as client:
-        await asyncio.gather(
-            *(
-                client.messages.send_text(
-                    to="+14155552671", from_="+56912345678", text=f"{os.getpid()}, message {number}"
-                )
-                for number in range(messages)
-            )
-        )
+async def send(path: str, messages: int) -> str:
+    """What one worker does: a client of its own, and the limit of all."""
+    async with AsyncLlamadaPro(rate_limit=SharedLimit(path, PER_SECOND)) as client:
+        texts = [f"message {number} of worker {os.getpid()}" for number in range(1, messages + 1)]
+        sending = (client.messages.send_text(to="+14155552671", from_="+56912345678", text=text) for text in texts)
+        sent = await asyncio.gather(*sending)
+    return f"worker {os.getpid()} sent {len(sent)} messages"
+
+
+def work(path: str, messages: int) -> str:
+    return asyncio.run(send(path, messages))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    path, workers, messages = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    with ProcessPoolExecutor(workers) as pool:
+        for told in pool.map(work, [path] * workers, [messages] * workers):
+            print(told)

@@ -196,7 +196,7 @@ def build_api_key(given: Secret | None) -> Secret:
     # The key is in no local of this frame, nor of any that can raise: tracebacks with locals are shown and stored.
     key = given or Secret(os.environ.get("LLAMADAPRO_API_KEY", ""))
     if key.is_empty:
-        raise ConfigurationError("no API key: pass api_key=… or set the environment variable LLAMADAPRO_API_KEY")
+        raise ConfigurationError("no API key: set the environment variable LLAMADAPRO_API_KEY, or pass api_key=…")
     if not key.is_sendable:
         source = "LLAMADAPRO_API_KEY" if given is None else "api_key"
         raise ConfigurationError(
@@ -232,7 +232,9 @@ def build_deadline(deadline: float | None) -> float | None:
 
 def build_max_retries(max_retries: int) -> int:
     if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
-        raise ConfigurationError(f"max_retries must be an integer of at least 0, not {max_retries!r}; 0 means no retry")
+        raise ConfigurationError(
+            f"max_retries must be an integer of at least 0, not {_short(max_retries)}; 0 means no retry"
+        )
     return max_retries
 
 
@@ -323,7 +325,7 @@ def _short(value: Any) -> str:
 def _positive_int(name: str, value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
-    raise ConfigurationError(f"{name} must be an integer above 0, not {value!r}")
+    raise ConfigurationError(f"{name} must be an integer above 0, not {_short(value)}")
 
 
 def _set_up_log() -> None:
@@ -335,7 +337,7 @@ def _set_up_log() -> None:
         raise ConfigurationError(f"LLAMADAPRO_LOG must be one of {', '.join(_LOG_LEVELS)}, not {level!r}")
     logger = logging.getLogger("llamadapro")
     logger.setLevel(level.upper())
-    if not logger.handlers:
+    if not logger.hasHandlers():  # an app that has set up its own log shows the lines there
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
         logger.addHandler(handler)

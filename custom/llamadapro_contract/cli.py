@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from getpass import getpass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from llamadapro import AsyncLlamadaPro, ConfigurationError, LlamadaProError
+from llamadapro import ConfigurationError, LlamadaProError
 
-from .asking import KeyRefused, probe
-from .document import Document, packaged
-from .findings import Report
-from .patch import patched, suggestion
-from .reporting import FORMATS
+if TYPE_CHECKING:
+    from llamadapro import AsyncLlamadaPro
+
+    from .document import Document
 
 EPILOG = """It reads: lists, some items of each, the search, records that cannot exist, and the lists with a wrong key.
 With --write it also creates a contact, a task (for the user of another one), a custom field and an option, all marked
@@ -29,12 +29,16 @@ examples:
   llamadapro contract --base-url http://127.0.0.1:8080 --write --patch openapi.patch && git apply openapi.patch
   llamadapro contract --base-url … --id callId=9001 --id messageId=msg_501 --id recordingId=3001 --format junit
 
-The key is taken from LLAMADAPRO_API_KEY, or asked for; it is never shown.
+environment:
+  LLAMADAPRO_API_KEY   the service's key; without it, it is asked for where there is a terminal; it is never shown
+  LLAMADAPRO_BASE_URL  the service's address; --base-url goes before it
+  LLAMADAPRO_LOG       debug: a line per request on standard error
 
-exit codes: 0 no contradiction, 1 contradictions, 2 the service could not be asked
+exit codes: 0 no contradiction, 1 contradictions, 2 the service could not be asked, 130 interrupted
 """
 SHORTEST_HIDDEN = 12
 """Shorter keys are words that a report may use by chance."""
+FORMAT_NAMES = ("json", "junit", "markdown", "text")
 ID_NAMES = ("callId", "messageId", "recordingId")
 
 
@@ -51,10 +55,10 @@ def parser() -> argparse.ArgumentParser:
     add("--api-key-header", metavar="NAME", help="the header that carries the key, if not the document's")
     add("--write", action="store_true", help="also create, change and delete marked test data")
     add("--id", action="append", default=[], type=_id, metavar="NAME=ID", help=f"one of {', '.join(ID_NAMES)}")
-    add("--format", choices=sorted(FORMATS), default="text", help="of the report (default: text)")
+    add("--format", choices=FORMAT_NAMES, default="text", help="of the report (default: text)")
     add("--patch", type=Path, metavar="FILE", help="write the suggested change of openapi.yaml there, as a diff")
     add("--document", type=Path, metavar="FILE", help="another openapi.yaml than that of this package")
-    add("--rate", type=float, default=2.0, metavar="N", help="requests per second at most (default: 2)")
+    add("--rate", type=requests_per_second, default=2.0, metavar="N", help="requests per second at most (default: 2)")
     add("--items", type=int, default=3, metavar="N", help="how many items of a list are read (default: 3)")
     return found
 
@@ -64,17 +68,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     try:
         return asyncio.run(_run(options))
-    except KeyRefused as refused:
-        print(f"llamadapro contract: the service refuses the key: {refused}", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
+    except ModuleNotFoundError as missing:
+        print(f"llamadapro contract: needs {missing.name}: pip install 'llamadapro[contract]'", file=sys.stderr)
     except (LlamadaProError, OSError) as error:
         print(f"llamadapro contract: {error}", file=sys.stderr)
     return 2
 
 
 async def _run(options: argparse.Namespace) -> int:
-    document = Document(options.document.read_text("utf-8")) if options.document else packaged()
+    # Late: whoever asks for help does not wait for all this, nor needs the extra.
+    from llamadapro import AsyncLlamadaPro
+
+    from .asking import KeyRefused, probe
+    from .findings import Report
+    from .patch import patched, suggestion
+    from .reporting import FORMATS
+
+    document = _document(options.document)
     async with AsyncExitStack() as stack:
 
         async def client(key: str, header: str) -> AsyncLlamadaPro:
@@ -89,13 +101,36 @@ async def _run(options: argparse.Namespace) -> int:
             "no key": await client("none", "X-Contract-Probe"),  # the client always sends one: here, where nobody looks
         }
         report = Report(document, _shown(known))
-        await probe(known, strangers, document, report, write=options.write, ids=dict(options.id), items=options.items)
+        try:
+            await probe(
+                known, strangers, document, report, write=options.write, ids=dict(options.id), items=options.items
+            )
+        except KeyRefused as refused:
+            raise ConfigurationError(f"the service refuses the key: {refused}") from None
     print(_without(key, FORMATS[options.format](report)))
     if options.patch:
         changed = patched(document.text, report.findings)
         options.patch.write_text(_without(key, suggestion(document.text, changed)), "utf-8")
         print(f"the suggested change of openapi.yaml is in {options.patch}", file=sys.stderr)
     return 1 if report.of("contradiction") else 0
+
+
+def _document(path: Path | None) -> Document:
+    from ruamel.yaml.error import YAMLError
+
+    from .document import Document, packaged
+
+    if path is None:
+        return packaged()
+    try:
+        document = Document(path.read_text("utf-8"))
+        if not document.operations or not document.key_header:  # read now, so that what is missing is told of the file
+            raise LookupError("it has no operations")
+    except (YAMLError, LookupError, TypeError, AttributeError, UnicodeError) as error:
+        raise ConfigurationError(
+            f"{path} is no openapi.yaml like this package's: {type(error).__name__}: {error}"
+        ) from None
+    return document
 
 
 def _shown(client: AsyncLlamadaPro) -> str:
@@ -114,12 +149,15 @@ def _without(key: str, text: str) -> str:
     return text.replace(key, "<key>") if len(key) >= SHORTEST_HIDDEN else text
 
 
+def requests_per_second(text: str) -> float:
+    rate = float(text)
+    if not 0 < rate < float("inf"):
+        raise argparse.ArgumentTypeError("it must be above 0")
+    return rate
+
+
 def _id(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if name not in ID_NAMES or not equals or not value:
         raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(f'{one}=…' for one in ID_NAMES)}")
     return name, value
-
-
-if __name__ == "__main__":
-    sys.exit(main())

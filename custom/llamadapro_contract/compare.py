@@ -32,7 +32,7 @@ class Comparer:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.seen = Seen()
+        self.seen: Seen = Seen()
         self._operation = ""
 
     def compare(self, value: Any, pointer: Pointer, operation: str) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ from .errors import BadRequest, Dishonest, MethodNotAllowed, NotFound, Refusal, 
 from .faults import Connections, Cut, Fault, Faults, Sender
 from .log import KEPT_BYTES, Requests
 from .reading import check_key, read
-from .sections import behaviours, recordings
+from .sections import Behaviour, behaviours, recordings
 from .seeding import seed
 from .store import Store
 from .world import Settings, World
@@ -53,14 +53,14 @@ class Sandbox:
         **settings: Any,
     ):
         self.api_key = api_key
-        self.document = document or load()
-        self.store = Store(db)
+        self.document: Document = document or load()
+        self.store: Store = Store(db)
         clock = Clock(ahead=self.store.noted("ahead") or 0.0, speed=speed, on_change=self._note_clock)
-        self.world = World(self.document, self.store, clock)
-        self.behaviours = behaviours()
-        self.faults = Faults()
+        self.world: World = World(self.document, self.store, clock)
+        self.behaviours: dict[str, Behaviour] = behaviours()
+        self.faults: Faults = Faults()
         """What goes wrong on demand: `sandbox.faults.add("status", status=503, times=1)`."""
-        self.requests = Requests(self.document.key_header)
+        self.requests: Requests = Requests(self.document.key_header)
         """What was received so far."""
         self.connections: Connections = {}
         self._router = Router(self._routes(), redirect_slashes=False, default=self._nowhere)

@@ -4,17 +4,38 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import sqlite3
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .faults import Faults
     from .log import Received
 
-EPILOG = """examples:
+EPILOG = """settings, with --set, in seconds but for the last:
+  call_seconds=2        from the start of a call to its end
+  message_seconds=1     from sending a message to its delivery
+  recording_seconds=12  the length of a call's recording
+  search_per_second=    how many searches are answered in a second, more are a 429 (default: all)
+
+faults, with --fault; of several that fit a request, the first befalls it:
+  kind=status           the answer is status=503, with retry_after=SECONDS if that is given
+  kind=latency          the answer waits for seconds=0.1
+  kind=reset            the connection is cut
+  kind=drip             the answer comes in pieces of size=16 bytes, with seconds=0.1 after each
+  when=before           status, reset: before the request has an effect; or after it; or (reset) within the answer
+  operation= method= path=   only such requests: CreateContact, POST, /api/v1/contacts/*
+  times=  probability=1      how many requests it befalls in all; the share of those that fit
+
+examples:
   llamadapro sandbox --port 8080 --db state.sqlite --seed people.yaml
   llamadapro sandbox --fault kind=status,status=503,probability=0.1 --fault kind=latency,seconds=2,operation=GetContacts
   llamadapro sandbox --set call_seconds=30 --set search_per_second=5
+
+It prints its address and the key to use, and serves until Ctrl-C. No environment variable changes it.
+
+exit codes: 0 stopped, 2 could not start (a port in use, a file that cannot be read)
 """
 
 
@@ -31,11 +52,28 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--db", default=":memory:", metavar="PATH", help="SQLite file for the state (default: in memory)"
     )
-    found.add_argument("--api-key", default="sandbox", metavar="KEY", help="the key to ask for (default: %(default)s)")
+    found.add_argument(
+        "--api-key", default="sandbox", type=_key, metavar="KEY", help="the key to ask for (default: %(default)s)"
+    )
     found.add_argument("--seed", metavar="FILE", help="JSON or YAML file with data to start with, if there is none yet")
-    found.add_argument("--fault", action="append", default=[], type=_pairs, metavar="NAME=VALUE,…", help="let go wrong")
-    found.add_argument("--set", action="append", default=[], type=_pairs, metavar="NAME=VALUE", help="change a setting")
-    found.add_argument("--speed", type=float, default=1.0, help="how fast the clock runs; 0 stands still (default: 1)")
+    found.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        type=_pairs,
+        metavar="NAME=VALUE,…",
+        help="let something go wrong; see below",
+    )
+    found.add_argument(
+        "--set", action="append", default=[], type=_pairs, metavar="NAME=VALUE", help="change a setting; see below"
+    )
+    found.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="how fast the clock runs; 0 stands still (default: 1)",
+    )
     found.add_argument("--log", action="store_true", help="write every request to standard error")
     return found
 
@@ -43,13 +81,22 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     if not options.allow_remote and not _loopback(options.host):
-        print(f"{options.host} can be reached from elsewhere; add --allow-remote if that is wanted", file=sys.stderr)
-        return 2
+        return _complain(f"{options.host} can be reached from elsewhere; add --allow-remote if that is wanted")
     try:
         return _run(options)
-    except (OSError, ValueError, TypeError, OverflowError) as problem:
-        print(f"llamadapro sandbox: {problem}", file=sys.stderr)
-        return 2
+    except KeyboardInterrupt:
+        return 130
+    except ModuleNotFoundError as missing:
+        return _complain(f"needs {missing.name}: pip install 'llamadapro[sandbox]'")
+    except sqlite3.Error as error:
+        return _complain(f"{options.db}: {error}")
+    except (OSError, ValueError, OverflowError) as error:
+        return _complain(error)
+
+
+def _complain(problem: object) -> int:
+    print(f"llamadapro sandbox: {problem}", file=sys.stderr)
+    return 2
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -64,7 +111,7 @@ def _run(options: argparse.Namespace) -> int:
     except Refusal as refusal:
         raise ValueError(f"{options.seed}: {refusal}") from None
     for fault in options.fault:
-        sandbox.faults.add(**fault)
+        _add(sandbox.faults, fault)
     if options.log:
         sandbox.requests.on_answer = _log
     try:
@@ -74,6 +121,20 @@ def _run(options: argparse.Namespace) -> int:
     finally:
         sandbox.close()
     return 0
+
+
+def _add(faults: Faults, fault: dict[str, Any]) -> None:
+    try:
+        faults.add(**fault)
+    except TypeError:
+        given = ",".join(f"{name}={value}" for name, value in fault.items())
+        raise ValueError(f"--fault {given} is none: it has a kind, and names and numbers as --help shows") from None
+
+
+def _key(text: str) -> str:
+    if not text or not text.isascii() or not text.isprintable() or text != text.strip():
+        raise argparse.ArgumentTypeError("it must be printable ASCII without spaces around it")
+    return text
 
 
 def _pairs(text: str) -> dict[str, Any]:
@@ -109,7 +170,3 @@ def _log(entry: Received) -> None:
     print(
         f"{entry.at} {entry.method} {entry.path} {entry.operation or '-'} {status}{fault}", file=sys.stderr, flush=True
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -13,9 +14,7 @@ class Clock:
     """`speed` 1 is real time, 10 ten times as fast, 0 stands still (and moves only by `advance`)."""
 
     def __init__(self, *, ahead: float = 0.0, speed: float = 1.0, on_change: Callable[[float], None] | None = None):
-        if speed < 0:
-            raise ValueError("the clock's speed must be 0 or more")
-        self._speed = speed
+        self._speed = _checked(speed)
         self._on_change = on_change
         self._real = time.monotonic()
         self._shown = time.time() + ahead
@@ -26,9 +25,7 @@ class Clock:
 
     @speed.setter
     def speed(self, value: float) -> None:
-        if value < 0:
-            raise ValueError("the clock's speed must be 0 or more")
-        self._shown, self._real, self._speed = self.time(), time.monotonic(), value
+        self._shown, self._real, self._speed = self.time(), time.monotonic(), _checked(value)
 
     @property
     def ahead(self) -> float:
@@ -61,6 +58,12 @@ class Clock:
     def _changed(self) -> None:
         if self._on_change is not None:
             self._on_change(self.ahead)
+
+
+def _checked(speed: float) -> float:
+    if not 0 <= speed < inf:
+        raise ValueError("the clock's speed must be a number of 0 or more")
+    return speed
 
 
 def moment(seconds: float) -> datetime:

@@ -16,8 +16,8 @@ class Refusal(Exception):
     def __init__(self, message: str, *, details: dict[str, Any] | None = None, headers: dict[str, str] | None = None):
         super().__init__(message)
         self.message = message
-        self.details = details or {}
-        self.headers = headers or {}
+        self.details: dict[str, Any] = details or {}
+        self.headers: dict[str, str] = headers or {}
 
     def body(self) -> dict[str, Any]:
         return error_body(self.status, self.message, self.details)

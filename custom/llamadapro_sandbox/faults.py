@@ -103,7 +103,10 @@ class Sender:
     """The way back to the client, as far as a fault leaves it open."""
 
     def __init__(self, fault: Fault, connections: Connections, scope: Scope, send: Send):
-        self.fault, self.connections, self.client, self._send = fault, connections, scope.get("client"), send
+        self.fault: Fault = fault
+        self.connections: Connections = connections
+        self.client: Any = scope.get("client")
+        self._send = send
         self._on_socket = self.client in connections
 
     async def __call__(self, message: Message) -> None:

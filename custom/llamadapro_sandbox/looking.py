@@ -67,9 +67,7 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     return holds
 
 
-def _listed(wanted: Any) -> list[Any]:
-    if is_list(wanted):
-        return wanted
+def _listed(wanted: Any) -> list[str]:
     return [part.strip() for part in plain(wanted).split(",")]
 
 

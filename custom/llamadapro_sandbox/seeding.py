@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from yaml import YAMLError
+
 from .document import issues, load_yaml
 from .errors import BadRequest, bad_field
 from .looking import DATE
@@ -31,8 +33,14 @@ OPERATIONS = {
 
 def read_seed(path: str) -> dict[str, Any]:
     """A seed from a file, JSON or YAML."""
-    text = Path(path).read_text("utf-8")
-    return dict(json.loads(text) if path.endswith(".json") else load_yaml(text))
+    try:
+        text = Path(path).read_text("utf-8")
+        data = json.loads(text) if path.endswith(".json") else load_yaml(text)
+    except (ValueError, RecursionError, YAMLError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+    if not isinstance(data, dict):
+        raise ValueError(f"{path} must hold an object whose keys are of {', '.join(OPERATIONS)}")
+    return data
 
 
 def seed(world: World, behaviours: dict[str, Any], data: dict[str, Any]) -> dict[str, list[Any]]:

@@ -24,17 +24,17 @@ class Server:
     def __init__(self, sandbox: Sandbox, *, host: str = "127.0.0.1", port: int = 0):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # With the protocol named, asyncio turns Nagle's algorithm off; without, each answer waits 40 ms for an ACK.
-        self.socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self.socket: socket.socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.socket.bind((host, port))
             self.socket.listen(128)
-        except OSError:
+        except (OSError, OverflowError):  # a port in use, or beyond all there are
             self.socket.close()
             raise
         shown = f"[{host}]" if ":" in host else host
         self.port: int = self.socket.getsockname()[1]
-        self.url = f"http://{shown}:{self.port}"
+        self.url: str = f"http://{shown}:{self.port}"
         config = uvicorn.Config(
             sandbox,
             http=_known_connections(sandbox),

@@ -22,6 +22,8 @@ create index if not exists addresses_by_contact on addresses (contact);
 create table if not exists notes (name text primary key, value text not null) without rowid;
 """
 DUMPED = ("records", "sequences", "addresses")
+APPLICATION = 0x6C6C5342
+"""Marks the file as a sandbox's, and no other program's."""
 
 
 class Store:
@@ -31,6 +33,13 @@ class Store:
         # A test's thread may reset while the server's thread answers: one lock, one writer at a time.
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        application, tables = self._db.execute(
+            "select application_id, (select count(*) from sqlite_master) from pragma_application_id"
+        ).fetchone()
+        if tables and application != APPLICATION:
+            self._db.close()
+            raise ValueError(f"{path} is the database of another program: choose another file")
+        self._db.execute(f"pragma application_id = {APPLICATION}")
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = normal")
         self._db.executescript(TABLES)

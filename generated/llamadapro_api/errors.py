@@ -12,7 +12,7 @@ class _Placed(ValueError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.place = ""
+        self.place: str = ""
 
     def within(self, step: str | int) -> Self:
         """Prefix the place with a key or an index."""

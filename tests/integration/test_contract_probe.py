@@ -25,7 +25,7 @@ import pytest
 
 from llamadapro import AsyncLlamadaPro
 from llamadapro_contract.asking import probe
-from llamadapro_contract.cli import main
+from llamadapro_contract.cli import main, parser
 from llamadapro_contract.document import Document, packaged
 from llamadapro_contract.findings import Report
 from llamadapro_contract.patch import patched, suggestion
@@ -347,9 +347,12 @@ async def test_records_that_no_list_has_are_read_when_named(document: Document) 
     }
     past |= {"userId": 17, "metadata": {}, "duration": 182.5, "startTime": "2026-02-14T15:00:00.000Z"}
     call = sandbox.seed({"calls": [past]})["calls"][0]
-    ids = {"callId": str(call["id"]), "recordingId": str(sandbox.add_recording()["id"])}
+    async with httpx.AsyncClient(transport=sandbox.transport(), headers={"X-API-Key": KEY}) as http:
+        text = {"type": "text", "content": "Hi", "fromPhoneNumber": "+56221234567", "toPhoneNumber": "+56912345678"}
+        message = (await http.post("http://sandbox/api/v1/whatsapp/messages", json=text)).json()
+    ids = {"callId": str(call["id"]), "recordingId": str(sandbox.add_recording()["id"]), "messageId": message["id"]}
     report, _ = await ask(document, write=False, sandbox=sandbox, ids=ids)
-    assert {"GetCall", "GetRecording"} <= {one.operation for one in report.of("confirmation")}
+    assert {"GetCall", "GetMessage", "GetRecording"} <= {one.operation for one in report.of("confirmation")}
     assert report.of("contradiction") == []
 
 
@@ -378,6 +381,20 @@ async def test_test_data_that_cannot_be_deleted_is_named(document: Document) -> 
     refused = answered(lambda asked: asked.method == "DELETE", 403, {"message": "This key may not do that"})
     report, _ = await ask(document, Change(refused))
     assert sum("delete it by hand" in note for note in report.notes) == 4
+
+
+async def test_test_data_that_has_no_id_is_named(document: Document) -> None:
+    change = Change(answered(lambda asked: asked.method == "POST" and asked.path == CONTACTS, body={"ok": True}))
+    report, _ = await ask(document, change)
+    assert report.notes[0].startswith("CreateContact answers without an id: look for {'firstName': 'contract-probe-")
+
+
+async def test_an_answer_where_none_is_documented(document: Document) -> None:
+    changed = Document(document.text)
+    changed.operations["DeleteContact"].raw["responses"]["200"] = {"description": "Gone."}
+    report, _ = await ask(changed)
+    [found] = report.of("contradiction")
+    assert (found.kind, found.operation) == ("body-unexpected", "DeleteContact")
 
 
 @pytest.mark.parametrize("name", DIVERGENCES)
@@ -506,6 +523,20 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     assert json.loads(out)["baseUrl"] == server.url
     assert "x-provenance: confirmed" in patch.read_text()
     assert KEY not in out + err
+
+
+def test_records_are_named_by_a_kind_that_no_list_has(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--id", "callId=9001", "--id", "messageId=a=b"]
+    assert dict(parser().parse_args(given).id) == {"callId": "9001", "messageId": "a=b"}
+    for wrong in ("callId", "callId=", "contactId=1"):
+        with pytest.raises(SystemExit):
+            parser().parse_args(["--id", wrong])
+        assert f"'{wrong}' is not one of callId=…" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("package", ["llamadapro_contract", "llamadapro_sandbox"])
+def test_each_tool_is_a_module_too(package: str, tmp_path: Path) -> None:
+    assert f"usage: {package.replace('_', ' ')}" in run([sys.executable, "-m", package, "--help"], tmp_path)
 
 
 async def test_where_it_only_guesses_it_only_reads(document: Document) -> None:

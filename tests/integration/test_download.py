@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import hashlib
 import json
@@ -689,6 +690,31 @@ async def test_one_file_is_written_by_one_download(engine: str, path: Path) -> N
             await first
     assert path.read_bytes() == BODY
     assert len(site.requests) == 2
+
+
+async def test_a_file_system_without_locks_is_no_reason_to_fail(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("llamadapro.media.download.fcntl.flock", no_locks)
+    with fault_server().site(then=host()) as site:
+        async with client_for("httpx", "http://api.invalid") as client:
+            await client.recordings.download(site.url, path)
+    assert path.read_bytes() == BODY
+
+
+async def test_a_part_that_somebody_else_wrote_to_is_not_taken_for_the_file(path: Path) -> None:
+    part = path.with_name(f"{path.name}.part")
+
+    def meddle(*_: Any) -> None:
+        with part.open("ab") as file:
+            file.write(b"not of the file")
+
+    with fault_server().site(then=host()) as site:
+        async with client_for("httpx", "http://api.invalid") as client:
+            with pytest.raises(OSError, match="was changed by somebody else"):
+                await client.recordings.download(site.url, path, on_progress=meddle)
+    assert not path.exists()
 
 
 @engines

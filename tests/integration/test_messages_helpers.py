@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import pickle
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from llamadapro import errors
 from llamadapro.resources.messages import END_STATUSES
 from llamadapro_sandbox import Sandbox
-from tests.faults.clients import FakeClock, available, client_for
+from tests.faults.clients import available, client_for
 from tests.faults.server import End, Outcome, Received, answer, fault_server, outcome
 
 FROM, TO = "+56912345678", "+14155552671"
@@ -29,23 +27,6 @@ engines = pytest.mark.parametrize(
         for engine in ("httpx", "aiohttp", "caller")
     ],
 )
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    sandbox = Sandbox(speed=0)
-    yield sandbox
-    sandbox.close()
-
-
-@pytest.fixture
-async def client(sandbox: Sandbox) -> AsyncIterator[Any]:
-    """In process, with a clock that lets the sandbox's time pass while the client sleeps."""
-    clock = FakeClock(on_sleep=lambda: sandbox.clock.advance(clock.sleeps[-1]))
-    own = httpx.AsyncClient(transport=sandbox.transport())
-    options = {"api_key": "sandbox", "default_region": "CL", "clock": clock, "http_client": own}
-    async with own, client_for("httpx", "http://sandbox", **options) as client:
-        yield client
 
 
 def sent(sandbox: Sandbox) -> list[tuple[Any, Any]]:

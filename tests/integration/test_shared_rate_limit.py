@@ -62,7 +62,10 @@ def test_the_example_sends_what_it_is_asked_to(tmp_path: Path) -> None:
     sandbox = Sandbox()
     with sandbox.serve() as server:
         environment = {**os.environ, "LLAMADAPRO_API_KEY": "sandbox", "LLAMADAPRO_BASE_URL": server.url}
-        command = [sys.executable, str(EXAMPLES / "shared_rate_limit.py"), str(tmp_path / "limit.sqlite"), "3"]
-        subprocess.run(command, env=environment, check=True, timeout=60)
-        assert [request.operation for request in sandbox.requests] == ["CreateMessage"] * 3
+        command = [sys.executable, str(EXAMPLES / "shared_rate_limit.py"), str(tmp_path / "limit.sqlite"), "2", "3"]
+        done = subprocess.run(command, env=environment, check=True, timeout=60, capture_output=True, text=True)
+        assert done.stdout.count("sent 3 messages") == 2
+        workers = {request.json["content"].split("of ")[1] for request in sandbox.requests}
+        assert len(workers) == 2
+        assert [request.operation for request in sandbox.requests] == ["CreateMessage"] * 6
     sandbox.close()

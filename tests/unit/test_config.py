@@ -198,6 +198,12 @@ def test_what_is_no_number_above_zero_is_refused(option: str, value: Any) -> Non
     assert "0" in message
 
 
+@pytest.mark.parametrize("option", ["timeout", "max_connections", "max_retries"])
+def test_a_number_too_long_to_be_shown_is_refused_in_words(option: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{option} must be .*, not so large a number"):
+        AsyncLlamadaPro(KEY, **{option: -(10**5000)})
+
+
 def test_a_timeout_is_never_left_out_by_mistake() -> None:
     assert "httpx.Timeout" in refusal(timeout=None)
     assert config(timeout=httpx.Timeout(None, connect=3)).timeout == httpx.Timeout(None, connect=3)
@@ -302,6 +308,11 @@ def test_a_header_name_is_a_token(name: Any) -> None:
     assert "header" in refusal(api_key_header=name)
 
 
+@pytest.mark.parametrize("name", ["Host", "content-type", "Content-Length", "Transfer-Encoding", "connection"])
+def test_what_frames_a_request_is_the_clients_own(name: str) -> None:
+    assert f"the header {name} is the client's own" in refusal(default_headers={name: "x"})
+
+
 @pytest.mark.parametrize("headers", [[("X-Tenant", "t9")], "X-Tenant: t9", 5, {"X-Tenant"}])
 def test_headers_are_a_mapping(headers: Any) -> None:
     assert "default_headers" in refusal(default_headers=headers)
@@ -344,6 +355,10 @@ def test_a_proxy_that_needs_another_package_says_so() -> None:
     if _has("socksio"):
         pytest.skip("socksio is installed")
     assert "socks" in refusal(proxy="socks5://localhost:1080")
+
+
+def test_the_faster_engine_knows_no_socks_proxy() -> None:
+    assert "engine='httpx' can" in refusal(engine="aiohttp", proxy="socks5://localhost:1080")
 
 
 def test_so_does_one_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,9 +409,12 @@ def test_a_file_of_certificates_a_folder_and_a_context_are_taken(tmp_path: Path)
 
 def test_the_environment_turns_the_log_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLAMADAPRO_LOG", "Debug")
-    config()
-    config()
     logger = logging.getLogger("llamadapro")
+    monkeypatch.setattr(logger, "propagate", False)  # pytest listens at the root, as an app with its own log would
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "level", logging.NOTSET)
+    config()
+    config()
     assert logger.level == logging.DEBUG
     assert len([one for one in logger.handlers if type(one) is logging.StreamHandler]) == 1
 

@@ -178,6 +178,14 @@ def test_every_name_is_there(module: ModuleType) -> None:
             getattr(module, missing)
 
 
+@pytest.mark.parametrize("name", ["llamadapro.bulk", "llamadapro_sandbox"])
+def test_rooms_that_load_late_have_every_name_too(name: str) -> None:
+    module = importlib.import_module(name)
+    assert all(getattr(module, each) is not None for each in module.__all__)
+    with pytest.raises(AttributeError, match="Nothing"):
+        module.Nothing  # noqa: B018
+
+
 @pytest.mark.parametrize("module", [llamadapro, llamadapro_api.models], ids=lambda one: one.__name__)
 def test_type_checkers_see_the_same_names(module: ModuleType) -> None:
     """Lazy names are stated twice: once for type checkers, once at run time."""

@@ -208,7 +208,7 @@ def test_what_never_left_is_not_sent() -> None:
     assert (failure.outcome, failure.cause, failure.timed_out) == (Outcome.NOT_SENT, refused, False)
     error = failure.to_error(Sent())
     assert type(error) is APIConnectionError
-    assert str(error) == "POST /api/v1/x: could not reach the service (refused)"
+    assert str(error) == "POST /api/v1/x: could not reach the service (refused) at https://api.example.com/"
 
 
 @pytest.mark.parametrize("late", [httpx.ConnectTimeout("late"), TimeoutError("late")])

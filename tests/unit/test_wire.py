@@ -613,8 +613,17 @@ async def test_request_writes_its_parameters_as_everywhere(client: AsyncLlamadaP
 
 @pytest.mark.parametrize(
     "params",
-    [{"at": datetime(2026, 1, 2)}, {"a": "\ud800"}, {"\ud800": 1}, {"a": ["\udfff"]}, {"a": math.nan}, {"a": 10**5000}],  # noqa: DTZ001
-    ids=["naive", "half a character", "half in a name", "half in a list", "nan", "too long"],
+    [
+        {"at": datetime(2026, 1, 2)},  # noqa: DTZ001
+        {"a": "\ud800"},
+        {"\ud800": 1},
+        {"a": ["\udfff"]},
+        {"a": math.nan},
+        {"a": 10**5000},
+        {"a": {"b": 1}},
+        {"a": [[1]]},
+    ],
+    ids=["naive", "half a character", "half in a name", "half in a list", "nan", "too long", "object", "nested"],
 )
 async def test_parameters_that_cannot_be_sent_are_refused(
     params: dict[str, Any], client: AsyncLlamadaPro, httpx_mock: HTTPXMock

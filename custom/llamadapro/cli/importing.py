@@ -12,16 +12,18 @@ from contextlib import ExitStack, suppress
 from getpass import getpass
 from pathlib import Path
 from textwrap import fill
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from llamadapro_api.models import BulkSingleConversationCreateParamsDict as Created
 from llamadapro_api.models import BulkSingleConversationUpdateParamsDict as Updated
 
-from ..bulk import ImportReport
-from ..client import AsyncLlamadaPro
 from ..errors import LlamadaProError
 from .showing import Places, progress, say, show_result, tell_bad_rows
 from .table import Keys, Table, TableError
+
+if TYPE_CHECKING:
+    from ..bulk import ImportReport
 
 EPILOG = """columns:
 {columns}
@@ -32,8 +34,13 @@ examples:
   llamadapro import people.csv --region CL --set funnel_id=3
   llamadapro import changes.csv --update --bad-rows bad.csv --timezone America/Santiago
 
-The key is taken from LLAMADAPRO_API_KEY, or asked for. The same command again resumes an interrupted import; what was
-imported is not sent again. To import the same file anew, name another --ledger.
+environment:
+  LLAMADAPRO_API_KEY   the service's key; without it, it is asked for where there is a terminal
+  LLAMADAPRO_BASE_URL  the service's address; --base-url goes before it
+  LLAMADAPRO_LOG       debug: a line per request on standard error
+
+The same command again resumes an interrupted import; what was imported is not sent again. To import the same file anew,
+name another --ledger.
 
 exit codes: 0 all rows imported, 1 some were not, 2 not possible or stopped by an error, 130 interrupted
 """
@@ -89,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _run(options: argparse.Namespace) -> int:
+    from ..client import AsyncLlamadaPro  # late: whoever asks for help does not wait for it
+
     ledger = options.ledger or Path(f"{options.file}.ledger")
     with ExitStack() as stack:
         file = stack.enter_context(options.file.open(encoding=options.encoding, newline=""))

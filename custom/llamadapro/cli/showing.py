@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import fstat
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from ..bulk import ImportIssue, ImportReport, OpenChunk
 from .table import BadRow, Row, Table, TableError
+
+if TYPE_CHECKING:
+    from ..bulk import ImportIssue, ImportReport, OpenChunk
 
 PLAIN_INTERVAL = 2.0
 _OURS = ("_line", "_problem")

@@ -30,8 +30,8 @@ class Row(dict[str, Any]):
     __slots__ = ("cells", "line")
 
     def __init__(self, line: int, cells: Sequence[str]) -> None:
-        self.line = line
-        self.cells = cells
+        self.line: int = line
+        self.cells: Sequence[str] = cells
 
 
 class BadRow(ValueError):
@@ -75,7 +75,7 @@ class Table:
         try:
             # Strict: a quotation mark out of place is an error, rather than a guess.
             self._lines = csv.reader(file, delimiter=delimiter, strict=True)
-            self.header = next(self._lines, [])
+            self.header: list[str] = next(self._lines, [])
         except (csv.Error, TypeError, ValueError) as error:  # a delimiter of two signs, a torn first line
             raise TableError(f"it cannot be read as CSV: {error}") from None
         if not self.header:

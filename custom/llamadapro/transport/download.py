@@ -83,8 +83,8 @@ class Download:
         self._timeout = timeout
         self._shown = url.copy_with(query=None)  # the query may hold a signature
         self._own_error: Exception | None = None
-        self.title = f"GET {self._shown}"
-        self.attempts = 0
+        self.title: str = f"GET {self._shown}"
+        self.attempts: int = 0
 
     async def run(self) -> None:
         """Fetch the file whole; raises an `APIError`, or whatever the target raised."""

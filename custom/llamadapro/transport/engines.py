@@ -54,12 +54,12 @@ class OutgoingRequest:
     def __init__(
         self, method: str, url: httpx.URL, headers: HiddenHeaders, content: bytes, timeout: Mapping[str, float | None]
     ) -> None:
-        self.method = method
-        self.url = url
-        self.headers = headers
-        self.content = content
-        self.timeout = timeout
-        self.touched = False
+        self.method: str = method
+        self.url: httpx.URL = url
+        self.headers: HiddenHeaders = headers
+        self.content: bytes = content
+        self.timeout: Mapping[str, float | None] = timeout
+        self.touched: bool = False
 
 
 class _Body(httpx.ByteStream):

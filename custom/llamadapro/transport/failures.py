@@ -82,7 +82,11 @@ class Failure:
         response = None if self.response is None else public_response(self.response, body, request)
         if response is None:
             kind = APITimeoutError if self.timed_out else APIConnectionError
-            return kind(_message(sent, self.what, uncertain), request=request, may_have_been_processed=uncertain)
+            tried = self.outcome is Outcome.NOT_SENT and self.cause is not None
+            where = f" at {request.url.copy_with(raw_path=b'/')}" if tried else ""
+            return kind(
+                _message(sent, self.what + where, uncertain), request=request, may_have_been_processed=uncertain
+            )
         if 200 <= response.status_code < 300:
             return APIResponseValidationError(
                 _message(sent, self.what, uncertain),

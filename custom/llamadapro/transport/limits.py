@@ -18,7 +18,7 @@ class Limits:
     def __init__(self, max_connections: int, rate_limit: float | RateLimiter | None, clock: Clock) -> None:
         # In front of the connection pool rather than in it: asyncio's semaphore is fair and cheap, while httpcore's
         # queue is scanned by every waiter at every change.
-        self.slots = asyncio.Semaphore(max_connections)
+        self.slots: asyncio.Semaphore = asyncio.Semaphore(max_connections)
         self._clock = clock
         self._limiter = rate_limit if isinstance(rate_limit, RateLimiter) else None
         self._interval = 0.0 if rate_limit is None or isinstance(rate_limit, RateLimiter) else 1.0 / rate_limit

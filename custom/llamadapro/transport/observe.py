@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import httpx
 
-log = logging.getLogger("llamadapro.transport")
+log: logging.Logger = logging.getLogger("llamadapro.transport")
 
 
 @attrs.frozen(kw_only=True)

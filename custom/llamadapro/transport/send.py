@@ -42,7 +42,7 @@ class Transport:
         self.clock: Clock = clock or SystemClock()
         self._limits = Limits(config.max_connections, config.rate_limit, self.clock)
         self._engine: Engine = build_engine(config)
-        self.closed = False
+        self.closed: bool = False
 
     async def aclose(self) -> None:
         self.closed = True

@@ -20,7 +20,7 @@ from . import contacts, does
 KIND = "messages"
 PREFIX = "message_"
 MEDIA = "media"
-UNDELIVERABLE = {
+UNDELIVERABLE: Record = {
     "code": 131026,
     "title": "Message undeliverable",
     "message": "the number fails on purpose",

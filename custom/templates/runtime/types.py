@@ -50,12 +50,12 @@ class Call(Generic[T_co]):
         query: Mapping[str, str | int | float | bool | None] | None = None,
         body: dict[str, Any] | None = None,
     ) -> None:
-        self.operation = operation
-        self.method = method
-        self.target = path if query is None else _with_query(path, query)
-        self.read = read
-        self.safe = safe
-        self.body = body
+        self.operation: str = operation
+        self.method: str = method
+        self.target: str = path if query is None else _with_query(path, query)
+        self.read: Callable[[Any], T_co] = read
+        self.safe: bool = safe
+        self.body: dict[str, Any] | None = body
 
     @property
     def answers(self) -> bool:

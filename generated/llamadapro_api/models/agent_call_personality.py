@@ -37,7 +37,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_agent_call_personality = ObjectWriter(
+write_agent_call_personality: ObjectWriter = ObjectWriter(
     {
         "name": ("name", write_text),
         "communication_style": ("communicationStyle", write_text),

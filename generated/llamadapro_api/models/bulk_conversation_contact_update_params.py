@@ -78,7 +78,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_bulk_conversation_contact_update_params = ObjectWriter(
+write_bulk_conversation_contact_update_params: ObjectWriter = ObjectWriter(
     {
         "first_name": ("firstName", write_text),
         "last_name": ("lastName", write_text),

@@ -83,7 +83,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_bulk_single_conversation_create_params = ObjectWriter(
+write_bulk_single_conversation_create_params: ObjectWriter = ObjectWriter(
     {
         "funnel_id": ("funnelId", write_int),
         "created_at": ("createdAt", write_datetime),

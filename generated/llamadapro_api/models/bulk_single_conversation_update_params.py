@@ -73,7 +73,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_bulk_single_conversation_update_params = ObjectWriter(
+write_bulk_single_conversation_update_params: ObjectWriter = ObjectWriter(
     {
         "id": ("id", write_int),
         "created_at": ("createdAt", write_datetime),

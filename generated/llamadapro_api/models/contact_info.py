@@ -40,7 +40,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_contact_info = ObjectWriter(
+write_contact_info: ObjectWriter = ObjectWriter(
     {
         "first_name": ("firstName", write_text),
         "last_name": ("lastName", write_text),

@@ -29,7 +29,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_new_contact_address = ObjectWriter(
+write_new_contact_address: ObjectWriter = ObjectWriter(
     {
         "channel_type": ("channelType", write_text),
         "address": ("address", write_text),

@@ -36,7 +36,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_searcher_document_search_filter = ObjectWriter(
+write_searcher_document_search_filter: ObjectWriter = ObjectWriter(
     {
         "field": ("field", write_text),
         "operator": ("operator", write_text),

@@ -27,7 +27,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_searcher_document_search_sort = ObjectWriter(
+write_searcher_document_search_sort: ObjectWriter = ObjectWriter(
     {
         "field": ("field", write_text),
         "direction": ("direction", write_text),

@@ -73,7 +73,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_task_actor = ObjectWriter(
+write_task_actor: ObjectWriter = ObjectWriter(
     {
         "id": ("id", write_text),
         "type_": ("type", write_text),

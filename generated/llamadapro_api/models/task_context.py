@@ -71,7 +71,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_task_context = ObjectWriter(
+write_task_context: ObjectWriter = ObjectWriter(
     {
         "conversation_id": ("conversationId", write_int),
     },

@@ -30,7 +30,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_vapi_model = ObjectWriter(
+write_vapi_model: ObjectWriter = ObjectWriter(
     {
         "provider": ("provider", write_text),
         "model": ("model", write_text),

@@ -40,7 +40,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_vapi_model_config = ObjectWriter(
+write_vapi_model_config: ObjectWriter = ObjectWriter(
     {
         "max_tokens": ("maxTokens", write_int),
         "temperature": ("temperature", write_number),

@@ -36,7 +36,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_vapi_provider_config = ObjectWriter(
+write_vapi_provider_config: ObjectWriter = ObjectWriter(
     {
         "model": ("model", write_vapi_model_config),
         "voice": ("voice", write_vapi_voice_config),

@@ -51,7 +51,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_vapi_transcriber_config = ObjectWriter(
+write_vapi_transcriber_config: ObjectWriter = ObjectWriter(
     {
         "provider": ("provider", write_text),
         "model": ("model", write_text),

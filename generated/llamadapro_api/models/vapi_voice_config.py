@@ -52,7 +52,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_vapi_voice_config = ObjectWriter(
+write_vapi_voice_config: ObjectWriter = ObjectWriter(
     {
         "provider": ("provider", write_text),
         "voice_id": ("voiceId", write_text),

@@ -51,7 +51,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_whats_app_template_message_button_component = ObjectWriter(
+write_whats_app_template_message_button_component: ObjectWriter = ObjectWriter(
     {
         "type_": ("type", _TYPE),
         "sub_type": ("sub_type", write_text),

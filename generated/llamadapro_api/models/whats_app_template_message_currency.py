@@ -41,7 +41,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_whats_app_template_message_currency = ObjectWriter(
+write_whats_app_template_message_currency: ObjectWriter = ObjectWriter(
     {
         "fallback_value": ("fallback_value", write_text),
         "code": ("code", write_text),

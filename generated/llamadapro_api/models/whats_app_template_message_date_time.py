@@ -26,7 +26,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_whats_app_template_message_date_time = ObjectWriter(
+write_whats_app_template_message_date_time: ObjectWriter = ObjectWriter(
     {
         "fallback_value": ("fallback_value", write_text),
     },

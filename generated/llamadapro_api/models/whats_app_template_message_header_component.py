@@ -34,7 +34,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_whats_app_template_message_header_component = ObjectWriter(
+write_whats_app_template_message_header_component: ObjectWriter = ObjectWriter(
     {
         "type_": ("type", _TYPE),
         "parameters": ("parameters", _PARAMETERS),

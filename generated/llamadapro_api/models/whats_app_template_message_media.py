@@ -28,7 +28,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_whats_app_template_message_media = ObjectWriter(
+write_whats_app_template_message_media: ObjectWriter = ObjectWriter(
     {
         "id": ("id", write_text),
         "link": ("link", write_text),

@@ -72,7 +72,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_whats_app_template_message_parameter = ObjectWriter(
+write_whats_app_template_message_parameter: ObjectWriter = ObjectWriter(
     {
         "type_": ("type", write_text),
         "text": ("text", write_text),

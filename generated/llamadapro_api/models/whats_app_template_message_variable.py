@@ -23,7 +23,7 @@ def _quick(value: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-write_whats_app_template_message_variable = ObjectWriter(
+write_whats_app_template_message_variable: ObjectWriter = ObjectWriter(
     {
         "value": ("value", write_text),
     },

@@ -1,4 +1,4 @@
-"""A sandbox on a real socket, in a thread of its own."""
+"""The sandbox on a real socket, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -8,13 +8,6 @@ import httpx
 import pytest
 
 from llamadapro_sandbox import Sandbox
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    sandbox = Sandbox(speed=0)
-    yield sandbox
-    sandbox.close()
 
 
 @pytest.fixture

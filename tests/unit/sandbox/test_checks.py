@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +12,9 @@ import pytest
 import llamadapro_sandbox
 from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.document import Document, load
+from llamadapro_sandbox.errors import Conflict, Refusal
+from llamadapro_sandbox.reading import Ask
+from llamadapro_sandbox.world import World
 
 ROOT = Path(__file__).parents[3]
 TASK = {
@@ -146,6 +150,66 @@ async def test_a_dishonest_answer_leaves_nothing_behind(sandbox: Sandbox, api: h
     sandbox.behaviours = {**sandbox.behaviours, "CreateContact": create}
     assert (await api.post("/api/v1/contacts", json={})).status_code == 500
     assert (await api.get("/api/v1/contacts")).json()["totalCount"] == 0
+
+
+@pytest.mark.parametrize(
+    ("operation", "returned", "told"),
+    [
+        ("GetContacts", Conflict("taken"), "answers GetContacts with 409, which openapi.yaml lacks"),
+        ("LoadRecording", {"id": 1}, "answers LoadRecording with a body; openapi.yaml has none for 204"),
+    ],
+)
+async def test_a_status_or_a_body_that_the_document_lacks_is_a_500(
+    sandbox: Sandbox, api: httpx.AsyncClient, operation: str, returned: Any, told: str
+) -> None:
+    def behave(world: World, ask: Ask) -> Any:
+        if isinstance(returned, Refusal):
+            raise returned
+        return returned
+
+    sandbox.behaviours = {**sandbox.behaviours, operation: behave}
+    asked = sandbox.document.operations[operation]
+    answer = await api.request(asked.method, asked.path, json={"userId": 1, "url": "https://x"} if asked.body else None)
+    assert answer.status_code == 500
+    assert told in answer.json()["message"]
+
+
+async def test_an_operation_without_a_behaviour_says_so(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    sandbox.behaviours = {name: do for name, do in sandbox.behaviours.items() if name != "GetTasks"}
+    answer = await api.get("/api/v1/tasks")
+    assert (answer.status_code, answer.json()["message"]) == (500, "the sandbox has no behaviour for GetTasks")
+
+
+async def test_a_body_has_a_largest_size(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llamadapro_sandbox.app.LARGEST_BODY", 20)
+    assert (await api.post("/api/v1/contacts", json={"firstName": "J"})).status_code == 200
+    answer = await api.post("/api/v1/contacts", json={"firstName": "Jane of the long name"})
+    assert (answer.status_code, answer.json()["message"]) == (400, "the body is larger than 20 bytes")
+
+
+async def test_a_query_number_that_no_number_holds_is_a_400(api: httpx.AsyncClient) -> None:
+    [told] = (await api.get("/api/v1/contacts?pageSize=1e999")).json()["details"]["issues"]
+    assert (told["field"], told["in"]) == ("pageSize", "query")
+
+
+async def test_what_the_document_may_come_to_ask_is_asked() -> None:
+    """A parameter that must be given; and an object or null, of whose two complaints one is worth telling."""
+    whole = Document((ROOT / "openapi.yaml").read_text("utf-8"))
+    parameters = whole.raw["paths"]["/api/v1/contacts"]["get"]["parameters"]
+    whole.resolve(parameters[0])["required"] = True
+    schemas = whole.raw["components"]["schemas"]
+    either = {"anyOf": [{"type": "object", "required": ["name"]}, {"type": "null"}]}
+    schemas["CreateContactBody"]["properties"]["company"] = either
+    sandbox = Sandbox(document=whole)
+    async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox") as client:
+        client.headers["X-API-Key"] = "sandbox"
+        [told] = (await client.get("/api/v1/contacts")).json()["details"]["issues"]
+        assert told["code"] == "REQUIRED_FIELD"
+        [told] = (await client.post("/api/v1/contacts", json={"company": {}})).json()["details"]["issues"]
+        assert (told["field"], told["code"]) == ("company.name", "REQUIRED_FIELD")
+        [told] = (await client.post("/api/v1/contacts", json={"company": 5})).json()["details"]["issues"]
+        assert (told["field"], told["code"]) == ("company", "INVALID_FIELD")
+        assert (await client.post("/api/v1/contacts", json={"company": None})).status_code == 200
 
 
 async def test_a_new_field_of_the_document_passes_through_without_a_line_of_code() -> None:

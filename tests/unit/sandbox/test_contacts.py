@@ -143,6 +143,15 @@ async def test_search_filters(api: httpx.AsyncClient) -> None:
         assert (await api.post(f"{URL}/search", json={"filters": [bad]})).status_code == 400
 
 
+async def test_values_of_different_kinds_are_never_greater_or_less(api: httpx.AsyncClient) -> None:
+    for name, value in (("Ana", True), ("Bea", 5), ("Eva", "text"), ("Ida", {"a": 1}), ("Uma", None)):
+        await create(api, firstName=name, customFields={"odd": value})
+    for wanted, larger in (("text", []), ("4", ["Bea"]), ("sometimes", ["Eva"])):
+        assert await found(api, filters=[{"field": "customFields.odd", "operator": "gt", "value": wanted}]) == larger
+    sort = [{"field": "customFields.odd", "direction": "asc"}]
+    assert await found(api, sort=sort) == ["Uma", "Ana", "Bea", "Eva", "Ida"]
+
+
 async def test_search_pages_sorts_and_counts(api: httpx.AsyncClient) -> None:
     for name in ("Bea", "Ana", "Eva"):
         await create(api, firstName=name, userId=1)

@@ -42,6 +42,8 @@ def test_a_clock_runs_stands_and_jumps() -> None:
     assert fast.time() > time.time()
     fast.speed = 0
     assert fast.time() == fast.time()
+    with pytest.raises(ValueError, match="speed"):
+        fast.speed = -1
     for wrong in (-1, float("inf"), float("nan"), 1e30):
         with pytest.raises((ValueError, OverflowError)):
             still.advance(wrong)
@@ -134,6 +136,16 @@ async def test_status_faults_before_and_after_the_effect(sandbox: Sandbox, api: 
     assert [one.fault for one in sandbox.requests] == ["status", "status", None]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"when": "never"}, {"probability": 1.5}, {"probability": -0.1}, {"seconds": -1}, {"size": 0}, {"times": -1}],
+)
+def test_a_fault_that_makes_no_sense_is_refused(sandbox: Sandbox, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        sandbox.faults.add("latency", **wrong)
+    assert sandbox.faults.listed() == []
+
+
 async def test_faults_by_probability_are_the_same_in_every_run(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
     async def run() -> list[int]:
         sandbox.faults.clear()
@@ -217,9 +229,23 @@ async def test_control_wants_the_key_and_the_page_does_not(sandbox: Sandbox) -> 
     assert "https://" not in page.text
 
 
-def test_the_command_line_refuses_other_addresses_unless_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--host", "0.0.0.0"]) == 2
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "sandbox.example.org"])
+def test_the_command_line_refuses_other_addresses_unless_told(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--host", host]) == 2
     assert "--allow-remote" in capsys.readouterr().err
+
+
+def test_a_seed_that_the_document_does_not_allow_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seed = tmp_path / "seed.json"
+    seed.write_text('{"contacts": [{"firstName": 5}]}')
+    assert main(["--seed", str(seed)]) == 2
+    assert f"llamadapro sandbox: {seed}: " in capsys.readouterr().err
+
+
+def test_a_fault_is_written_in_pairs(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--fault", "meteor"])
+    assert "'meteor' is not name=value" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

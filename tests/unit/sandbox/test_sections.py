@@ -71,6 +71,19 @@ async def test_a_task_falls_overdue_by_the_clock(sandbox: Sandbox, api: httpx.As
     assert moved["status"] == "scheduled"
 
 
+async def test_a_task_that_was_called_overdue_is_scheduled_again_by_a_new_date(api: httpx.AsyncClient) -> None:
+    made = await ok(api.post(TASKS, json=task(status="overdue")))
+    later = await ok(api.put(f"{TASKS}/{made['id']}", json={"dueDate": "2999-01-01T00:00:00Z"}))
+    assert (made["status"], later["status"]) == ("overdue", "scheduled")
+
+
+@pytest.mark.parametrize("due", ["2016-12-31T23:59:60Z", "0000-01-01T00:00:00Z"])
+async def test_dates_that_python_lacks_are_dates(api: httpx.AsyncClient, due: str) -> None:
+    """A leap second, and the year 0: RFC 3339 knows both."""
+    made = await ok(api.post(TASKS, json=task(dueDate=due)))
+    assert (made["dueDate"], made["status"]) == (due, "overdue")
+
+
 async def test_tasks_are_filtered(api: httpx.AsyncClient) -> None:
     bot = {"id": "9", "type": "ai_employee"}
     await ok(api.post(TASKS, json=task(context={"conversationId": 1}, dueDate="2030-01-01T00:00:00Z")))
@@ -222,12 +235,15 @@ async def test_values_of_a_list_must_be_options_and_go_with_them(api: httpx.Asyn
     url = f"{DEFINITIONS}/{made['id']}/options"
     gold = await ok(api.post(url, json={"definitionId": made["id"], "value": "gold"}))
     refused = await api.post("/api/v1/contacts", json={"customFields": {"level": "iron"}})
-    assert refused.json()["details"]["issues"][0] | {"field": "customFields.level", "code": "UNKNOWN_OPTION"}
-    assert refused.status_code == 400
+    told = refused.json()["details"]["issues"][0]
+    assert (refused.status_code, told["field"], told["code"]) == (400, "customFields.level", "UNKNOWN_OPTION")
+    await ok(api.post(url, json={"definitionId": made["id"], "value": "silver"}))
     jane = await ok(api.post("/api/v1/contacts", json={"customFields": {"level": "gold", "other": 1}}))
+    john = await ok(api.post("/api/v1/contacts", json={"customFields": {"level": "silver"}}))
     await ok(api.delete(f"{url}/{gold['id']}"))
     assert (await api.get(f"{url}/{gold['id']}")).status_code == 404
     assert (await ok(api.get(f"/api/v1/contacts/{jane['id']}")))["customFields"] == {"other": 1}
+    assert (await ok(api.get(f"/api/v1/contacts/{john['id']}")))["customFields"] == {"level": "silver"}
 
 
 async def test_a_definition_in_use_is_deleted_only_by_force(api: httpx.AsyncClient) -> None:
@@ -293,6 +309,13 @@ async def test_media_is_uploaded_either_way_and_sent(sandbox: Sandbox, api: http
     attachment = sent["attachments"][0]
     assert (attachment["type"], attachment["mediaProcessing"]["summary"]["status"]) == ("image", "pending")
     assert (await httpx_get(sandbox, attachment["url"])).content == content
+
+
+async def test_media_need_neither_base64_nor_a_type_for_a_header(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    fields = {"fileName": "a.txt", "contentType": "text/español", "content": "plain, as it is"}
+    media = await ok(api.post("/api/v1/whatsapp/media", json={**fields, "fromPhoneNumber": "+56221234567"}))
+    file = await httpx_get(sandbox, media["url"])
+    assert (file.text, file.headers["Content-Type"]) == ("plain, as it is", "application/octet-stream")
 
 
 # -------------------------------------------------------------------------------------------------------------- calls
@@ -417,5 +440,15 @@ async def test_signed_urls_expire_and_cannot_be_made_up(sandbox: Sandbox) -> Non
     first, second = sandbox.add_recording(seconds=1)["url"], sandbox.add_recording(seconds=1)["url"]
     assert (await httpx_get(sandbox, first.replace("/1.wav", "/2.wav"))).status_code == 403
     assert (await httpx_get(sandbox, second.split("?")[0])).status_code == 403
+    async with httpx.AsyncClient(transport=sandbox.transport()) as client:
+        refused = await client.post(first)
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD")
     sandbox.clock.advance(3601)
     assert (await httpx_get(sandbox, first)).status_code == 403
+
+
+async def test_a_file_whose_record_is_gone_is_gone_too(sandbox: Sandbox) -> None:
+    empty = sandbox.snapshot()
+    url = sandbox.add_recording(seconds=1)["url"]
+    sandbox.restore(empty)
+    assert (await httpx_get(sandbox, url)).status_code == 404

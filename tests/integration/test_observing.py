@@ -1,0 +1,102 @@
+"""Looking inside: the log that the environment turns on, as a program shows it; and what `record()` keeps of calls."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from pytest_httpx import HTTPXMock
+
+from llamadapro import APIResponseValidationError, AsyncLlamadaPro, ConflictError, InternalServerError
+from llamadapro_sandbox import Sandbox
+from tests.faults.clients import FakeClock
+
+PROGRAM = """
+import asyncio, logging, sys
+from llamadapro import AsyncLlamadaPro
+
+async def main():
+    async with AsyncLlamadaPro() as client, AsyncLlamadaPro():
+        print((await client.contacts.list(search_by="Jane")).total_count)
+
+if sys.argv[1:]:
+    logging.basicConfig(format="app: %(message)s")
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    sandbox = Sandbox()
+    sandbox.faults.add("status", status=429, retry_after=0, times=1)
+    yield sandbox
+    sandbox.close()
+
+
+def logged(sandbox: Sandbox, level: str | None, *arguments: str) -> list[str]:
+    """The lines that a program writes to standard error, without their times."""
+    with sandbox.serve() as server:
+        environment = {**os.environ, "LLAMADAPRO_BASE_URL": server.url, "LLAMADAPRO_API_KEY": sandbox.api_key}
+        environment |= {"LLAMADAPRO_LOG": level} if level is not None else {}
+        command = [sys.executable, "-W", "error", "-c", PROGRAM, *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
+    return [re.sub(r"in \d+ ms|^\d{4}-\S+ \S+ ", "", line) for line in done.stderr.splitlines()]
+
+
+def test_the_log_shows_a_line_per_attempt(sandbox: Sandbox) -> None:
+    first, second = logged(sandbox, "debug")
+    assert re.fullmatch(r"llamadapro\.transport GET /api/v1/contacts -> 429 \(.+\) , attempt 1, request id -", first)
+    assert second == "llamadapro.transport GET /api/v1/contacts -> 200 , attempt 2, request id -"
+
+
+def test_the_log_of_an_app_has_each_line_once(sandbox: Sandbox) -> None:
+    lines = logged(sandbox, "debug", "with a log of its own")
+    assert [line.split(" -> ")[0] for line in lines] == ["app: GET /api/v1/contacts"] * 2
+
+
+@pytest.mark.parametrize("level", ["info", "error", "", None])
+def test_the_log_is_silent_otherwise(sandbox: Sandbox, level: str | None) -> None:
+    assert logged(sandbox, level) == []
+
+
+async def test_each_page_of_a_walk_is_recorded(llamadapro_client: AsyncLlamadaPro) -> None:
+    for _ in range(3):
+        await llamadapro_client.contacts.create(first_name="Jane")
+    with llamadapro_client.record() as exchanges:
+        await llamadapro_client.contacts.list(page_size=2).collect()
+        response = await llamadapro_client.request("GET", "/api/v1/contacts", params={"pageSize": 1})
+    assert [(one.operation, one.method, one.path, one.status_code) for one in exchanges] == [
+        ("get_contacts", "GET", "/api/v1/contacts", 200),
+        ("get_contacts", "GET", "/api/v1/contacts", 200),
+        ("request", "GET", "/api/v1/contacts", 200),
+    ]
+    assert exchanges[2].headers["Content-Length"] == response.headers["Content-Length"]
+
+
+async def test_errors_and_records_have_the_same_request_id(httpx_mock: HTTPXMock) -> None:
+    client = AsyncLlamadaPro("key", "http://service", _clock=FakeClock())
+    httpx_mock.add_response(status_code=503, headers={"X-Request-Id": "r-1"})
+    httpx_mock.add_response(status_code=503, headers={"X-Request-Id": "r-2"})
+    httpx_mock.add_response(status_code=503, headers={"X-Request-Id": "r-3"})
+    httpx_mock.add_response(status_code=409, headers={"X-Request-Id": "r-4"})
+    httpx_mock.add_response(json=[], headers={"X-Request-Id": "r-5"})
+    async with client:
+        with client.record() as exchanges:
+            with pytest.raises(InternalServerError) as failed:
+                await client.contacts.get(5)
+            with pytest.raises(ConflictError) as refused:
+                await client.contacts.create(first_name="Jane")
+            with pytest.raises(APIResponseValidationError) as unreadable:
+                await client.contacts.get(5)
+    assert [(one.request_id, one.status_code, one.attempts) for one in exchanges] == [
+        ("r-3", 503, 3),
+        ("r-4", 409, 1),
+        ("r-5", 200, 1),
+    ]
+    assert (failed.value.request_id, refused.value.request_id) == ("r-3", "r-4")
+    assert unreadable.value.response.headers["X-Request-Id"] == "r-5"
