@@ -10,7 +10,6 @@ import attrs
 from ..reading import (
     ABSENT,
     Model,
-    new,
     unknown_fields,
     whole,
 )
@@ -36,7 +35,7 @@ class BulkCounts(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> BulkCounts:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 successful,

@@ -10,7 +10,6 @@ import attrs
 from ..reading import (
     ABSENT,
     Model,
-    new,
     unknown_fields,
 )
 from .known_bulk_issue_code import KnownBulkIssueCode
@@ -38,7 +37,7 @@ class BulkIssue(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> BulkIssue:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 _self.field,

@@ -10,7 +10,6 @@ import attrs
 from ..reading import (
     ABSENT,
     Model,
-    new,
     read_list,
     unknown_fields,
     whole,
@@ -43,7 +42,7 @@ class BulkItemIssues(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> BulkItemIssues:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 index,

@@ -10,7 +10,6 @@ import attrs
 from ..reading import (
     ABSENT,
     Model,
-    new,
     read_list,
     read_object,
     unknown_fields,
@@ -39,7 +38,7 @@ class BulkReport(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> BulkReport:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 items_issues,

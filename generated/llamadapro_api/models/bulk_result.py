@@ -10,7 +10,6 @@ import attrs
 from ..reading import (
     ABSENT,
     Model,
-    new,
     read_object,
     unknown_fields,
 )
@@ -36,7 +35,7 @@ class BulkResult(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> BulkResult:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 report,

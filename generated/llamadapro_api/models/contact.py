@@ -13,7 +13,6 @@ from ..reading import (
     Model,
     from_iso,
     in_utc,
-    new,
     read_datetime,
     read_list,
     unknown_fields,
@@ -80,7 +79,7 @@ class Contact(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> Contact:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 id,

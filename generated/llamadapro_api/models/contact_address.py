@@ -13,7 +13,6 @@ from ..reading import (
     Model,
     from_iso,
     in_utc,
-    new,
     read_datetime,
     unknown_fields,
     whole,
@@ -51,7 +50,7 @@ class ContactAddress(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> ContactAddress:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 id,

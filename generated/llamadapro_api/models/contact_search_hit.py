@@ -13,7 +13,6 @@ from ..reading import (
     Model,
     from_iso,
     in_utc,
-    new,
     read_datetime,
     read_list,
     unknown_fields,
@@ -93,7 +92,7 @@ class ContactSearchHit(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> ContactSearchHit:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 _self.id,

@@ -13,7 +13,6 @@ from ..reading import (
     Model,
     from_iso,
     in_utc,
-    new,
     read_datetime,
     read_list,
     unknown_fields,
@@ -66,7 +65,7 @@ class Conversation(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> Conversation:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 id,

@@ -13,7 +13,6 @@ from ..reading import (
     Model,
     from_iso,
     in_utc,
-    new,
     read_datetime,
     unknown_fields,
     whole,
@@ -53,7 +52,7 @@ class CustomFieldListOption(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> CustomFieldListOption:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 id,

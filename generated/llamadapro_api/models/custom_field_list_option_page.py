@@ -10,7 +10,6 @@ import attrs
 from ..reading import (
     ABSENT,
     Model,
-    new,
     read_list,
     unknown_fields,
     whole,
@@ -36,7 +35,7 @@ class CustomFieldListOptionPage(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> CustomFieldListOptionPage:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 items,

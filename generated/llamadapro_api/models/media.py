@@ -10,7 +10,6 @@ import attrs
 from ..reading import (
     ABSENT,
     Model,
-    new,
     unknown_fields,
     whole,
 )
@@ -46,7 +45,7 @@ class Media(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> Media:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 _self.url,

@@ -10,7 +10,6 @@ import attrs
 from ..reading import (
     ABSENT,
     Model,
-    new,
     read_object,
     unknown_fields,
 )
@@ -33,7 +32,7 @@ class MediaProcessing(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> MediaProcessing:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 text_representation,

@@ -10,7 +10,6 @@ import attrs
 from ..reading import (
     ABSENT,
     Model,
-    new,
     unknown_fields,
 )
 from .known_media_processing_status import KnownMediaProcessingStatus
@@ -38,7 +37,7 @@ class MediaProcessingResult(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> MediaProcessingResult:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 _self.error_message,

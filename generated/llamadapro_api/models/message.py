@@ -10,7 +10,6 @@ import attrs
 from ..reading import (
     ABSENT,
     Model,
-    new,
     read_list,
     read_object,
     unknown_fields,
@@ -95,7 +94,7 @@ class Message(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> Message:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 _self.id,

@@ -10,7 +10,6 @@ import attrs
 from ..reading import (
     ABSENT,
     Model,
-    new,
     read_object,
     unknown_fields,
 )
@@ -48,7 +47,7 @@ class MessageAttachment(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> MessageAttachment:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 _self.id,

@@ -10,7 +10,6 @@ import attrs
 from ..reading import (
     ABSENT,
     Model,
-    new,
     unknown_fields,
     whole,
 )
@@ -39,7 +38,7 @@ class MessageError(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> MessageError:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 code,

@@ -10,7 +10,6 @@ import attrs
 from ..reading import (
     ABSENT,
     Model,
-    new,
     unknown_fields,
 )
 from .known_message_role import KnownMessageRole
@@ -41,7 +40,7 @@ class MessageParty(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> MessageParty:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 _self.provider_id,

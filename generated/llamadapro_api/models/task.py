@@ -13,7 +13,6 @@ from ..reading import (
     Model,
     from_iso,
     in_utc,
-    new,
     read_datetime,
     read_object,
     unknown_fields,
@@ -74,7 +73,7 @@ class Task(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> Task:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 _self.id,

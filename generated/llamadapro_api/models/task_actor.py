@@ -9,7 +9,6 @@ import attrs
 
 from ..reading import (
     Model,
-    new,
     unknown_fields,
 )
 from ..writing import (
@@ -36,7 +35,7 @@ class TaskActor(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> TaskActor:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             (
                 _self.id,

@@ -9,7 +9,6 @@ import attrs
 from ..reading import (
     ABSENT,
     Model,
-    new,
     unknown_fields,
     whole,
 )
@@ -35,7 +34,7 @@ class TaskContext(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> TaskContext:
-        _self = new(cls)
+        _self = object.__new__(cls)
         try:
             conversation_id = src["conversationId"]
         except (KeyError, TypeError):
