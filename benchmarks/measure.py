@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -140,12 +141,14 @@ print(json.dumps(dict(cpu=ended[0] - started[0], wall=ended[1] - started[1])))
 
 
 def _programs(measure: Measure, rounds: int) -> Iterator[tuple[str, Mapping[str, float]]]:
+    # Whatever this shell says: an installed package has its bytecode, and is not compiled at each start.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
     first = -1 if rounds > 1 else 0  # once before, for the bytecode and the file cache
     for turn in range(first, rounds):
         for name in _in_turn([*measure.programs], max(0, turn)):
             setup, _, body = measure.programs[name].partition("\n")
             command = [sys.executable, "-c", _PROGRAM.format(setup=setup, body=body)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
             if done.returncode:
                 raise SystemExit(f"{name}: {done.stderr}")
             if turn >= 0:

@@ -34,6 +34,17 @@ FIRST = Measure(
     rounds=5,
     quick_rounds=1,
 )
+_MESSAGE = "content='Hi', type_='text', from_phone_number='+56912345678', to_phone_number='+14155552671'"
+PREPARED = Measure(
+    "prepared",
+    programs={
+        "contacts.list": f"{_OURS})\nclient.contacts.list()",
+        "tasks.list": f"{_OURS})\nclient.tasks.list()",
+        "messages.send": f"{_OURS})\nclient.messages\nfrom llamadapro_api import api; api.create_message({_MESSAGE})",
+    },
+    rounds=5,
+    quick_rounds=1,
+)
 SECOND = Measure(
     "second",
     programs={
@@ -44,7 +55,7 @@ SECOND = Measure(
     rounds=7,
     quick_rounds=2,
 )
-MEASURES = [START, FIRST, SECOND]
+MEASURES = [START, FIRST, PREPARED, SECOND]
 
 _START = "import + construct + first resource, beside bare httpx"
 _SECOND = "second client built, milliseconds"
@@ -58,6 +69,17 @@ ROWS = [
     *[
         Row("first touch of a resource, milliseconds", "first", name, bar=30, scale=1000, unit="ms")
         for name in RESOURCES
+    ],
+    *[
+        Row(
+            "first touch and first call prepared, milliseconds",
+            "prepared",
+            name,
+            scale=1000,
+            unit="ms",
+            comparison=True,
+        )
+        for name in PREPARED.programs
     ],
     Row(_SECOND, "second", "llamadapro", bar=1, scale=1000, unit="ms"),
     Row(_SECOND, "second", "llamadapro, aiohttp", bar=1, scale=1000, unit="ms"),

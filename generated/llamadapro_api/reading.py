@@ -7,9 +7,9 @@ unexpected type is kept as it came.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import attrs
 
@@ -24,6 +24,8 @@ class _Absent:
 ABSENT: Final[Any] = _Absent()
 """The default of a field in a model made by hand; read as None, and left out again by `to_dict`."""
 NOTHING_ABSENT: frozenset[str] = frozenset()
+
+from_iso: Final[Callable[[str], datetime]] = datetime.fromisoformat
 
 
 @attrs.define(kw_only=True)
@@ -47,6 +49,17 @@ class Model:
             setattr(self, name, None)
         self._absent = frozenset(absent)
 
+    if not TYPE_CHECKING:  # which would let any name pass
+
+        def __getattr__(self, name: str) -> Any:
+            """What `from_dict` leaves unset, since most answers have none of it."""
+            if name == "_absent":
+                return NOTHING_ABSENT
+            if name not in ("additional_properties", "unparsed"):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+            setattr(self, name, {})
+            return getattr(self, name)
+
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> Self:
         """Read decoded JSON, as it came from the service or from `to_dict`.
@@ -54,6 +67,15 @@ class Model:
         Raises `UnreadableAnswer` (a ValueError) where an object or a list is something else altogether.
         """
         raise NotImplementedError
+
+    @classmethod
+    def _from_incomplete(cls, src: Any, nothing: Mapping[str, None]) -> Self:
+        """Read an object that lacks some of its fields: None for those, as in `nothing`."""
+        if not isinstance(src, Mapping):
+            raise UnreadableAnswer(f"expected an object, found {_found(src)}")
+        self = cls.from_dict({**nothing, **src})
+        self._absent = frozenset([name for name, wire in cls.wire_names.items() if wire not in src])
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain JSON data, by wire names: absent fields stay out, unknown ones come along."""
@@ -78,15 +100,7 @@ class Model:
         return out
 
 
-def take(src: Any, wire_names: Mapping[str, str]) -> tuple[Iterable[Any], frozenset[str]]:
-    """The values of an object that lacks some of its fields (None for those), and the attributes that are absent."""
-    if not isinstance(src, Mapping):
-        raise UnreadableAnswer(f"expected an object, found {_found(src)}")
-    absent = frozenset(name for name, wire in wire_names.items() if wire not in src)
-    return [src.get(wire) for wire in wire_names.values()], absent
-
-
-def unknown_fields(src: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+def unknown_fields(src: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
     """What is in the answer and not in the document."""
     return {name: value for name, value in src.items() if name not in known}
 
@@ -105,7 +119,7 @@ def read_list(model: type[Model], value: Any, wire: str) -> Any:
     """Read a list of objects; null, and a null among them, stays None."""
     if value is None:
         return None
-    if value.__class__ is not list:
+    if type(value) is not list:
         raise UnreadableAnswer(f"expected a list, found {_found(value)}").within(wire)
     read = model.from_dict
     out: list[Any] = []
@@ -136,16 +150,18 @@ def whole(value: float) -> Any:
     return int(value) if value.is_integer() and abs(value) <= 2**53 else value
 
 
-_from_iso = datetime.fromisoformat
+def in_utc(moment: datetime) -> datetime:
+    """A moment that came without an offset."""
+    return moment.replace(tzinfo=UTC)
 
 
 def read_datetime(model: Model, name: str, value: Any) -> Any:
     """Read a date and time; what nobody can read goes to `unparsed`. One without an offset is taken as UTC."""
+    if value is None:
+        return None
     try:
-        read = _from_iso(value)
+        read = from_iso(value)
     except (TypeError, ValueError):
-        if value is None:
-            return None
         from .odd_dates import (
             read_odd_datetime,  # python-dateutil is not loaded for nothing
         )
@@ -155,7 +171,7 @@ def read_datetime(model: Model, name: str, value: Any) -> Any:
             model.unparsed[name] = value
             return None
         read = odd
-    return read if read.tzinfo is not None else read.replace(tzinfo=UTC)
+    return read if read.tzinfo is not None else in_utc(read)
 
 
 def _found(value: Any) -> str:

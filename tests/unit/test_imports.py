@@ -17,6 +17,7 @@ import pytest
 import llamadapro
 import llamadapro.errors
 import llamadapro_api.models
+from llamadapro_api.document import SAFE_TO_REPEAT
 
 OURS = {"llamadapro", "llamadapro_api"}
 HEAVY = {
@@ -90,6 +91,25 @@ def test_so_do_a_client_and_its_first_resource() -> None:
     assert within(touched, "llamadapro.resources") == {"llamadapro.resources.resource", "llamadapro.resources.contacts"}
     assert {name.split(".")[2] for name in within(touched, "llamadapro_api.api")} == {"v1contacts"}
     assert len(within(touched, "llamadapro_api.models")) < EVERY_MODEL / 3
+
+
+def test_touching_a_resource_loads_no_operation_and_no_model() -> None:
+    code = "from llamadapro import AsyncLlamadaPro; client = AsyncLlamadaPro('key', 'http://localhost:1')"
+    every = "contacts, client.tasks, client.conversations, client.messages, client.calls, client.recordings"
+    touched = loaded(f"{code}; client.{every}, client.custom_fields.definitions, client.custom_fields.options")
+    assert len(within(touched, "llamadapro.resources")) == 8
+    assert within(touched, "llamadapro_api.api") == set()
+    assert within(touched, "llamadapro_api.models") == set()
+
+
+def test_operations_are_found_by_name_and_others_are_not() -> None:
+    from llamadapro_api import api
+
+    operations = {name: getattr(api, name) for name in dir(api)}
+    assert len(operations) == len(SAFE_TO_REPEAT)
+    assert all(name == operation.__name__ for name, operation in operations.items())
+    with pytest.raises(AttributeError, match="no attribute 'get_contract'"):
+        _ = api.get_contract
 
 
 @pytest.mark.parametrize("name", ["errors", "phone"])

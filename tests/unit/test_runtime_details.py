@@ -80,6 +80,7 @@ REFUSED: list[tuple[Callable[[Any], Any], Any, str]] = [
     (BODY, {"colour": 1}, "unknown key 'colour'; known are size, name_"),
     (BODY, {"name": "x", "name_": "y", "size": 1}, "name_: given twice, also as 'name'"),
     (BODY, {"name": "x"}, "lacks size"),
+    (BODY.or_any, {"\ud800": 1}, r"'\ud800' is not valid Unicode"),
     (PART, "text", "must be a dictionary, not 'text' (str)"),
     (PART, {"type": 5}, "type: must be one of image, text, not 5 (int)"),
     (PART, {}, "type: must be one of image, text, not None (NoneType)"),
@@ -151,6 +152,14 @@ def test_odd_offsets_are_sent_as_they_are() -> None:
     assert write_datetime(datetime(2024, 1, 2, 3, 4, tzinfo=nepal)) == "2024-01-02T03:04:00+05:45"
 
 
+@pytest.mark.parametrize("year", [1, 999, 2024, 9999])
+@pytest.mark.parametrize("microsecond", [0, 1, 120000])
+def test_utc_is_written_alike_in_every_year(year: int, microsecond: int) -> None:
+    moment = datetime(year, 1, 2, 3, 4, 5, microsecond, UTC)
+    fraction = {0: "", 1: ".000001", 120000: ".120"}[microsecond]
+    assert write_datetime(moment) == f"{year:04}-01-02T03:04:05{fraction}Z"
+
+
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="the machine's zone cannot be set here")
 def test_an_offset_with_seconds_is_sent_in_utc_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "LMT+4:42:46")
@@ -189,6 +198,17 @@ def test_a_date_that_lacks_a_part_is_no_date(text: str) -> None:
 # --- models ------------------------------------------------------------------------------------------------------
 
 
+ADDRESS = {
+    "id": 5,
+    "tenantId": "t",
+    "contactId": 7,
+    "channelType": "PHONE",
+    "address": "+56912345678",
+    "createdAt": "2024-01-02T03:04:05Z",
+    "updatedAt": None,
+}
+
+
 @pytest.mark.parametrize("name", ["additional_properties", "unparsed", "absent", "_absent"])
 def test_a_model_made_by_hand_takes_only_fields(name: str) -> None:
     task: Any = models.Task
@@ -204,6 +224,24 @@ def test_a_model_shows_only_its_fields() -> None:
     assert "id='7'" in shown
     for hidden in ("additional_properties", "newField", "unparsed", "soon", "absent"):
         assert hidden not in shown
+
+
+def test_what_no_answer_had_is_there_when_asked_for() -> None:
+    whole, part = models.ContactAddress.from_dict(ADDRESS), models.ContactAddress.from_dict({"id": 5})
+    for address in (whole, part):
+        assert (address.additional_properties, address.unparsed) == ({}, {})
+        address.additional_properties["more"] = 1
+        assert address.to_dict()["more"] == 1
+    assert all(whole.is_set(name) for name in whole.wire_names)
+    assert [name for name in part.wire_names if part.is_set(name)] == ["id"]
+    assert models.ContactAddress.from_dict(ADDRESS) == models.ContactAddress.from_dict(ADDRESS)
+
+
+def test_a_name_that_no_model_has_is_an_attribute_error() -> None:
+    address: Any = models.ContactAddress.from_dict(ADDRESS)
+    with pytest.raises(AttributeError, match="'ContactAddress' object has no attribute 'adress'") as caught:
+        _ = address.adress
+    assert (caught.value.name, caught.value.obj) == ("adress", address)
 
 
 # --- unions ------------------------------------------------------------------------------------------------------

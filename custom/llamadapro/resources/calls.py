@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llamadapro_api.api.v1calls.create_call import CreateCallBody, create_call
-from llamadapro_api.api.v1calls.get_call import get_call
-from llamadapro_api.api.v1calls.get_call_recording import get_call_recording
-from llamadapro_api.api.v1calls.get_call_transcription import get_call_transcription
-from llamadapro_api.api.v1calls.start_agent_call import StartAgentCallOptions, start_agent_call
-from llamadapro_api.api.v1calls.start_bridge_call import StartBridgeCallOptions, start_bridge_call
-from llamadapro_api.api.v2calls.start_agent_call_v2 import StartAgentCallV2Options, start_agent_call_v2
+from llamadapro_api import api
 
 from ..polling import poll, poll_until_there
 from .resource import Resource
@@ -19,7 +13,15 @@ from .resource import Resource
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from llamadapro_api.models import Call, CallTranscription, Recording
+    from llamadapro_api.models import (
+        Call,
+        CallTranscription,
+        CreateCallBody,
+        Recording,
+        StartAgentCallOptions,
+        StartAgentCallV2Options,
+        StartBridgeCallOptions,
+    )
 
 FINAL_STATUSES = frozenset({"completed", "failed", "busy", "no-answer", "canceled", "cancelled"})
 """Statuses after which a call does not change. The page lists none: these are the usual ones of the trade."""
@@ -34,7 +36,7 @@ class Calls(Resource):
         Example: ``await client.calls.bridge(to="+14155552671", from_="+56912345678")``
         """
         self._check_numbers(options, "from_")
-        return await self._send(start_bridge_call, to=self._number(to), **options)
+        return await self._send(api.start_bridge_call, to=self._number(to), **options)
 
     async def start_agent(
         self,
@@ -54,7 +56,7 @@ class Calls(Resource):
             call = await client.calls.wait(call.id)
         """
         return await self._send(
-            start_agent_call,
+            api.start_agent_call,
             voice_agent_id=voice_agent_id,
             to=self._number(to),
             context_variables=context_variables,
@@ -80,16 +82,18 @@ class Calls(Resource):
         if from_ is not None:
             options = {**options, "from_phone_number": from_}
         self._check_numbers(options, "from_phone_number")
-        return await self._send(start_agent_call_v2, to_phone_number=self._number(to), objectives=objectives, **options)
+        return await self._send(
+            api.start_agent_call_v2, to_phone_number=self._number(to), objectives=objectives, **options
+        )
 
     async def create(self, **fields: Unpack[CreateCallBody]) -> Call:
         """Record a call that took place elsewhere (CreateCall); keywords: `CreateCallBody`. Starts no call."""
         self._check_numbers(fields, "from_", "to", "redirected_to")
-        return await self._send(create_call, **fields)
+        return await self._send(api.create_call, **fields)
 
     async def get(self, call_id: int | str, /) -> Call:
         """Get one call with its status (GetCall)."""
-        return await self._send(get_call, call_id)
+        return await self._send(api.get_call, call_id)
 
     async def get_transcription(self, call_id: int | str, /, *, timeout: float | None = None) -> CallTranscription:
         """Get what was said in a call (GetCallTranscription).
@@ -98,9 +102,9 @@ class Calls(Resource):
         it is waited for, and a `WaitTimeoutError` if it does not come.
         """
         if timeout is None:
-            return await self._send(get_call_transcription, call_id)
+            return await self._send(api.get_call_transcription, call_id)
         return await poll_until_there(
-            lambda: self._send(get_call_transcription, call_id),
+            lambda: self._send(api.get_call_transcription, call_id),
             timeout=timeout,
             clock=self._clock,
             what=f"the transcription of call {call_id}",
@@ -109,9 +113,9 @@ class Calls(Resource):
     async def get_recording(self, call_id: int | str, /, *, timeout: float | None = None) -> Recording:
         """Get a call's recording, its URL among it (GetCallRecording); `timeout` as in `get_transcription`."""
         if timeout is None:
-            return await self._send(get_call_recording, call_id)
+            return await self._send(api.get_call_recording, call_id)
         return await poll_until_there(
-            lambda: self._send(get_call_recording, call_id),
+            lambda: self._send(api.get_call_recording, call_id),
             timeout=timeout,
             clock=self._clock,
             what=f"the recording of call {call_id}",

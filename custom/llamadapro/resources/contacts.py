@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llamadapro_api.api.v1contacts.create_contact import CreateContactBody, create_contact
-from llamadapro_api.api.v1contacts.delete_contact import delete_contact
-from llamadapro_api.api.v1contacts.get_contact import get_contact
-from llamadapro_api.api.v1contacts.get_contacts import GetContactsQuery, get_contacts
-from llamadapro_api.api.v1contacts.search_contacts import SearchContactsBody, search_contacts
-from llamadapro_api.api.v1contacts.update_contact import UpdateContactBody, update_contact
+from llamadapro_api import api
 
-from ..pagination import AsyncPaginator
 from .resource import Resource
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from llamadapro_api.models import Contact, ContactSearchHit
+    from llamadapro_api.models import (
+        Contact,
+        ContactSearchHit,
+        CreateContactBody,
+        GetContactsQuery,
+        SearchContactsBody,
+        UpdateContactBody,
+    )
+
+    from ..pagination import AsyncPaginator
 
 
 class Contacts(Resource):
@@ -33,7 +36,7 @@ class Contacts(Resource):
             async for contact in client.contacts.list(filter_by="firstName:Jane", page_size=100):
                 print(contact.id, contact.first_name)
         """
-        return self._paginate(get_contacts, query, max_items=max_items, prefetch=prefetch)
+        return self._paginate(api.get_contacts, query, max_items=max_items, prefetch=prefetch)
 
     def search(
         self, *, max_items: int | None = None, prefetch: bool = False, **body: Unpack[SearchContactsBody]
@@ -47,7 +50,7 @@ class Contacts(Resource):
                 sort=[{"field": "createdAt", "direction": "desc"}],
             )
         """
-        return self._paginate(search_contacts, body, max_items=max_items, prefetch=prefetch)
+        return self._paginate(api.search_contacts, body, max_items=max_items, prefetch=prefetch)
 
     async def create(self, **fields: Unpack[CreateContactBody]) -> Contact:
         """Create a contact (CreateContact); keywords: `CreateContactBody`.
@@ -58,19 +61,19 @@ class Contacts(Resource):
                 first_name="Jane", addresses=[{"channel_type": "PHONE", "address": "+56912345678"}]
             )
         """
-        return await self._send(create_contact, **fields)
+        return await self._send(api.create_contact, **fields)
 
     async def get(self, contact_id: int | str, /) -> Contact:
         """Get one contact (GetContact); raises `NotFoundError` if there is none."""
-        return await self._send(get_contact, contact_id)
+        return await self._send(api.get_contact, contact_id)
 
     async def update(self, contact_id: int | str, /, **fields: Unpack[UpdateContactBody]) -> Contact:
         """Change the given fields of a contact (UpdateContact); keywords: `UpdateContactBody`.
 
         A field that is not given stays as it is; None clears it.
         """
-        return await self._send(update_contact, contact_id, **fields)
+        return await self._send(api.update_contact, contact_id, **fields)
 
     async def delete(self, contact_id: int | str, /) -> Contact:
         """Delete a contact for good (DeleteContact); returns what was deleted."""
-        return await self._send(delete_contact, contact_id)
+        return await self._send(api.delete_contact, contact_id)

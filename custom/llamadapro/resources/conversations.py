@@ -6,11 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from llamadapro_api.api.v1conversations.bulk_create import bulk_create
-from llamadapro_api.api.v1conversations.bulk_update import bulk_update
-from llamadapro_api.api.v1conversations.create import CreateConversationBody, create
-from llamadapro_api.models.bulk_single_conversation_create_params import write_bulk_single_conversation_create_params
-from llamadapro_api.models.bulk_single_conversation_update_params import write_bulk_single_conversation_update_params
+from llamadapro_api import api
 
 from ..errors import InvalidPhoneNumberError
 from .resource import Resource, prepare
@@ -23,6 +19,7 @@ if TYPE_CHECKING:
         BulkSingleConversationCreateParamsDict,
         BulkSingleConversationUpdateParamsDict,
         Conversation,
+        CreateConversationBody,
     )
     from llamadapro_api.types import Call
 
@@ -44,7 +41,7 @@ class Conversations(Resource):
                 funnel_id=3, contact={"first_name": "Jane", "phones": ["+56912345678"]}
             )
         """
-        return await self._send(create, **self._with_numbers(fields))
+        return await self._send(api.create, **self._with_numbers(fields))
 
     async def bulk_create(
         self, items: Iterable[BulkSingleConversationCreateParamsDict | Mapping[str, Any]], /
@@ -61,13 +58,13 @@ class Conversations(Resource):
             for item, errors, warnings in result.issues:
                 print(item, [error.message for error in errors])
         """
-        return await self._bulk(bulk_create, [*items])
+        return await self._bulk(api.bulk_create, [*items])
 
     async def bulk_update(
         self, items: Iterable[BulkSingleConversationUpdateParamsDict | Mapping[str, Any]], /
     ) -> BulkOutcome:
         """Change many conversations in one request (BulkUpdate); each item has its ``id``. As `bulk_create`."""
-        return await self._bulk(bulk_update, [*items])
+        return await self._bulk(api.bulk_update, [*items])
 
     async def import_many(
         self,
@@ -114,10 +111,21 @@ class Conversations(Resource):
             for issue in report.issues:
                 print(issue.row, issue.reason)
         """
+        from llamadapro_api.models import (
+            bulk_single_conversation_create_params as to_create,
+        )
+        from llamadapro_api.models import (
+            bulk_single_conversation_update_params as to_update,
+        )
+
         from ..bulk.run import Importer
 
-        operation: Callable[..., Call[BulkResult]] = bulk_update if update else bulk_create
-        write = write_bulk_single_conversation_update_params if update else write_bulk_single_conversation_create_params
+        operation: Callable[..., Call[BulkResult]] = api.bulk_update if update else api.bulk_create
+        write = (
+            to_update.write_bulk_single_conversation_update_params
+            if update
+            else to_create.write_bulk_single_conversation_create_params
+        )
         importer = Importer(
             check=lambda row: write(self._with_numbers(row)),
             send=lambda rows: self._send(operation, conversations=rows),

@@ -5,47 +5,26 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from llamadapro_api.api.v1custom_field_definitions.create_custom_field_definition import (
-    CreateCustomFieldDefinitionBody,
-    create_custom_field_definition,
-)
-from llamadapro_api.api.v1custom_field_definitions.delete_custom_field_definition import (
-    DeleteCustomFieldDefinitionQuery,
-    delete_custom_field_definition,
-)
-from llamadapro_api.api.v1custom_field_definitions.get_custom_field_definition import get_custom_field_definition
-from llamadapro_api.api.v1custom_field_definitions.get_custom_field_definitions import (
-    GetCustomFieldDefinitionsQuery,
-    get_custom_field_definitions,
-)
-from llamadapro_api.api.v1custom_field_definitions.update_custom_field_definition import (
-    UpdateCustomFieldDefinitionBody,
-    update_custom_field_definition,
-)
-from llamadapro_api.api.v1custom_field_list_options.create_custom_field_list_option import (
-    CreateCustomFieldListOptionBody,
-    create_custom_field_list_option,
-)
-from llamadapro_api.api.v1custom_field_list_options.delete_custom_field_list_option import (
-    delete_custom_field_list_option,
-)
-from llamadapro_api.api.v1custom_field_list_options.get_custom_field_list_option import get_custom_field_list_option
-from llamadapro_api.api.v1custom_field_list_options.get_custom_field_list_options import (
-    GetCustomFieldListOptionsQuery,
-    get_custom_field_list_options,
-)
-from llamadapro_api.api.v1custom_field_list_options.update_custom_field_list_option import (
-    UpdateCustomFieldListOptionBody,
-    update_custom_field_list_option,
-)
+from llamadapro_api import api
 
-from ..pagination import AsyncPaginator
 from .resource import Resource
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from llamadapro_api.models import CustomFieldDefinition, CustomFieldListOption
+    from llamadapro_api.models import (
+        CreateCustomFieldDefinitionBody,
+        CreateCustomFieldListOptionBody,
+        CustomFieldDefinition,
+        CustomFieldListOption,
+        DeleteCustomFieldDefinitionQuery,
+        GetCustomFieldDefinitionsQuery,
+        GetCustomFieldListOptionsQuery,
+        UpdateCustomFieldDefinitionBody,
+        UpdateCustomFieldListOptionBody,
+    )
+
+    from ..pagination import AsyncPaginator
 
 
 class CustomFields(Resource):
@@ -69,7 +48,7 @@ class CustomFieldDefinitions(Resource):
         self, *, max_items: int | None = None, prefetch: bool = False, **query: Unpack[GetCustomFieldDefinitionsQuery]
     ) -> AsyncPaginator[CustomFieldDefinition]:
         """List definitions (GetCustomFieldDefinitions); keywords: `GetCustomFieldDefinitionsQuery`."""
-        return self._paginate(get_custom_field_definitions, query, max_items=max_items, prefetch=prefetch)
+        return self._paginate(api.get_custom_field_definitions, query, max_items=max_items, prefetch=prefetch)
 
     async def create(self, **fields: Unpack[CreateCustomFieldDefinitionBody]) -> CustomFieldDefinition:
         """Create a definition (CreateCustomFieldDefinition); keywords: `CreateCustomFieldDefinitionBody`.
@@ -80,17 +59,17 @@ class CustomFieldDefinitions(Resource):
                 entity_type="CONTACT", field_key="shirt_size", field_label="Shirt size", field_type="LIST"
             )
         """
-        return await self._send(create_custom_field_definition, **fields)
+        return await self._send(api.create_custom_field_definition, **fields)
 
     async def get(self, definition_id: int | str, /) -> CustomFieldDefinition:
         """Get one definition (GetCustomFieldDefinition)."""
-        return await self._send(get_custom_field_definition, definition_id)
+        return await self._send(api.get_custom_field_definition, definition_id)
 
     async def update(
         self, definition_id: int | str, /, **fields: Unpack[UpdateCustomFieldDefinitionBody]
     ) -> CustomFieldDefinition:
         """Change the given properties of a definition (UpdateCustomFieldDefinition)."""
-        return await self._send(update_custom_field_definition, definition_id, **fields)
+        return await self._send(api.update_custom_field_definition, definition_id, **fields)
 
     async def delete(
         self, definition_id: int | str, /, **query: Unpack[DeleteCustomFieldDefinitionQuery]
@@ -99,7 +78,7 @@ class CustomFieldDefinitions(Resource):
 
         Raises `ConflictError` while records have values for it, unless `force=True` deletes these too.
         """
-        return await self._send(delete_custom_field_definition, definition_id, **query)
+        return await self._send(api.delete_custom_field_definition, definition_id, **query)
 
 
 class CustomFieldOptions(Resource):
@@ -116,25 +95,25 @@ class CustomFieldOptions(Resource):
     ) -> AsyncPaginator[CustomFieldListOption]:
         """List the options of a definition (GetCustomFieldListOptions)."""
         return self._paginate(
-            get_custom_field_list_options, query, definition_id, max_items=max_items, prefetch=prefetch
+            api.get_custom_field_list_options, query, definition_id, max_items=max_items, prefetch=prefetch
         )
 
     async def create(
         self, definition_id: int | str, /, **fields: Unpack[CreateCustomFieldListOptionBody]
     ) -> CustomFieldListOption:
         """Add an option (CreateCustomFieldListOption); example: ``create(3, value="XL", label="Extra large")``."""
-        return await self._send(create_custom_field_list_option, definition_id, **fields)
+        return await self._send(api.create_custom_field_list_option, definition_id, **fields)
 
     async def get(self, definition_id: int | str, option_id: int | str, /) -> CustomFieldListOption:
         """Get one option (GetCustomFieldListOption)."""
-        return await self._send(get_custom_field_list_option, definition_id, option_id)
+        return await self._send(api.get_custom_field_list_option, definition_id, option_id)
 
     async def update(
         self, definition_id: int | str, option_id: int | str, /, **fields: Unpack[UpdateCustomFieldListOptionBody]
     ) -> CustomFieldListOption:
         """Change how an option shows (UpdateCustomFieldListOption)."""
-        return await self._send(update_custom_field_list_option, definition_id, option_id, **fields)
+        return await self._send(api.update_custom_field_list_option, definition_id, option_id, **fields)
 
     async def delete(self, definition_id: int | str, option_id: int | str, /) -> CustomFieldListOption:
         """Delete an option (DeleteCustomFieldListOption); records that use it are affected."""
-        return await self._send(delete_custom_field_list_option, definition_id, option_id)
+        return await self._send(api.delete_custom_field_list_option, definition_id, option_id)

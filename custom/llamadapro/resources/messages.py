@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llamadapro_api.api.v1messages.get_message import get_message
-from llamadapro_api.api.v1whatsapp.create_message import CreateMessageBody, CreateMessageOptions, create_message
-from llamadapro_api.api.v1whatsapp.create_template_message import create_template_message
-from llamadapro_api.api.v1whatsapp.upload_media import UploadMediaBody, upload_media
+from llamadapro_api import api
 from llamadapro_api.errors import UnreadableAnswer
 from llamadapro_api.types import Call
 
 from ..errors import InvalidRequestError
-from ..media.upload import check_size, kind_of, read_upload
 from ..polling import poll
 from .resource import Resource, prepare
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from llamadapro_api.models import Media, Message, WhatsAppTemplateMessageVariableDict
+    from llamadapro_api.models import (
+        CreateMessageBody,
+        CreateMessageOptions,
+        Media,
+        Message,
+        UploadMediaBody,
+        WhatsAppTemplateMessageVariableDict,
+    )
 
     from ..media.upload import File, MediaType
 
@@ -36,12 +39,12 @@ class Messages(Resource):
 
     async def get(self, message_id: int | str, /) -> Message:
         """Get one message with its status (GetMessage)."""
-        return await self._send(get_message, message_id)
+        return await self._send(api.get_message, message_id)
 
     async def send(self, **fields: Unpack[CreateMessageBody]) -> Message:
         """Send a free-form message of any type (CreateMessage); keywords: `CreateMessageBody`."""
         self._check_numbers(fields, "from_phone_number", "to_phone_number")
-        return await self._send(create_message, **fields)
+        return await self._send(api.create_message, **fields)
 
     async def send_text(self, *, to: str, text: str, from_: str, **options: Unpack[CreateMessageOptions]) -> Message:
         """Send a text (CreateMessage with type ``text``). Further keywords: `CreateMessageOptions`.
@@ -52,7 +55,7 @@ class Messages(Resource):
         """
         to, from_ = self._numbers(to, from_)
         return await self._send(
-            create_message, to_phone_number=to, from_phone_number=from_, content=text, type_="text", **options
+            api.create_message, to_phone_number=to, from_phone_number=from_, content=text, type_="text", **options
         )
 
     async def send_template(
@@ -84,7 +87,7 @@ class Messages(Resource):
             options["variables"] = [{"value": item} if isinstance(item, str) else item for item in variables]
         to, from_ = self._numbers(to, from_)
         return await self._send(
-            create_template_message,
+            api.create_template_message,
             to_phone_number=to,
             from_phone_number=from_,
             template_name=template_name,
@@ -123,9 +126,11 @@ class Messages(Resource):
         to, from_ = self._numbers(to, from_)
         options = {"user_id": user_id, "custom_fields": custom_fields}
 
+        from ..media.upload import read_upload
+
         def message(file_id: str, kind: MediaType) -> Call[Message]:
             return prepare(
-                create_message,
+                api.create_message,
                 to_phone_number=to,
                 from_phone_number=from_,
                 content=caption or "",
@@ -137,7 +142,7 @@ class Messages(Resource):
         message("", type or "document")  # what cannot be sent is refused before anything is uploaded
         read = await read_upload(file, type=type, file_name=file_name, content_type=content_type, max_bytes=max_bytes)
         upload = prepare(
-            upload_media,
+            api.upload_media,
             from_phone_number=from_,
             file_name=read.file_name,
             content_type=read.content_type,
@@ -166,8 +171,10 @@ class Messages(Resource):
 
             media = await client.messages.upload_media(file="logo.png", from_phone_number="+56912345678")
         """
+        from ..media.upload import check_size, kind_of, read_upload
+
         self._check_numbers(fields, "from_phone_number")
-        prepare(upload_media, **fields)  # an unknown keyword or a wrong type comes before what is missing
+        prepare(api.upload_media, **fields)  # an unknown keyword or a wrong type comes before what is missing
         given = {"file"} if file is not None else set()
         given |= {name for name in ("file_id", "file_name", "content_type", "content") if fields.get(name) is not None}
         if file is not None and not given & {"file_id", "content"}:
@@ -190,7 +197,7 @@ class Messages(Resource):
                 "give file_id alone, or file, or all of file_name, content_type and content (base64); "
                 f"this has {', '.join(sorted(given)) or 'none of them'}"
             )
-        return await self._send(upload_media, **fields)
+        return await self._send(api.upload_media, **fields)
 
     async def wait(
         self,

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llamadapro_api.api.v1recordings.get_recording import get_recording
-from llamadapro_api.api.v1recordings.load_recording import LoadRecordingBody, load_recording
-from llamadapro_api.models.recording import Recording
+from llamadapro_api import api, models
 
 from ..errors import InvalidRequestError
-from ..media.download import Progress, download
 from .resource import Resource
 
 if TYPE_CHECKING:
+    import os
+    from pathlib import Path
     from typing import Unpack
+
+    from llamadapro_api.models import LoadRecordingBody, Recording
+
+    from ..media.download import Progress
 
 
 class Recordings(Resource):
@@ -23,7 +24,7 @@ class Recordings(Resource):
 
     async def get(self, recording_id: int | str, /) -> Recording:
         """Get what is known of a recording, its URL among it (GetRecording)."""
-        return await self._send(get_recording, recording_id)
+        return await self._send(api.get_recording, recording_id)
 
     async def load(self, **fields: Unpack[LoadRecordingBody]) -> None:
         """Have the service take in a recording from a URL (LoadRecording); keywords: `LoadRecordingBody`.
@@ -34,7 +35,7 @@ class Recordings(Resource):
             await client.recordings.load(user_id=7, url="https://example.com/call.wav", call_direction="incoming")
         """
         self._check_numbers(fields, "call_to", "call_from")
-        await self._send(load_recording, **fields)
+        await self._send(api.load_recording, **fields)
 
     async def download(
         self,
@@ -64,7 +65,9 @@ class Recordings(Resource):
             recording = await client.calls.get_recording(call.id, timeout=60)
             await client.recordings.download(recording, "call.wav", on_progress=print)
         """
-        if isinstance(recording_or_url, Recording):
+        from ..media.download import download
+
+        if isinstance(recording_or_url, models.Recording):
             url, source = recording_or_url.url, f"recording {recording_or_url.id}"
             if not url:
                 raise InvalidRequestError(f"{source} has no URL (yet): get it again later")

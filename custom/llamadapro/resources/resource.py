@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from llamadapro_api.document import DEPRECATED
@@ -11,12 +12,11 @@ from llamadapro_api.errors import InvalidInput
 from llamadapro_api.types import Call
 
 from ..errors import InvalidRequestError
-from ..pagination import AsyncPaginator, PageModel
-from ..phone import to_e164, to_e164_many
 from ..transport import Clock
 
 if TYPE_CHECKING:
     from ..client import AsyncLlamadaPro
+    from ..pagination import AsyncPaginator, PageModel
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,6 +44,8 @@ class Resource:
         max_items: int | None,
         prefetch: bool,
     ) -> AsyncPaginator[T]:
+        from ..pagination import AsyncPaginator
+
         def page(token: str | None) -> Call[PageModel[T]]:
             return prepare(operation, *args, **{**query, "page_token": token} if token is not None else query)
 
@@ -52,11 +54,17 @@ class Resource:
             self._client._send_with_id, page, page_token=token, max_items=max_items, prefetch=prefetch
         )
 
-    def _number(self, number: str) -> str:
-        return to_e164(number, self._client._config.default_region)
+    @cached_property
+    def _number(self) -> Callable[[str], str]:
+        """What brings a number to E.164 form; loaded with the first."""
+        from ..phone import to_e164
+
+        return partial(to_e164, region=self._client._config.default_region)
 
     def _numbers(self, *numbers: str) -> list[str]:
         """E.164 forms; a message that names all that are wrong."""
+        from ..phone import to_e164_many
+
         return to_e164_many(numbers, self._client._config.default_region)
 
     def _check_numbers(self, fields: Any, *names: str) -> None:

@@ -5,19 +5,16 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 
-from llamadapro_api.api.v1tasks.create_task import CreateTaskBody, create_task
-from llamadapro_api.api.v1tasks.delete_task import delete_task
-from llamadapro_api.api.v1tasks.get_task import get_task
-from llamadapro_api.api.v1tasks.get_tasks import GetTasksQuery, get_tasks
-from llamadapro_api.api.v1tasks.update_task import UpdateTaskBody, update_task
+from llamadapro_api import api
 
-from ..pagination import AsyncPaginator
 from .resource import Resource
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from llamadapro_api.models import Task
+    from llamadapro_api.models import CreateTaskBody, GetTasksQuery, Task, UpdateTaskBody
+
+    from ..pagination import AsyncPaginator
 
 
 class Tasks(Resource):
@@ -33,7 +30,7 @@ class Tasks(Resource):
             async for task in client.tasks.list(status="overdue", assigned_to_type="user"):
                 print(task.due_date, task.objective)
         """
-        return self._paginate(get_tasks, query, max_items=max_items, prefetch=prefetch)
+        return self._paginate(api.get_tasks, query, max_items=max_items, prefetch=prefetch)
 
     async def create(self, **fields: Unpack[CreateTaskBody]) -> Task:
         """Create a task (CreateTask); keywords: `CreateTaskBody`.
@@ -52,20 +49,20 @@ class Tasks(Resource):
         date: its last second, UTC.
         """
         _end_of_day(fields)
-        return await self._send(create_task, **fields)
+        return await self._send(api.create_task, **fields)
 
     async def get(self, task_id: int | str, /) -> Task:
         """Get one task (GetTask); raises `NotFoundError` if there is none."""
-        return await self._send(get_task, task_id)
+        return await self._send(api.get_task, task_id)
 
     async def update(self, task_id: int | str, /, **fields: Unpack[UpdateTaskBody]) -> Task:
         """Change the given fields of a task (UpdateTask); keywords: `UpdateTaskBody`. `due_date` as in `create`."""
         _end_of_day(fields)
-        return await self._send(update_task, task_id, **fields)
+        return await self._send(api.update_task, task_id, **fields)
 
     async def delete(self, task_id: int | str, /) -> Task:
         """Delete a task for good (DeleteTask); returns what was deleted."""
-        return await self._send(delete_task, task_id)
+        return await self._send(api.delete_task, task_id)
 
     async def complete(self, task_id: int | str, /) -> Task:
         """Mark a task as done (UpdateTask with status ``completed``)."""

@@ -9,9 +9,7 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
-    take,
     unknown_fields,
     whole,
 )
@@ -37,7 +35,7 @@ class BulkCounts(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> BulkCounts:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
                 successful,
@@ -46,26 +44,15 @@ class BulkCounts(Model):
                 errors,
                 total,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    successful,
-                    warnings,
-                    duplicates,
-                    errors,
-                    total,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 5 else unknown_fields(src, _WIRE)
-        _self.successful = successful if successful.__class__ is not float else whole(successful)
-        _self.warnings = warnings if warnings.__class__ is not float else whole(warnings)
-        _self.duplicates = duplicates if duplicates.__class__ is not float else whole(duplicates)
-        _self.errors = errors if errors.__class__ is not float else whole(errors)
-        _self.total = total if total.__class__ is not float else whole(total)
+            return cls._from_incomplete(src, _WIRE)
+        _self.successful = successful if type(successful) is not float else whole(successful)
+        _self.warnings = warnings if type(warnings) is not float else whole(warnings)
+        _self.duplicates = duplicates if type(duplicates) is not float else whole(duplicates)
+        _self.errors = errors if type(errors) is not float else whole(errors)
+        _self.total = total if type(total) is not float else whole(total)
+        if len(src) != 5:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -80,5 +67,5 @@ class BulkCounts(Model):
         )
 
 
-_WIRE = frozenset(BulkCounts.wire_names.values())
-_values = itemgetter(*BulkCounts.wire_names.values())
+_WIRE = dict.fromkeys(BulkCounts.wire_names.values())
+_values = itemgetter(*_WIRE)

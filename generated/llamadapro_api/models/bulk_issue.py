@@ -9,9 +9,7 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
-    take,
     unknown_fields,
 )
 from .known_bulk_issue_code import KnownBulkIssueCode
@@ -39,32 +37,18 @@ class BulkIssue(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> BulkIssue:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
-                field,
-                message,
-                code,
-                context,
+                _self.field,
+                _self.message,
+                _self.code,
+                _self.context,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    field,
-                    message,
-                    code,
-                    context,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 4 else unknown_fields(src, _WIRE)
-        _self.field = field
-        _self.message = message
-        _self.code = code
-        _self.context = context
+            return cls._from_incomplete(src, _WIRE)
+        if len(src) != 4:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,5 +62,5 @@ class BulkIssue(Model):
         )
 
 
-_WIRE = frozenset(BulkIssue.wire_names.values())
-_values = itemgetter(*BulkIssue.wire_names.values())
+_WIRE = dict.fromkeys(BulkIssue.wire_names.values())
+_values = itemgetter(*_WIRE)

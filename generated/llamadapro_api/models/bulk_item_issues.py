@@ -9,10 +9,8 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
     read_list,
-    take,
     unknown_fields,
     whole,
 )
@@ -44,35 +42,23 @@ class BulkItemIssues(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> BulkItemIssues:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
                 index,
                 item_id,
                 errors,
                 warnings,
-                existing_entities,
+                _self.existing_entities,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    index,
-                    item_id,
-                    errors,
-                    warnings,
-                    existing_entities,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 5 else unknown_fields(src, _WIRE)
-        _self.index = index if index.__class__ is not float else whole(index)
-        _self.item_id = item_id if item_id.__class__ is not float else whole(item_id)
-        _self.errors = None if errors is None else read_list(BulkIssue, errors, "errors")
-        _self.warnings = None if warnings is None else read_list(BulkIssue, warnings, "warnings")
-        _self.existing_entities = existing_entities
+            return cls._from_incomplete(src, _WIRE)
+        _self.index = index if type(index) is not float else whole(index)
+        _self.item_id = item_id if type(item_id) is not float else whole(item_id)
+        _self.errors = read_list(BulkIssue, errors, "errors")
+        _self.warnings = read_list(BulkIssue, warnings, "warnings")
+        if len(src) != 5:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,5 +73,5 @@ class BulkItemIssues(Model):
         )
 
 
-_WIRE = frozenset(BulkItemIssues.wire_names.values())
-_values = itemgetter(*BulkItemIssues.wire_names.values())
+_WIRE = dict.fromkeys(BulkItemIssues.wire_names.values())
+_values = itemgetter(*_WIRE)

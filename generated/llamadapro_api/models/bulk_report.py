@@ -9,11 +9,9 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
     read_list,
     read_object,
-    take,
     unknown_fields,
 )
 from .bulk_counts import BulkCounts
@@ -40,29 +38,20 @@ class BulkReport(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> BulkReport:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
                 items_issues,
                 batch_errors,
                 counts,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    items_issues,
-                    batch_errors,
-                    counts,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 3 else unknown_fields(src, _WIRE)
-        _self.items_issues = None if items_issues is None else read_list(BulkItemIssues, items_issues, "itemsIssues")
-        _self.batch_errors = None if batch_errors is None else read_list(BulkIssue, batch_errors, "batchErrors")
-        _self.counts = None if counts is None else read_object(BulkCounts, counts, "counts")
+            return cls._from_incomplete(src, _WIRE)
+        _self.items_issues = read_list(BulkItemIssues, items_issues, "itemsIssues")
+        _self.batch_errors = read_list(BulkIssue, batch_errors, "batchErrors")
+        _self.counts = read_object(BulkCounts, counts, "counts")
+        if len(src) != 3:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,5 +68,5 @@ class BulkReport(Model):
         )
 
 
-_WIRE = frozenset(BulkReport.wire_names.values())
-_values = itemgetter(*BulkReport.wire_names.values())
+_WIRE = dict.fromkeys(BulkReport.wire_names.values())
+_values = itemgetter(*_WIRE)

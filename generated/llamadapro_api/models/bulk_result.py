@@ -9,10 +9,8 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
     read_object,
-    take,
     unknown_fields,
 )
 from .bulk_report import BulkReport
@@ -37,29 +35,18 @@ class BulkResult(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> BulkResult:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
                 report,
-                message,
-                operation_id,
+                _self.message,
+                _self.operation_id,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    report,
-                    message,
-                    operation_id,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 3 else unknown_fields(src, _WIRE)
+            return cls._from_incomplete(src, _WIRE)
         _self.report = read_object(BulkReport, report, "report")
-        _self.message = message
-        _self.operation_id = operation_id
+        if len(src) != 3:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,5 +59,5 @@ class BulkResult(Model):
         )
 
 
-_WIRE = frozenset(BulkResult.wire_names.values())
-_values = itemgetter(*BulkResult.wire_names.values())
+_WIRE = dict.fromkeys(BulkResult.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -6,7 +6,10 @@ from typing import Any, NotRequired, TypedDict
 
 from ..types import Moment
 from ..writing import (
+    LARGEST_INT,
+    SMALLEST_INT,
     ObjectWriter,
+    or_null,
     write_datetime,
     write_int,
     write_json,
@@ -37,6 +40,39 @@ class BulkSingleConversationUpdateParamsDict(TypedDict):
     """What to change in the contact of a conversation."""
 
 
+_CUSTOM_FIELDS = write_map_of(write_json)
+
+
+def _quick(value: dict[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    out["id"] = (
+        _it if type(_it := value["id"]) is int and SMALLEST_INT <= _it <= LARGEST_INT else or_null(write_int, _it)
+    )
+    if "created_at" in value:
+        out["createdAt"] = None if (_it := value["created_at"]) is None else write_datetime(_it)
+    if "user_id" in value:
+        out["userId"] = (
+            _it
+            if type(_it := value["user_id"]) is int and SMALLEST_INT <= _it <= LARGEST_INT
+            else or_null(write_int, _it)
+        )
+    if "funnel_status_id" in value:
+        out["funnelStatusId"] = (
+            _it
+            if type(_it := value["funnel_status_id"]) is int and SMALLEST_INT <= _it <= LARGEST_INT
+            else or_null(write_int, _it)
+        )
+    if "archived_at" in value:
+        out["archivedAt"] = None if (_it := value["archived_at"]) is None else write_datetime(_it)
+    if "custom_fields" in value:
+        out["customFields"] = None if (_it := value["custom_fields"]) is None else _CUSTOM_FIELDS(_it)
+    if "contact" in value:
+        out["contact"] = (
+            None if (_it := value["contact"]) is None else write_bulk_conversation_contact_update_params(_it)
+        )
+    return out
+
+
 write_bulk_single_conversation_update_params: ObjectWriter = ObjectWriter(
     {
         "id": ("id", write_int),
@@ -44,8 +80,9 @@ write_bulk_single_conversation_update_params: ObjectWriter = ObjectWriter(
         "user_id": ("userId", write_int),
         "funnel_status_id": ("funnelStatusId", write_int),
         "archived_at": ("archivedAt", write_datetime),
-        "custom_fields": ("customFields", write_map_of(write_json)),
+        "custom_fields": ("customFields", _CUSTOM_FIELDS),
         "contact": ("contact", write_bulk_conversation_contact_update_params),
     },
-    required=("id",),
+    ("id",),
+    _quick,
 )

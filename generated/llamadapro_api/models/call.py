@@ -10,10 +10,10 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
+    from_iso,
+    in_utc,
     read_datetime,
-    take,
     unknown_fields,
     whole,
 )
@@ -103,13 +103,13 @@ class Call(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> Call:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
                 id,
-                tenant_id,
-                provider_id,
-                provider_name,
+                _self.tenant_id,
+                _self.provider_id,
+                _self.provider_name,
                 funnel_conversation_id,
                 session_id,
                 user_id,
@@ -117,87 +117,54 @@ class Call(Model):
                 opportunity_id,
                 analysis_config_id,
                 team_id,
-                from_,
-                to,
-                redirected_to,
-                duration,
-                direction,
-                status,
+                _self.from_,
+                _self.to,
+                _self.redirected_to,
+                _self.duration,
+                _self.direction,
+                _self.status,
                 start_time,
-                metadata,
-                custom_data,
-                agent_score,
-                category,
+                _self.metadata,
+                _self.custom_data,
+                _self.agent_score,
+                _self.category,
                 created_at,
                 updated_at,
                 last_update_sequence,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    tenant_id,
-                    provider_id,
-                    provider_name,
-                    funnel_conversation_id,
-                    session_id,
-                    user_id,
-                    contact_id,
-                    opportunity_id,
-                    analysis_config_id,
-                    team_id,
-                    from_,
-                    to,
-                    redirected_to,
-                    duration,
-                    direction,
-                    status,
-                    start_time,
-                    metadata,
-                    custom_data,
-                    agent_score,
-                    category,
-                    created_at,
-                    updated_at,
-                    last_update_sequence,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 25 else unknown_fields(src, _WIRE)
-        _self.id = id if id.__class__ is not float else whole(id)
-        _self.tenant_id = tenant_id
-        _self.provider_id = provider_id
-        _self.provider_name = provider_name
+            return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
         _self.funnel_conversation_id = (
-            funnel_conversation_id if funnel_conversation_id.__class__ is not float else whole(funnel_conversation_id)
+            funnel_conversation_id if type(funnel_conversation_id) is not float else whole(funnel_conversation_id)
         )
-        _self.session_id = session_id if session_id.__class__ is not float else whole(session_id)
-        _self.user_id = user_id if user_id.__class__ is not float else whole(user_id)
-        _self.contact_id = contact_id if contact_id.__class__ is not float else whole(contact_id)
-        _self.opportunity_id = opportunity_id if opportunity_id.__class__ is not float else whole(opportunity_id)
+        _self.session_id = session_id if type(session_id) is not float else whole(session_id)
+        _self.user_id = user_id if type(user_id) is not float else whole(user_id)
+        _self.contact_id = contact_id if type(contact_id) is not float else whole(contact_id)
+        _self.opportunity_id = opportunity_id if type(opportunity_id) is not float else whole(opportunity_id)
         _self.analysis_config_id = (
-            analysis_config_id if analysis_config_id.__class__ is not float else whole(analysis_config_id)
+            analysis_config_id if type(analysis_config_id) is not float else whole(analysis_config_id)
         )
-        _self.team_id = team_id if team_id.__class__ is not float else whole(team_id)
-        _self.from_ = from_
-        _self.to = to
-        _self.redirected_to = redirected_to
-        _self.duration = duration
-        _self.direction = direction
-        _self.status = status
-        _self.start_time = None if start_time is None else read_datetime(_self, "start_time", start_time)
-        _self.metadata = metadata
-        _self.custom_data = custom_data
-        _self.agent_score = agent_score
-        _self.category = category
-        _self.created_at = None if created_at is None else read_datetime(_self, "created_at", created_at)
-        _self.updated_at = None if updated_at is None else read_datetime(_self, "updated_at", updated_at)
+        _self.team_id = team_id if type(team_id) is not float else whole(team_id)
         _self.last_update_sequence = (
-            last_update_sequence if last_update_sequence.__class__ is not float else whole(last_update_sequence)
+            last_update_sequence if type(last_update_sequence) is not float else whole(last_update_sequence)
         )
+        try:
+            _self.start_time = (
+                None if start_time is None else _it if (_it := from_iso(start_time)).tzinfo else in_utc(_it)
+            )
+            _self.created_at = (
+                None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
+            )
+            _self.updated_at = (
+                None if updated_at is None else _it if (_it := from_iso(updated_at)).tzinfo else in_utc(_it)
+            )
+        except (TypeError, ValueError):
+            _self.start_time = read_datetime(_self, "start_time", start_time)
+            _self.created_at = read_datetime(_self, "created_at", created_at)
+            _self.updated_at = read_datetime(_self, "updated_at", updated_at)
+        if len(src) != 25:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -232,5 +199,5 @@ class Call(Model):
         )
 
 
-_WIRE = frozenset(Call.wire_names.values())
-_values = itemgetter(*Call.wire_names.values())
+_WIRE = dict.fromkeys(Call.wire_names.values())
+_values = itemgetter(*_WIRE)

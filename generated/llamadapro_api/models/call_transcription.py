@@ -10,10 +10,10 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
+    from_iso,
+    in_utc,
     read_datetime,
-    take,
     unknown_fields,
     whole,
 )
@@ -55,47 +55,35 @@ class CallTranscription(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> CallTranscription:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
                 id,
-                tenant_id,
-                provider_id,
-                provider_name,
+                _self.tenant_id,
+                _self.provider_id,
+                _self.provider_name,
                 recording_id,
-                url,
-                text,
+                _self.url,
+                _self.text,
                 created_at,
                 updated_at,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    tenant_id,
-                    provider_id,
-                    provider_name,
-                    recording_id,
-                    url,
-                    text,
-                    created_at,
-                    updated_at,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 9 else unknown_fields(src, _WIRE)
-        _self.id = id if id.__class__ is not float else whole(id)
-        _self.tenant_id = tenant_id
-        _self.provider_id = provider_id
-        _self.provider_name = provider_name
-        _self.recording_id = recording_id if recording_id.__class__ is not float else whole(recording_id)
-        _self.url = url
-        _self.text = text
-        _self.created_at = None if created_at is None else read_datetime(_self, "created_at", created_at)
-        _self.updated_at = None if updated_at is None else read_datetime(_self, "updated_at", updated_at)
+            return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
+        _self.recording_id = recording_id if type(recording_id) is not float else whole(recording_id)
+        try:
+            _self.created_at = (
+                None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
+            )
+            _self.updated_at = (
+                None if updated_at is None else _it if (_it := from_iso(updated_at)).tzinfo else in_utc(_it)
+            )
+        except (TypeError, ValueError):
+            _self.created_at = read_datetime(_self, "created_at", created_at)
+            _self.updated_at = read_datetime(_self, "updated_at", updated_at)
+        if len(src) != 9:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -114,5 +102,5 @@ class CallTranscription(Model):
         )
 
 
-_WIRE = frozenset(CallTranscription.wire_names.values())
-_values = itemgetter(*CallTranscription.wire_names.values())
+_WIRE = dict.fromkeys(CallTranscription.wire_names.values())
+_values = itemgetter(*_WIRE)

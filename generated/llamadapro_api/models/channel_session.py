@@ -10,10 +10,10 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
+    from_iso,
+    in_utc,
     read_datetime,
-    take,
     unknown_fields,
     whole,
 )
@@ -65,62 +65,56 @@ class ChannelSession(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> ChannelSession:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
                 id,
-                tenant_id,
+                _self.tenant_id,
                 funnel_conversation_id,
                 funnel_address_id,
                 contact_address_id,
                 archived_at,
                 start_time,
                 end_time,
-                channel_type,
-                messaging_conversation_id,
+                _self.channel_type,
+                _self.messaging_conversation_id,
                 created_at,
                 updated_at,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    tenant_id,
-                    funnel_conversation_id,
-                    funnel_address_id,
-                    contact_address_id,
-                    archived_at,
-                    start_time,
-                    end_time,
-                    channel_type,
-                    messaging_conversation_id,
-                    created_at,
-                    updated_at,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 12 else unknown_fields(src, _WIRE)
-        _self.id = id if id.__class__ is not float else whole(id)
-        _self.tenant_id = tenant_id
+            return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
         _self.funnel_conversation_id = (
-            funnel_conversation_id if funnel_conversation_id.__class__ is not float else whole(funnel_conversation_id)
+            funnel_conversation_id if type(funnel_conversation_id) is not float else whole(funnel_conversation_id)
         )
         _self.funnel_address_id = (
-            funnel_address_id if funnel_address_id.__class__ is not float else whole(funnel_address_id)
+            funnel_address_id if type(funnel_address_id) is not float else whole(funnel_address_id)
         )
         _self.contact_address_id = (
-            contact_address_id if contact_address_id.__class__ is not float else whole(contact_address_id)
+            contact_address_id if type(contact_address_id) is not float else whole(contact_address_id)
         )
-        _self.archived_at = None if archived_at is None else read_datetime(_self, "archived_at", archived_at)
-        _self.start_time = None if start_time is None else read_datetime(_self, "start_time", start_time)
-        _self.end_time = None if end_time is None else read_datetime(_self, "end_time", end_time)
-        _self.channel_type = channel_type
-        _self.messaging_conversation_id = messaging_conversation_id
-        _self.created_at = None if created_at is None else read_datetime(_self, "created_at", created_at)
-        _self.updated_at = None if updated_at is None else read_datetime(_self, "updated_at", updated_at)
+        try:
+            _self.archived_at = (
+                None if archived_at is None else _it if (_it := from_iso(archived_at)).tzinfo else in_utc(_it)
+            )
+            _self.start_time = (
+                None if start_time is None else _it if (_it := from_iso(start_time)).tzinfo else in_utc(_it)
+            )
+            _self.end_time = None if end_time is None else _it if (_it := from_iso(end_time)).tzinfo else in_utc(_it)
+            _self.created_at = (
+                None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
+            )
+            _self.updated_at = (
+                None if updated_at is None else _it if (_it := from_iso(updated_at)).tzinfo else in_utc(_it)
+            )
+        except (TypeError, ValueError):
+            _self.archived_at = read_datetime(_self, "archived_at", archived_at)
+            _self.start_time = read_datetime(_self, "start_time", start_time)
+            _self.end_time = read_datetime(_self, "end_time", end_time)
+            _self.created_at = read_datetime(_self, "created_at", created_at)
+            _self.updated_at = read_datetime(_self, "updated_at", updated_at)
+        if len(src) != 12:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,5 +136,5 @@ class ChannelSession(Model):
         )
 
 
-_WIRE = frozenset(ChannelSession.wire_names.values())
-_values = itemgetter(*ChannelSession.wire_names.values())
+_WIRE = dict.fromkeys(ChannelSession.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -10,11 +10,11 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
+    from_iso,
+    in_utc,
     read_datetime,
     read_list,
-    take,
     unknown_fields,
     whole,
 )
@@ -79,73 +79,47 @@ class Contact(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> Contact:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
                 id,
-                tenant_id,
-                provider_id,
-                provider_name,
-                national_id,
-                first_name,
-                last_name,
-                email,
-                phone,
+                _self.tenant_id,
+                _self.provider_id,
+                _self.provider_name,
+                _self.national_id,
+                _self.first_name,
+                _self.last_name,
+                _self.email,
+                _self.phone,
                 user_id,
                 contact_company_id,
-                company_position,
-                metadata,
+                _self.company_position,
+                _self.metadata,
                 created_at,
                 updated_at,
-                custom_fields,
+                _self.custom_fields,
                 addresses,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    tenant_id,
-                    provider_id,
-                    provider_name,
-                    national_id,
-                    first_name,
-                    last_name,
-                    email,
-                    phone,
-                    user_id,
-                    contact_company_id,
-                    company_position,
-                    metadata,
-                    created_at,
-                    updated_at,
-                    custom_fields,
-                    addresses,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 17 else unknown_fields(src, _WIRE)
-        _self.id = id if id.__class__ is not float else whole(id)
-        _self.tenant_id = tenant_id
-        _self.provider_id = provider_id
-        _self.provider_name = provider_name
-        _self.national_id = national_id
-        _self.first_name = first_name
-        _self.last_name = last_name
-        _self.email = email
-        _self.phone = phone
-        _self.user_id = user_id if user_id.__class__ is not float else whole(user_id)
+            return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
+        _self.user_id = user_id if type(user_id) is not float else whole(user_id)
         _self.contact_company_id = (
-            contact_company_id if contact_company_id.__class__ is not float else whole(contact_company_id)
+            contact_company_id if type(contact_company_id) is not float else whole(contact_company_id)
         )
-        _self.company_position = company_position
-        _self.metadata = metadata
-        _self.created_at = None if created_at is None else read_datetime(_self, "created_at", created_at)
-        _self.updated_at = None if updated_at is None else read_datetime(_self, "updated_at", updated_at)
-        _self.custom_fields = custom_fields
-        _self.addresses = None if addresses is None else read_list(ContactAddress, addresses, "addresses")
+        _self.addresses = read_list(ContactAddress, addresses, "addresses")
+        try:
+            _self.created_at = (
+                None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
+            )
+            _self.updated_at = (
+                None if updated_at is None else _it if (_it := from_iso(updated_at)).tzinfo else in_utc(_it)
+            )
+        except (TypeError, ValueError):
+            _self.created_at = read_datetime(_self, "created_at", created_at)
+            _self.updated_at = read_datetime(_self, "updated_at", updated_at)
+        if len(src) != 17:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -172,5 +146,5 @@ class Contact(Model):
         )
 
 
-_WIRE = frozenset(Contact.wire_names.values())
-_values = itemgetter(*Contact.wire_names.values())
+_WIRE = dict.fromkeys(Contact.wire_names.values())
+_values = itemgetter(*_WIRE)

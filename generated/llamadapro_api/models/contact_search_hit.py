@@ -10,11 +10,11 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
+    from_iso,
+    in_utc,
     read_datetime,
     read_list,
-    take,
     unknown_fields,
     whole,
 )
@@ -92,85 +92,55 @@ class ContactSearchHit(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> ContactSearchHit:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
-                id,
-                tenant_id,
+                _self.id,
+                _self.tenant_id,
                 created_at,
                 updated_at,
-                custom_fields,
-                metadata,
+                _self.custom_fields,
+                _self.metadata,
                 addresses,
-                provider_id,
-                provider_name,
-                national_id,
-                first_name,
-                last_name,
-                email,
-                phone,
-                company_position,
-                model_type,
+                _self.provider_id,
+                _self.provider_name,
+                _self.national_id,
+                _self.first_name,
+                _self.last_name,
+                _self.email,
+                _self.phone,
+                _self.company_position,
+                _self.model_type,
                 archived_at,
                 event_sequence,
                 event_timestamp,
-                user_id,
-                contact_company_id,
+                _self.user_id,
+                _self.contact_company_id,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    tenant_id,
-                    created_at,
-                    updated_at,
-                    custom_fields,
-                    metadata,
-                    addresses,
-                    provider_id,
-                    provider_name,
-                    national_id,
-                    first_name,
-                    last_name,
-                    email,
-                    phone,
-                    company_position,
-                    model_type,
-                    archived_at,
-                    event_sequence,
-                    event_timestamp,
-                    user_id,
-                    contact_company_id,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 21 else unknown_fields(src, _WIRE)
-        _self.id = id
-        _self.tenant_id = tenant_id
-        _self.created_at = None if created_at is None else read_datetime(_self, "created_at", created_at)
-        _self.updated_at = None if updated_at is None else read_datetime(_self, "updated_at", updated_at)
-        _self.custom_fields = custom_fields
-        _self.metadata = metadata
-        _self.addresses = None if addresses is None else read_list(ContactAddress, addresses, "addresses")
-        _self.provider_id = provider_id
-        _self.provider_name = provider_name
-        _self.national_id = national_id
-        _self.first_name = first_name
-        _self.last_name = last_name
-        _self.email = email
-        _self.phone = phone
-        _self.company_position = company_position
-        _self.model_type = model_type
-        _self.archived_at = None if archived_at is None else read_datetime(_self, "archived_at", archived_at)
-        _self.event_sequence = event_sequence if event_sequence.__class__ is not float else whole(event_sequence)
-        _self.event_timestamp = (
-            None if event_timestamp is None else read_datetime(_self, "event_timestamp", event_timestamp)
-        )
-        _self.user_id = user_id
-        _self.contact_company_id = contact_company_id
+            return cls._from_incomplete(src, _WIRE)
+        _self.addresses = read_list(ContactAddress, addresses, "addresses")
+        _self.event_sequence = event_sequence if type(event_sequence) is not float else whole(event_sequence)
+        try:
+            _self.created_at = (
+                None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
+            )
+            _self.updated_at = (
+                None if updated_at is None else _it if (_it := from_iso(updated_at)).tzinfo else in_utc(_it)
+            )
+            _self.archived_at = (
+                None if archived_at is None else _it if (_it := from_iso(archived_at)).tzinfo else in_utc(_it)
+            )
+            _self.event_timestamp = (
+                None if event_timestamp is None else _it if (_it := from_iso(event_timestamp)).tzinfo else in_utc(_it)
+            )
+        except (TypeError, ValueError):
+            _self.created_at = read_datetime(_self, "created_at", created_at)
+            _self.updated_at = read_datetime(_self, "updated_at", updated_at)
+            _self.archived_at = read_datetime(_self, "archived_at", archived_at)
+            _self.event_timestamp = read_datetime(_self, "event_timestamp", event_timestamp)
+        if len(src) != 21:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -201,5 +171,5 @@ class ContactSearchHit(Model):
         )
 
 
-_WIRE = frozenset(ContactSearchHit.wire_names.values())
-_values = itemgetter(*ContactSearchHit.wire_names.values())
+_WIRE = dict.fromkeys(ContactSearchHit.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -10,11 +10,11 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
+    from_iso,
+    in_utc,
     read_datetime,
     read_list,
-    take,
     unknown_fields,
     whole,
 )
@@ -65,11 +65,11 @@ class Conversation(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> Conversation:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
                 id,
-                tenant_id,
+                _self.tenant_id,
                 contact_id,
                 user_id,
                 funnel_id,
@@ -79,46 +79,33 @@ class Conversation(Model):
                 updated_at,
                 channel_sessions,
                 contacts,
-                custom_fields,
+                _self.custom_fields,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    tenant_id,
-                    contact_id,
-                    user_id,
-                    funnel_id,
-                    funnel_status_id,
-                    archived_at,
-                    created_at,
-                    updated_at,
-                    channel_sessions,
-                    contacts,
-                    custom_fields,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 12 else unknown_fields(src, _WIRE)
-        _self.id = id if id.__class__ is not float else whole(id)
-        _self.tenant_id = tenant_id
-        _self.contact_id = contact_id if contact_id.__class__ is not float else whole(contact_id)
-        _self.user_id = user_id if user_id.__class__ is not float else whole(user_id)
-        _self.funnel_id = funnel_id if funnel_id.__class__ is not float else whole(funnel_id)
-        _self.funnel_status_id = (
-            funnel_status_id if funnel_status_id.__class__ is not float else whole(funnel_status_id)
-        )
-        _self.archived_at = None if archived_at is None else read_datetime(_self, "archived_at", archived_at)
-        _self.created_at = None if created_at is None else read_datetime(_self, "created_at", created_at)
-        _self.updated_at = None if updated_at is None else read_datetime(_self, "updated_at", updated_at)
-        _self.channel_sessions = (
-            None if channel_sessions is None else read_list(ChannelSession, channel_sessions, "channelSessions")
-        )
-        _self.contacts = None if contacts is None else read_list(Contact, contacts, "contacts")
-        _self.custom_fields = custom_fields
+            return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
+        _self.contact_id = contact_id if type(contact_id) is not float else whole(contact_id)
+        _self.user_id = user_id if type(user_id) is not float else whole(user_id)
+        _self.funnel_id = funnel_id if type(funnel_id) is not float else whole(funnel_id)
+        _self.funnel_status_id = funnel_status_id if type(funnel_status_id) is not float else whole(funnel_status_id)
+        _self.channel_sessions = read_list(ChannelSession, channel_sessions, "channelSessions")
+        _self.contacts = read_list(Contact, contacts, "contacts")
+        try:
+            _self.archived_at = (
+                None if archived_at is None else _it if (_it := from_iso(archived_at)).tzinfo else in_utc(_it)
+            )
+            _self.created_at = (
+                None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
+            )
+            _self.updated_at = (
+                None if updated_at is None else _it if (_it := from_iso(updated_at)).tzinfo else in_utc(_it)
+            )
+        except (TypeError, ValueError):
+            _self.archived_at = read_datetime(_self, "archived_at", archived_at)
+            _self.created_at = read_datetime(_self, "created_at", created_at)
+            _self.updated_at = read_datetime(_self, "updated_at", updated_at)
+        if len(src) != 12:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,5 +129,5 @@ class Conversation(Model):
         )
 
 
-_WIRE = frozenset(Conversation.wire_names.values())
-_values = itemgetter(*Conversation.wire_names.values())
+_WIRE = dict.fromkeys(Conversation.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -10,10 +10,10 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
+    from_iso,
+    in_utc,
     read_datetime,
-    take,
     unknown_fields,
     whole,
 )
@@ -52,44 +52,34 @@ class CustomFieldListOption(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> CustomFieldListOption:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
                 id,
-                tenant_id,
+                _self.tenant_id,
                 definition_id,
-                value,
-                label,
-                description,
+                _self.value,
+                _self.label,
+                _self.description,
                 created_at,
                 updated_at,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    tenant_id,
-                    definition_id,
-                    value,
-                    label,
-                    description,
-                    created_at,
-                    updated_at,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 8 else unknown_fields(src, _WIRE)
-        _self.id = id if id.__class__ is not float else whole(id)
-        _self.tenant_id = tenant_id
-        _self.definition_id = definition_id if definition_id.__class__ is not float else whole(definition_id)
-        _self.value = value
-        _self.label = label
-        _self.description = description
-        _self.created_at = None if created_at is None else read_datetime(_self, "created_at", created_at)
-        _self.updated_at = None if updated_at is None else read_datetime(_self, "updated_at", updated_at)
+            return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
+        _self.definition_id = definition_id if type(definition_id) is not float else whole(definition_id)
+        try:
+            _self.created_at = (
+                None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
+            )
+            _self.updated_at = (
+                None if updated_at is None else _it if (_it := from_iso(updated_at)).tzinfo else in_utc(_it)
+            )
+        except (TypeError, ValueError):
+            _self.created_at = read_datetime(_self, "created_at", created_at)
+            _self.updated_at = read_datetime(_self, "updated_at", updated_at)
+        if len(src) != 8:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,5 +97,5 @@ class CustomFieldListOption(Model):
         )
 
 
-_WIRE = frozenset(CustomFieldListOption.wire_names.values())
-_values = itemgetter(*CustomFieldListOption.wire_names.values())
+_WIRE = dict.fromkeys(CustomFieldListOption.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -9,9 +9,7 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
-    take,
     unknown_fields,
     whole,
 )
@@ -47,41 +45,22 @@ class Media(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> Media:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
-                url,
+                _self.url,
                 size,
-                file_name,
-                content_type,
-                file_id,
-                media_id,
-                tags,
+                _self.file_name,
+                _self.content_type,
+                _self.file_id,
+                _self.media_id,
+                _self.tags,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    url,
-                    size,
-                    file_name,
-                    content_type,
-                    file_id,
-                    media_id,
-                    tags,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 7 else unknown_fields(src, _WIRE)
-        _self.url = url
-        _self.size = size if size.__class__ is not float else whole(size)
-        _self.file_name = file_name
-        _self.content_type = content_type
-        _self.file_id = file_id
-        _self.media_id = media_id
-        _self.tags = tags
+            return cls._from_incomplete(src, _WIRE)
+        _self.size = size if type(size) is not float else whole(size)
+        if len(src) != 7:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,5 +77,5 @@ class Media(Model):
         )
 
 
-_WIRE = frozenset(Media.wire_names.values())
-_values = itemgetter(*Media.wire_names.values())
+_WIRE = dict.fromkeys(Media.wire_names.values())
+_values = itemgetter(*_WIRE)

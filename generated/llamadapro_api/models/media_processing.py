@@ -9,10 +9,8 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
     read_object,
-    take,
     unknown_fields,
 )
 from .media_processing_result import MediaProcessingResult
@@ -34,30 +32,18 @@ class MediaProcessing(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> MediaProcessing:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
                 text_representation,
                 summary,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    text_representation,
-                    summary,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 2 else unknown_fields(src, _WIRE)
-        _self.text_representation = (
-            None
-            if text_representation is None
-            else read_object(MediaProcessingResult, text_representation, "textRepresentation")
-        )
-        _self.summary = None if summary is None else read_object(MediaProcessingResult, summary, "summary")
+            return cls._from_incomplete(src, _WIRE)
+        _self.text_representation = read_object(MediaProcessingResult, text_representation, "textRepresentation")
+        _self.summary = read_object(MediaProcessingResult, summary, "summary")
+        if len(src) != 2:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,5 +55,5 @@ class MediaProcessing(Model):
         )
 
 
-_WIRE = frozenset(MediaProcessing.wire_names.values())
-_values = itemgetter(*MediaProcessing.wire_names.values())
+_WIRE = dict.fromkeys(MediaProcessing.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -9,9 +9,7 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
-    take,
     unknown_fields,
 )
 from .known_media_processing_status import KnownMediaProcessingStatus
@@ -39,32 +37,18 @@ class MediaProcessingResult(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> MediaProcessingResult:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
-                error_message,
-                processed_at,
-                content,
-                status,
+                _self.error_message,
+                _self.processed_at,
+                _self.content,
+                _self.status,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    error_message,
-                    processed_at,
-                    content,
-                    status,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 4 else unknown_fields(src, _WIRE)
-        _self.error_message = error_message
-        _self.processed_at = processed_at
-        _self.content = content
-        _self.status = status
+            return cls._from_incomplete(src, _WIRE)
+        if len(src) != 4:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,5 +62,5 @@ class MediaProcessingResult(Model):
         )
 
 
-_WIRE = frozenset(MediaProcessingResult.wire_names.values())
-_values = itemgetter(*MediaProcessingResult.wire_names.values())
+_WIRE = dict.fromkeys(MediaProcessingResult.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -9,11 +9,9 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
     read_list,
     read_object,
-    take,
     unknown_fields,
     whole,
 )
@@ -96,87 +94,45 @@ class Message(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> Message:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
-                id,
-                tenant_id,
-                conversation_id,
+                _self.id,
+                _self.tenant_id,
+                _self.conversation_id,
                 funnel_conversation_id,
                 session_id,
-                provider_id,
+                _self.provider_id,
                 contact_id,
-                user_id,
-                content,
-                status,
-                direction,
-                channel,
+                _self.user_id,
+                _self.content,
+                _self.status,
+                _self.direction,
+                _self.channel,
                 sender,
                 recipient,
                 attachments,
-                created_at,
-                updated_at,
-                metadata,
+                _self.created_at,
+                _self.updated_at,
+                _self.metadata,
                 errors,
-                custom_fields,
+                _self.custom_fields,
                 media_processing,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    tenant_id,
-                    conversation_id,
-                    funnel_conversation_id,
-                    session_id,
-                    provider_id,
-                    contact_id,
-                    user_id,
-                    content,
-                    status,
-                    direction,
-                    channel,
-                    sender,
-                    recipient,
-                    attachments,
-                    created_at,
-                    updated_at,
-                    metadata,
-                    errors,
-                    custom_fields,
-                    media_processing,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 21 else unknown_fields(src, _WIRE)
-        _self.id = id
-        _self.tenant_id = tenant_id
-        _self.conversation_id = conversation_id
+            return cls._from_incomplete(src, _WIRE)
         _self.funnel_conversation_id = (
-            funnel_conversation_id if funnel_conversation_id.__class__ is not float else whole(funnel_conversation_id)
+            funnel_conversation_id if type(funnel_conversation_id) is not float else whole(funnel_conversation_id)
         )
-        _self.session_id = session_id if session_id.__class__ is not float else whole(session_id)
-        _self.provider_id = provider_id
-        _self.contact_id = contact_id if contact_id.__class__ is not float else whole(contact_id)
-        _self.user_id = user_id
-        _self.content = content
-        _self.status = status
-        _self.direction = direction
-        _self.channel = channel
-        _self.sender = None if sender is None else read_object(MessageParty, sender, "sender")
-        _self.recipient = None if recipient is None else read_object(MessageParty, recipient, "recipient")
-        _self.attachments = None if attachments is None else read_list(MessageAttachment, attachments, "attachments")
-        _self.created_at = created_at
-        _self.updated_at = updated_at
-        _self.metadata = metadata
-        _self.errors = None if errors is None else read_list(MessageError, errors, "errors")
-        _self.custom_fields = custom_fields
-        _self.media_processing = (
-            None if media_processing is None else read_object(MediaProcessing, media_processing, "mediaProcessing")
-        )
+        _self.session_id = session_id if type(session_id) is not float else whole(session_id)
+        _self.contact_id = contact_id if type(contact_id) is not float else whole(contact_id)
+        _self.sender = read_object(MessageParty, sender, "sender")
+        _self.recipient = read_object(MessageParty, recipient, "recipient")
+        _self.attachments = read_list(MessageAttachment, attachments, "attachments")
+        _self.errors = read_list(MessageError, errors, "errors")
+        _self.media_processing = read_object(MediaProcessing, media_processing, "mediaProcessing")
+        if len(src) != 21:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -209,5 +165,5 @@ class Message(Model):
         )
 
 
-_WIRE = frozenset(Message.wire_names.values())
-_values = itemgetter(*Message.wire_names.values())
+_WIRE = dict.fromkeys(Message.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -9,10 +9,8 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
     read_object,
-    take,
     unknown_fields,
 )
 from .known_attachment_type import KnownAttachmentType
@@ -49,43 +47,22 @@ class MessageAttachment(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> MessageAttachment:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
-                id,
-                type_,
-                url,
-                unsigned_url,
-                metadata,
+                _self.id,
+                _self.type_,
+                _self.url,
+                _self.unsigned_url,
+                _self.metadata,
                 media_processing,
-                is_cacheable,
+                _self.is_cacheable,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    type_,
-                    url,
-                    unsigned_url,
-                    metadata,
-                    media_processing,
-                    is_cacheable,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 7 else unknown_fields(src, _WIRE)
-        _self.id = id
-        _self.type_ = type_
-        _self.url = url
-        _self.unsigned_url = unsigned_url
-        _self.metadata = metadata
-        _self.media_processing = (
-            None if media_processing is None else read_object(MediaProcessing, media_processing, "mediaProcessing")
-        )
-        _self.is_cacheable = is_cacheable
+            return cls._from_incomplete(src, _WIRE)
+        _self.media_processing = read_object(MediaProcessing, media_processing, "mediaProcessing")
+        if len(src) != 7:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -102,5 +79,5 @@ class MessageAttachment(Model):
         )
 
 
-_WIRE = frozenset(MessageAttachment.wire_names.values())
-_values = itemgetter(*MessageAttachment.wire_names.values())
+_WIRE = dict.fromkeys(MessageAttachment.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -9,9 +9,7 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
-    take,
     unknown_fields,
     whole,
 )
@@ -40,35 +38,20 @@ class MessageError(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> MessageError:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
                 code,
-                title,
-                message,
-                href,
-                provider,
+                _self.title,
+                _self.message,
+                _self.href,
+                _self.provider,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    code,
-                    title,
-                    message,
-                    href,
-                    provider,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 5 else unknown_fields(src, _WIRE)
-        _self.code = code if code.__class__ is not float else whole(code)
-        _self.title = title
-        _self.message = message
-        _self.href = href
-        _self.provider = provider
+            return cls._from_incomplete(src, _WIRE)
+        _self.code = code if type(code) is not float else whole(code)
+        if len(src) != 5:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,5 +66,5 @@ class MessageError(Model):
         )
 
 
-_WIRE = frozenset(MessageError.wire_names.values())
-_values = itemgetter(*MessageError.wire_names.values())
+_WIRE = dict.fromkeys(MessageError.wire_names.values())
+_values = itemgetter(*_WIRE)

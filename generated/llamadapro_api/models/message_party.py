@@ -9,9 +9,7 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
-    take,
     unknown_fields,
 )
 from .known_message_role import KnownMessageRole
@@ -42,35 +40,19 @@ class MessageParty(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> MessageParty:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
-                provider_id,
-                address,
-                role,
-                display_name,
-                metadata,
+                _self.provider_id,
+                _self.address,
+                _self.role,
+                _self.display_name,
+                _self.metadata,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    provider_id,
-                    address,
-                    role,
-                    display_name,
-                    metadata,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 5 else unknown_fields(src, _WIRE)
-        _self.provider_id = provider_id
-        _self.address = address
-        _self.role = role
-        _self.display_name = display_name
-        _self.metadata = metadata
+            return cls._from_incomplete(src, _WIRE)
+        if len(src) != 5:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,5 +67,5 @@ class MessageParty(Model):
         )
 
 
-_WIRE = frozenset(MessageParty.wire_names.values())
-_values = itemgetter(*MessageParty.wire_names.values())
+_WIRE = dict.fromkeys(MessageParty.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -10,10 +10,10 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
+    from_iso,
+    in_utc,
     read_datetime,
-    take,
     unknown_fields,
     whole,
 )
@@ -67,59 +67,43 @@ class Recording(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> Recording:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
                 id,
-                tenant_id,
+                _self.tenant_id,
                 call_id,
-                provider_id,
-                provider_name,
-                call_provider_id,
-                call_provider_name,
-                url,
+                _self.provider_id,
+                _self.provider_name,
+                _self.call_provider_id,
+                _self.call_provider_name,
+                _self.url,
                 start_time,
-                duration,
-                dual_channel,
+                _self.duration,
+                _self.dual_channel,
                 created_at,
                 updated_at,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    tenant_id,
-                    call_id,
-                    provider_id,
-                    provider_name,
-                    call_provider_id,
-                    call_provider_name,
-                    url,
-                    start_time,
-                    duration,
-                    dual_channel,
-                    created_at,
-                    updated_at,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 13 else unknown_fields(src, _WIRE)
-        _self.id = id if id.__class__ is not float else whole(id)
-        _self.tenant_id = tenant_id
-        _self.call_id = call_id if call_id.__class__ is not float else whole(call_id)
-        _self.provider_id = provider_id
-        _self.provider_name = provider_name
-        _self.call_provider_id = call_provider_id
-        _self.call_provider_name = call_provider_name
-        _self.url = url
-        _self.start_time = None if start_time is None else read_datetime(_self, "start_time", start_time)
-        _self.duration = duration
-        _self.dual_channel = dual_channel
-        _self.created_at = None if created_at is None else read_datetime(_self, "created_at", created_at)
-        _self.updated_at = None if updated_at is None else read_datetime(_self, "updated_at", updated_at)
+            return cls._from_incomplete(src, _WIRE)
+        _self.id = id if type(id) is not float else whole(id)
+        _self.call_id = call_id if type(call_id) is not float else whole(call_id)
+        try:
+            _self.start_time = (
+                None if start_time is None else _it if (_it := from_iso(start_time)).tzinfo else in_utc(_it)
+            )
+            _self.created_at = (
+                None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
+            )
+            _self.updated_at = (
+                None if updated_at is None else _it if (_it := from_iso(updated_at)).tzinfo else in_utc(_it)
+            )
+        except (TypeError, ValueError):
+            _self.start_time = read_datetime(_self, "start_time", start_time)
+            _self.created_at = read_datetime(_self, "created_at", created_at)
+            _self.updated_at = read_datetime(_self, "updated_at", updated_at)
+        if len(src) != 13:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,5 +126,5 @@ class Recording(Model):
         )
 
 
-_WIRE = frozenset(Recording.wire_names.values())
-_values = itemgetter(*Recording.wire_names.values())
+_WIRE = dict.fromkeys(Recording.wire_names.values())
+_values = itemgetter(*_WIRE)

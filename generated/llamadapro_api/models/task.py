@@ -10,11 +10,11 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
+    from_iso,
+    in_utc,
     read_datetime,
     read_object,
-    take,
     unknown_fields,
 )
 from ..writing import (
@@ -73,62 +73,55 @@ class Task(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> Task:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
-                id,
-                tenant_id,
+                _self.id,
+                _self.tenant_id,
                 created_at,
                 updated_at,
                 context,
-                objective,
+                _self.objective,
                 created_by,
                 assigned_to,
                 published_at,
                 due_date,
                 completed_at,
                 cancelled_at,
-                cancellation_reason,
-                status,
+                _self.cancellation_reason,
+                _self.status,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    tenant_id,
-                    created_at,
-                    updated_at,
-                    context,
-                    objective,
-                    created_by,
-                    assigned_to,
-                    published_at,
-                    due_date,
-                    completed_at,
-                    cancelled_at,
-                    cancellation_reason,
-                    status,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 14 else unknown_fields(src, _WIRE)
-        _self.id = id
-        _self.tenant_id = tenant_id
-        _self.created_at = None if created_at is None else read_datetime(_self, "created_at", created_at)
-        _self.updated_at = None if updated_at is None else read_datetime(_self, "updated_at", updated_at)
-        _self.context = None if context is None else read_object(TaskContext, context, "context")
-        _self.objective = objective
-        _self.created_by = None if created_by is None else read_object(TaskActor, created_by, "createdBy")
-        _self.assigned_to = None if assigned_to is None else read_object(TaskActor, assigned_to, "assignedTo")
-        _self.published_at = None if published_at is None else read_datetime(_self, "published_at", published_at)
-        _self.due_date = None if due_date is None else read_datetime(_self, "due_date", due_date)
-        _self.completed_at = None if completed_at is None else read_datetime(_self, "completed_at", completed_at)
-        _self.cancelled_at = None if cancelled_at is None else read_datetime(_self, "cancelled_at", cancelled_at)
-        _self.cancellation_reason = cancellation_reason
-        _self.status = status
+            return cls._from_incomplete(src, _WIRE)
+        _self.context = read_object(TaskContext, context, "context")
+        _self.created_by = read_object(TaskActor, created_by, "createdBy")
+        _self.assigned_to = read_object(TaskActor, assigned_to, "assignedTo")
+        try:
+            _self.created_at = (
+                None if created_at is None else _it if (_it := from_iso(created_at)).tzinfo else in_utc(_it)
+            )
+            _self.updated_at = (
+                None if updated_at is None else _it if (_it := from_iso(updated_at)).tzinfo else in_utc(_it)
+            )
+            _self.published_at = (
+                None if published_at is None else _it if (_it := from_iso(published_at)).tzinfo else in_utc(_it)
+            )
+            _self.due_date = None if due_date is None else _it if (_it := from_iso(due_date)).tzinfo else in_utc(_it)
+            _self.completed_at = (
+                None if completed_at is None else _it if (_it := from_iso(completed_at)).tzinfo else in_utc(_it)
+            )
+            _self.cancelled_at = (
+                None if cancelled_at is None else _it if (_it := from_iso(cancelled_at)).tzinfo else in_utc(_it)
+            )
+        except (TypeError, ValueError):
+            _self.created_at = read_datetime(_self, "created_at", created_at)
+            _self.updated_at = read_datetime(_self, "updated_at", updated_at)
+            _self.published_at = read_datetime(_self, "published_at", published_at)
+            _self.due_date = read_datetime(_self, "due_date", due_date)
+            _self.completed_at = read_datetime(_self, "completed_at", completed_at)
+            _self.cancelled_at = read_datetime(_self, "cancelled_at", cancelled_at)
+        if len(src) != 14:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -152,5 +145,5 @@ class Task(Model):
         )
 
 
-_WIRE = frozenset(Task.wire_names.values())
-_values = itemgetter(*Task.wire_names.values())
+_WIRE = dict.fromkeys(Task.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -8,13 +8,12 @@ from typing import Any, ClassVar, TypedDict
 import attrs
 
 from ..reading import (
-    NOTHING_ABSENT,
     Model,
-    take,
     unknown_fields,
 )
 from ..writing import (
     ObjectWriter,
+    or_null,
     write_text,
 )
 from .known_task_actor_type import KnownTaskActorType
@@ -36,26 +35,16 @@ class TaskActor(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> TaskActor:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
-                id,
-                type_,
+                _self.id,
+                _self.type_,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    id,
-                    type_,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 2 else unknown_fields(src, _WIRE)
-        _self.id = id
-        _self.type_ = type_
+            return cls._from_incomplete(src, _WIRE)
+        if len(src) != 2:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,8 +56,8 @@ class TaskActor(Model):
         )
 
 
-_WIRE = frozenset(TaskActor.wire_names.values())
-_values = itemgetter(*TaskActor.wire_names.values())
+_WIRE = dict.fromkeys(TaskActor.wire_names.values())
+_values = itemgetter(*_WIRE)
 
 
 class TaskActorDict(TypedDict):
@@ -76,13 +65,21 @@ class TaskActorDict(TypedDict):
     type_: KnownTaskActorType | str
 
 
+def _quick(value: dict[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    out["id"] = _it if type(_it := value["id"]) is str and _it.isascii() else or_null(write_text, _it)
+    out["type"] = _it if type(_it := value["type_"]) is str and _it.isascii() else or_null(write_text, _it)
+    return out
+
+
 write_task_actor: ObjectWriter = ObjectWriter(
     {
         "id": ("id", write_text),
         "type_": ("type", write_text),
     },
-    required=(
+    (
         "id",
         "type",
     ),
+    _quick,
 )

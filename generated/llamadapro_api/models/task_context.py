@@ -8,14 +8,15 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
-    take,
     unknown_fields,
     whole,
 )
 from ..writing import (
+    LARGEST_INT,
+    SMALLEST_INT,
     ObjectWriter,
+    or_null,
     write_int,
 )
 
@@ -33,16 +34,14 @@ class TaskContext(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> TaskContext:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
-            (conversation_id,) = _values(src)
-            _absent = NOTHING_ABSENT
+            conversation_id = src["conversationId"]
         except (KeyError, TypeError):
-            (conversation_id,), _absent = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 1 else unknown_fields(src, _WIRE)
-        _self.conversation_id = conversation_id if conversation_id.__class__ is not float else whole(conversation_id)
+            return cls._from_incomplete(src, _WIRE)
+        _self.conversation_id = conversation_id if type(conversation_id) is not float else whole(conversation_id)
+        if len(src) != 1:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,20 +52,28 @@ class TaskContext(Model):
         )
 
 
-_WIRE = frozenset(TaskContext.wire_names.values())
-
-
-def _values(src: Mapping[str, Any]) -> tuple[Any]:
-    return (src["conversationId"],)
+_WIRE = dict.fromkeys(TaskContext.wire_names.values())
 
 
 class TaskContextDict(TypedDict):
     conversation_id: NotRequired[int]
 
 
+def _quick(value: dict[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    if "conversation_id" in value:
+        out["conversationId"] = (
+            _it
+            if type(_it := value["conversation_id"]) is int and SMALLEST_INT <= _it <= LARGEST_INT
+            else or_null(write_int, _it)
+        )
+    return out
+
+
 write_task_context: ObjectWriter = ObjectWriter(
     {
         "conversation_id": ("conversationId", write_int),
     },
-    required=(),
+    (),
+    _quick,
 )

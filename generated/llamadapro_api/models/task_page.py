@@ -9,10 +9,8 @@ import attrs
 
 from ..reading import (
     ABSENT,
-    NOTHING_ABSENT,
     Model,
     read_list,
-    take,
     unknown_fields,
     whole,
 )
@@ -37,29 +35,19 @@ class TaskPage(Model):
 
     @classmethod
     def from_dict(cls, src: Mapping[str, Any]) -> TaskPage:
-        _self = cls.__new__(cls)
+        _self = object.__new__(cls)
         try:
             (
                 items,
-                next_page_token,
+                _self.next_page_token,
                 total_count,
             ) = _values(src)
-            _absent = NOTHING_ABSENT
         except (KeyError, TypeError):
-            (
-                (
-                    items,
-                    next_page_token,
-                    total_count,
-                ),
-                _absent,
-            ) = take(src, cls.wire_names)
-        _self._absent = _absent
-        _self.unparsed = {}
-        _self.additional_properties = {} if len(src) + len(_absent) == 3 else unknown_fields(src, _WIRE)
+            return cls._from_incomplete(src, _WIRE)
         _self.items = read_list(Task, items, "items")
-        _self.next_page_token = next_page_token
-        _self.total_count = total_count if total_count.__class__ is not float else whole(total_count)
+        _self.total_count = total_count if type(total_count) is not float else whole(total_count)
+        if len(src) != 3:
+            _self.additional_properties = unknown_fields(src, _WIRE)
         return _self
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,5 +60,5 @@ class TaskPage(Model):
         )
 
 
-_WIRE = frozenset(TaskPage.wire_names.values())
-_values = itemgetter(*TaskPage.wire_names.values())
+_WIRE = dict.fromkeys(TaskPage.wire_names.values())
+_values = itemgetter(*_WIRE)

@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from ..writing import (
     ObjectWriter,
+    or_null,
     write_list_of,
     write_number,
     write_text,
@@ -30,13 +31,34 @@ class VapiTranscriberConfigDict(TypedDict):
     """Words to listen for."""
 
 
+_KEYWORDS = write_list_of(write_text)
+
+
+def _quick(value: dict[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    if "provider" in value:
+        out["provider"] = _it if type(_it := value["provider"]) is str and _it.isascii() else or_null(write_text, _it)
+    if "model" in value:
+        out["model"] = _it if type(_it := value["model"]) is str and _it.isascii() else or_null(write_text, _it)
+    if "localization" in value:
+        out["localization"] = (
+            _it if type(_it := value["localization"]) is str and _it.isascii() else or_null(write_text, _it)
+        )
+    if "confidence_threshold" in value:
+        out["confidenceThreshold"] = None if (_it := value["confidence_threshold"]) is None else write_number(_it)
+    if "keywords" in value:
+        out["keywords"] = None if (_it := value["keywords"]) is None else _KEYWORDS(_it)
+    return out
+
+
 write_vapi_transcriber_config: ObjectWriter = ObjectWriter(
     {
         "provider": ("provider", write_text),
         "model": ("model", write_text),
         "localization": ("localization", write_text),
         "confidence_threshold": ("confidenceThreshold", write_number),
-        "keywords": ("keywords", write_list_of(write_text)),
+        "keywords": ("keywords", _KEYWORDS),
     },
-    required=(),
+    (),
+    _quick,
 )

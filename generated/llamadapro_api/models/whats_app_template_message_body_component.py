@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from ..writing import (
     ObjectWriter,
@@ -22,10 +22,23 @@ class WhatsAppTemplateMessageBodyComponentDict(TypedDict):
     parameters: NotRequired[Sequence[WhatsAppTemplateMessageParameterDict]]
 
 
+_TYPE = write_choice(("body",))
+_PARAMETERS = write_list_of(write_whats_app_template_message_parameter)
+
+
+def _quick(value: dict[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    out["type"] = None if (_it := value["type_"]) is None else _TYPE(_it)
+    if "parameters" in value:
+        out["parameters"] = None if (_it := value["parameters"]) is None else _PARAMETERS(_it)
+    return out
+
+
 write_whats_app_template_message_body_component: ObjectWriter = ObjectWriter(
     {
-        "type_": ("type", write_choice(("body",))),
-        "parameters": ("parameters", write_list_of(write_whats_app_template_message_parameter)),
+        "type_": ("type", _TYPE),
+        "parameters": ("parameters", _PARAMETERS),
     },
-    required=("type",),
+    ("type",),
+    _quick,
 )

@@ -2,10 +2,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from ..writing import (
+    LARGEST_INT,
+    SMALLEST_INT,
     ObjectWriter,
+    or_null,
     write_choice,
     write_int,
     write_list_of,
@@ -28,12 +31,33 @@ class WhatsAppTemplateMessageButtonComponentDict(TypedDict):
     parameters: NotRequired[Sequence[WhatsAppTemplateMessageParameterDict]]
 
 
+_TYPE = write_choice(("button",))
+_PARAMETERS = write_list_of(write_whats_app_template_message_parameter)
+
+
+def _quick(value: dict[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    out["type"] = None if (_it := value["type_"]) is None else _TYPE(_it)
+    if "sub_type" in value:
+        out["sub_type"] = _it if type(_it := value["sub_type"]) is str and _it.isascii() else or_null(write_text, _it)
+    if "index" in value:
+        out["index"] = (
+            _it
+            if type(_it := value["index"]) is int and SMALLEST_INT <= _it <= LARGEST_INT
+            else or_null(write_int, _it)
+        )
+    if "parameters" in value:
+        out["parameters"] = None if (_it := value["parameters"]) is None else _PARAMETERS(_it)
+    return out
+
+
 write_whats_app_template_message_button_component: ObjectWriter = ObjectWriter(
     {
-        "type_": ("type", write_choice(("button",))),
+        "type_": ("type", _TYPE),
         "sub_type": ("sub_type", write_text),
         "index": ("index", write_int),
-        "parameters": ("parameters", write_list_of(write_whats_app_template_message_parameter)),
+        "parameters": ("parameters", _PARAMETERS),
     },
-    required=("type",),
+    ("type",),
+    _quick,
 )

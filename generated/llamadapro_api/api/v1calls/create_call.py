@@ -3,9 +3,8 @@ from __future__ import annotations
 
 from typing import Any, Required, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.call import Call
 from ...types import Moment
 from ...writing import (
     argument,
@@ -77,7 +76,7 @@ def create_call(
     session_id: int = types.UNSET,
     redirected_to: str | None = types.UNSET,
     team_id: int | None = types.UNSET,
-) -> types.Call[Call]:
+) -> types.Call[models.Call]:
     """Record that a call took place.
 
     Enters a call that was made elsewhere, with its parties, its beginning and its length in seconds. Dials nobody.
@@ -110,7 +109,7 @@ def create_call(
         "create_call",
         "POST",
         "/api/v1/calls",
-        Call.from_dict,
+        models.Call.from_dict,
         safe=_SAFE,
         body=body,
     )

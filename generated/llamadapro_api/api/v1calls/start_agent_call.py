@@ -4,9 +4,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Required, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.call import Call
 from ...writing import (
     argument,
     write_int,
@@ -45,7 +44,7 @@ def start_agent_call(
     to: str,
     context_variables: Mapping[str, Any],
     custom_data: Mapping[str, Any] = types.UNSET,
-) -> types.Call[Call]:
+) -> types.Call[models.Call]:
     """Start a call by a configured voice agent.
 
     Dials a number and lets a voice agent talk that was configured before, named by its id. Each request starts a
@@ -62,7 +61,7 @@ def start_agent_call(
         "start_agent_call",
         "POST",
         "/api/v1/calls/agent",
-        Call.from_dict,
+        models.Call.from_dict,
         safe=_SAFE,
         body=body,
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Required, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.call import Call
 from ...writing import (
     argument,
     write_json,
@@ -44,7 +43,7 @@ def start_bridge_call(
     from_: str = types.UNSET,
     provider_data: Mapping[str, Any] = types.UNSET,
     call_custom_data: Mapping[str, Any] = types.UNSET,
-) -> types.Call[Call]:
+) -> types.Call[models.Call]:
     """Start a call between two people.
 
     Dials a number and connects it with the caller. Each request starts a new call. The answer describes the call as
@@ -63,7 +62,7 @@ def start_bridge_call(
         "start_bridge_call",
         "POST",
         "/api/v1/calls/bridge",
-        Call.from_dict,
+        models.Call.from_dict,
         safe=_SAFE,
         body=body,
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.contact import Contact
 from ...models.new_contact_address import (
     NewContactAddressDict,
     write_new_contact_address,
@@ -75,7 +74,7 @@ def create_contact(
     metadata: Any = types.UNSET,
     created_at: Moment = types.UNSET,
     addresses: Sequence[NewContactAddressDict] = types.UNSET,
-) -> types.Call[Contact]:
+) -> types.Call[models.Contact]:
     """Create a contact.
 
     Creates a contact, with its addresses and custom fields if given. Put telephone numbers and e-mail addresses
@@ -114,7 +113,7 @@ def create_contact(
         "create_contact",
         "POST",
         "/api/v1/contacts",
-        Contact.from_dict,
+        models.Contact.from_dict,
         safe=_SAFE,
         body=body,
     )

@@ -3,9 +3,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.contact_page import ContactPage
 from ...writing import (
     argument,
     write_int,
@@ -41,7 +40,7 @@ def get_contacts(
     page: int | None = None,
     page_size: int | None = None,
     page_token: str | None = None,
-) -> types.Call[ContactPage]:
+) -> types.Call[models.ContactPage]:
     """List contacts.
 
     Returns contacts page by page, with simple filtering, searching and sorting. For richer questions there is the
@@ -52,7 +51,7 @@ def get_contacts(
         "get_contacts",
         "GET",
         "/api/v1/contacts",
-        ContactPage.from_dict,
+        models.ContactPage.from_dict,
         safe=_SAFE,
         query={
             "filterBy": argument(write_text, filter_by, "filter_by"),

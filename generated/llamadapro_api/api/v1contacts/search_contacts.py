@@ -4,9 +4,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.contact_search_page import ContactSearchPage
 from ...models.searcher_document_search_filter import (
     SearcherDocumentSearchFilterDict,
     write_searcher_document_search_filter,
@@ -57,7 +56,7 @@ def search_contacts(
     page_token: str = types.UNSET,
     include_archived: bool = types.UNSET,
     include_total_count: bool = types.UNSET,
-) -> types.Call[ContactSearchPage]:
+) -> types.Call[models.ContactSearchPage]:
     """Search contacts.
 
     Searches all contacts by free text, by conditions on fields (also nested ones such as `addresses.address`), and
@@ -83,7 +82,7 @@ def search_contacts(
         "search_contacts",
         "POST",
         "/api/v1/contacts/search",
-        ContactSearchPage.from_dict,
+        models.ContactSearchPage.from_dict,
         safe=_SAFE,
         body=body,
     )

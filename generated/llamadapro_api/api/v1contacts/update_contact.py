@@ -4,9 +4,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.contact import Contact
 from ...models.new_contact_address import (
     NewContactAddressDict,
     write_new_contact_address,
@@ -81,7 +80,7 @@ def update_contact(
     contact_company_id: int | None = types.UNSET,
     company_position: str | None = types.UNSET,
     addresses: Sequence[NewContactAddressDict] = types.UNSET,
-) -> types.Call[Contact]:
+) -> types.Call[models.Contact]:
     """Change a contact.
 
     Changes the given fields of a contact, addresses and custom fields included, and leaves the others as they are.
@@ -124,7 +123,7 @@ def update_contact(
         "update_contact",
         "PUT",
         f"/api/v1/contacts/{path_segment(id, 'id')}",
-        Contact.from_dict,
+        models.Contact.from_dict,
         safe=_SAFE,
         body=body,
     )

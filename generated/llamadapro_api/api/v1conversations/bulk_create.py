@@ -4,9 +4,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Required, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.bulk_result import BulkResult
 from ...models.bulk_single_conversation_create_params import (
     BulkSingleConversationCreateParamsDict,
     write_bulk_single_conversation_create_params,
@@ -32,7 +31,7 @@ _CONVERSATIONS = write_list_of(write_bulk_single_conversation_create_params.or_a
 def bulk_create(
     *,
     conversations: Sequence[BulkSingleConversationCreateParamsDict | Any],
-) -> types.Call[BulkResult]:
+) -> types.Call[models.BulkResult]:
     """Create many conversations.
 
     Creates a batch of conversations. Each item is checked for itself: the sound ones are created even when others
@@ -45,7 +44,7 @@ def bulk_create(
         "bulk_create",
         "POST",
         "/api/v1/conversations/bulk",
-        BulkResult.from_dict,
+        models.BulkResult.from_dict,
         safe=_SAFE,
         body=body,
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Required, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.bulk_result import BulkResult
 from ...models.bulk_single_conversation_update_params import (
     BulkSingleConversationUpdateParamsDict,
     write_bulk_single_conversation_update_params,
@@ -31,7 +30,7 @@ _CONVERSATIONS = write_list_of(write_bulk_single_conversation_update_params.or_a
 def bulk_update(
     *,
     conversations: Sequence[BulkSingleConversationUpdateParamsDict | Any],
-) -> types.Call[BulkResult]:
+) -> types.Call[models.BulkResult]:
     """Change many conversations.
 
     Changes a batch of conversations, each named by its `id`. Each item is checked for itself: the sound ones are
@@ -44,7 +43,7 @@ def bulk_update(
         "bulk_update",
         "PUT",
         "/api/v1/conversations/bulk",
-        BulkResult.from_dict,
+        models.BulkResult.from_dict,
         safe=_SAFE,
         body=body,
     )

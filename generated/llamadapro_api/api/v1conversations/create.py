@@ -4,13 +4,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Required, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
 from ...models.bulk_conversation_contact_create_params import (
     BulkConversationContactCreateParamsDict,
     write_bulk_conversation_contact_create_params,
 )
-from ...models.conversation import Conversation
 from ...types import Moment
 from ...writing import (
     argument,
@@ -61,7 +60,7 @@ def create(
     custom_fields: Mapping[str, Any] = types.UNSET,
     contact_id: int = types.UNSET,
     contact: BulkConversationContactCreateParamsDict = types.UNSET,
-) -> types.Call[Conversation]:
+) -> types.Call[models.Conversation]:
     """Create a conversation.
 
     Creates one conversation and returns it at once, its contacts included. Name an existing contact by `contactId`,
@@ -89,7 +88,7 @@ def create(
         "create",
         "POST",
         "/api/v1/conversations",
-        Conversation.from_dict,
+        models.Conversation.from_dict,
         safe=_SAFE,
         body=body,
     )

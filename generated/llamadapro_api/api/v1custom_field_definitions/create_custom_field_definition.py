@@ -3,9 +3,8 @@ from __future__ import annotations
 
 from typing import Any, Required, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.custom_field_definition import CustomFieldDefinition
 from ...models.custom_field_entity_type import CustomFieldEntityType
 from ...models.custom_field_type import CustomFieldType
 from ...writing import (
@@ -47,7 +46,7 @@ def create_custom_field_definition(
     field_type: CustomFieldType,
     description: str | None = types.UNSET,
     field_label: str | None = types.UNSET,
-) -> types.Call[CustomFieldDefinition]:
+) -> types.Call[models.CustomFieldDefinition]:
     """Define a custom field.
 
     Gives records of one kind a new field of one type. Its key is unique among them; a key in use is refused.
@@ -65,7 +64,7 @@ def create_custom_field_definition(
         "create_custom_field_definition",
         "POST",
         "/api/v1/custom-fields/definitions",
-        CustomFieldDefinition.from_dict,
+        models.CustomFieldDefinition.from_dict,
         safe=_SAFE,
         body=body,
     )

@@ -3,9 +3,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.custom_field_definition import CustomFieldDefinition
 from ...writing import (
     argument,
     path_segment,
@@ -28,7 +27,7 @@ def delete_custom_field_definition(
     /,
     *,
     force: bool | None = None,
-) -> types.Call[CustomFieldDefinition]:
+) -> types.Call[models.CustomFieldDefinition]:
     """Delete a custom field.
 
     Removes a custom field for good and returns its definition as it was. Values that records hold in it stand in
@@ -38,7 +37,7 @@ def delete_custom_field_definition(
         "delete_custom_field_definition",
         "DELETE",
         f"/api/v1/custom-fields/definitions/{path_segment(id, 'id')}",
-        CustomFieldDefinition.from_dict,
+        models.CustomFieldDefinition.from_dict,
         safe=_SAFE,
         query={
             "force": argument(write_bool, force, "force"),

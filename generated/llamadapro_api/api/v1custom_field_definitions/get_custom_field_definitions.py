@@ -3,9 +3,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.custom_field_definition_page import CustomFieldDefinitionPage
 from ...writing import (
     argument,
     write_int,
@@ -44,7 +43,7 @@ def get_custom_field_definitions(
     page_size: int | None = None,
     page_token: str | None = None,
     tenant_id: str | None = None,
-) -> types.Call[CustomFieldDefinitionPage]:
+) -> types.Call[models.CustomFieldDefinitionPage]:
     """List custom fields.
 
     Returns the definitions of custom fields page by page; the kind of record they belong to can be filtered by.
@@ -53,7 +52,7 @@ def get_custom_field_definitions(
         "get_custom_field_definitions",
         "GET",
         "/api/v1/custom-fields/definitions",
-        CustomFieldDefinitionPage.from_dict,
+        models.CustomFieldDefinitionPage.from_dict,
         safe=_SAFE,
         query={
             "filterBy": argument(write_text, filter_by, "filter_by"),

@@ -3,9 +3,8 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.custom_field_definition import CustomFieldDefinition
 from ...models.custom_field_entity_type import CustomFieldEntityType
 from ...models.custom_field_type import CustomFieldType
 from ...types import Moment
@@ -53,7 +52,7 @@ def update_custom_field_definition(
     description: str | None = types.UNSET,
     created_at: Moment = types.UNSET,
     updated_at: Moment = types.UNSET,
-) -> types.Call[CustomFieldDefinition]:
+) -> types.Call[models.CustomFieldDefinition]:
     """Change the definition of a custom field.
 
     Changes the given properties of a definition. The values that records already hold stay.
@@ -79,7 +78,7 @@ def update_custom_field_definition(
         "update_custom_field_definition",
         "PUT",
         f"/api/v1/custom-fields/definitions/{path_segment(id, 'id')}",
-        CustomFieldDefinition.from_dict,
+        models.CustomFieldDefinition.from_dict,
         safe=_SAFE,
         body=body,
     )

@@ -3,9 +3,8 @@ from __future__ import annotations
 
 from typing import Any, Required, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.custom_field_list_option import CustomFieldListOption
 from ...writing import (
     argument,
     body_id,
@@ -40,7 +39,7 @@ def create_custom_field_list_option(
     value: str,
     label: str | None = types.UNSET,
     description: str | None = types.UNSET,
-) -> types.Call[CustomFieldListOption]:
+) -> types.Call[models.CustomFieldListOption]:
     """Add an option to a custom field.
 
     Adds one option to a custom field of type LIST. The body repeats the definition's id, as the page requires; let
@@ -58,7 +57,7 @@ def create_custom_field_list_option(
         "create_custom_field_list_option",
         "POST",
         f"/api/v1/custom-fields/definitions/{path_segment(definition_id, 'definition_id')}/options",
-        CustomFieldListOption.from_dict,
+        models.CustomFieldListOption.from_dict,
         safe=_SAFE,
         body=body,
     )

@@ -3,9 +3,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.custom_field_list_option_page import CustomFieldListOptionPage
 from ...writing import (
     argument,
     path_segment,
@@ -47,7 +46,7 @@ def get_custom_field_list_options(
     page_size: int | None = None,
     page_token: str | None = None,
     tenant_id: str | None = None,
-) -> types.Call[CustomFieldListOptionPage]:
+) -> types.Call[models.CustomFieldListOptionPage]:
     """List the options of a custom field.
 
     Returns the options of one custom field of type LIST page by page, sorted as asked.
@@ -56,7 +55,7 @@ def get_custom_field_list_options(
         "get_custom_field_list_options",
         "GET",
         f"/api/v1/custom-fields/definitions/{path_segment(definition_id, 'definition_id')}/options",
-        CustomFieldListOptionPage.from_dict,
+        models.CustomFieldListOptionPage.from_dict,
         safe=_SAFE,
         query={
             "filterBy": argument(write_text, filter_by, "filter_by"),

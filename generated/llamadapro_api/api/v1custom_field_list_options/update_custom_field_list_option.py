@@ -3,9 +3,8 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.custom_field_list_option import CustomFieldListOption
 from ...types import Moment
 from ...writing import (
     argument,
@@ -43,7 +42,7 @@ def update_custom_field_list_option(
     description: str | None = types.UNSET,
     created_at: Moment = types.UNSET,
     updated_at: Moment = types.UNSET,
-) -> types.Call[CustomFieldListOption]:
+) -> types.Call[models.CustomFieldListOption]:
     """Change an option of a custom field.
 
     Changes how an option is shown and leaves what is not given as it is.
@@ -65,7 +64,7 @@ def update_custom_field_list_option(
         "update_custom_field_list_option",
         "PUT",
         f"/api/v1/custom-fields/definitions/{path_segment(definition_id, 'definition_id')}/options/{path_segment(option_id, 'option_id')}",
-        CustomFieldListOption.from_dict,
+        models.CustomFieldListOption.from_dict,
         safe=_SAFE,
         body=body,
     )

@@ -3,9 +3,8 @@ from __future__ import annotations
 
 from typing import Any, Required, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.task import Task
 from ...models.task_actor import TaskActorDict, write_task_actor
 from ...models.task_context import TaskContextDict, write_task_context
 from ...models.task_status import TaskStatus
@@ -52,7 +51,7 @@ def create_task(
     assigned_to: TaskActorDict,
     due_date: Moment | None = types.UNSET,
     status: TaskStatus = types.UNSET,
-) -> types.Call[Task]:
+) -> types.Call[models.Task]:
     """Create a task.
 
     Makes a task about a conversation and gives it to a user or an AI employee, with a due date if it has one.
@@ -71,7 +70,7 @@ def create_task(
         "create_task",
         "POST",
         "/api/v1/tasks",
-        Task.from_dict,
+        models.Task.from_dict,
         safe=_SAFE,
         body=body,
     )

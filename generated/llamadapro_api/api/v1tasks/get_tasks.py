@@ -3,10 +3,9 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
 from ...models.assignee_type import AssigneeType
-from ...models.task_page import TaskPage
 from ...models.task_status import TaskStatus
 from ...types import Moment
 from ...writing import (
@@ -54,7 +53,7 @@ def get_tasks(
     conversation_id: int | None = None,
     assigned_to_type: AssigneeType | None = None,
     assigned_to_id: str | None = None,
-) -> types.Call[TaskPage]:
+) -> types.Call[models.TaskPage]:
     """List tasks.
 
     Returns tasks page by page; every parameter narrows the list, and several narrow it together.
@@ -63,7 +62,7 @@ def get_tasks(
         "get_tasks",
         "GET",
         "/api/v1/tasks",
-        TaskPage.from_dict,
+        models.TaskPage.from_dict,
         safe=_SAFE,
         query={
             "limit": argument(write_int, limit, "limit"),

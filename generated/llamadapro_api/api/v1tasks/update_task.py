@@ -3,9 +3,8 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.task import Task
 from ...models.task_actor import TaskActorDict, write_task_actor
 from ...models.task_context import TaskContextDict, write_task_context
 from ...models.task_status import TaskStatus
@@ -59,7 +58,7 @@ def update_task(
     completed_at: Moment | None = types.UNSET,
     cancelled_at: Moment | None = types.UNSET,
     cancellation_reason: str | None = types.UNSET,
-) -> types.Call[Task]:
+) -> types.Call[models.Task]:
     """Change a task.
 
     Changes the given fields of a task and leaves the others as they are. This is also how a task is completed or
@@ -88,7 +87,7 @@ def update_task(
         "update_task",
         "PUT",
         f"/api/v1/tasks/{path_segment(task_id, 'task_id')}",
-        Task.from_dict,
+        models.Task.from_dict,
         safe=_SAFE,
         body=body,
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Required, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.message import Message
 from ...models.whats_app_message_type import WhatsAppMessageType
 from ...writing import (
     argument,
@@ -74,7 +73,7 @@ def create_message(
     user_id: str = types.UNSET,
     custom_fields: Mapping[str, Any] = types.UNSET,
     file_id: str = types.UNSET,
-) -> types.Call[Message]:
+) -> types.Call[models.Message]:
     """Send a free-form WhatsApp message.
 
     Sends a text, image, document or other free-form message. A message with media names its file by `fileId`.
@@ -96,7 +95,7 @@ def create_message(
         "create_message",
         "POST",
         "/api/v1/whatsapp/messages",
-        Message.from_dict,
+        models.Message.from_dict,
         safe=_SAFE,
         body=body,
     )

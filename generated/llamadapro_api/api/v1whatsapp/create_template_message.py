@@ -4,9 +4,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Required, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.message import Message
 from ...models.whats_app_template_message_body_component import (
     WhatsAppTemplateMessageBodyComponentDict,
     write_whats_app_template_message_body_component,
@@ -92,7 +91,7 @@ def create_template_message(
         | WhatsAppTemplateMessageButtonComponentDict
     ] = types.UNSET,
     custom_fields: Mapping[str, Any] = types.UNSET,
-) -> types.Call[Message]:
+) -> types.Call[models.Message]:
     """Send a WhatsApp message made from a template.
 
     Sends a message made from an approved template. Fill the template either by `variables` (text in its body only)
@@ -118,7 +117,7 @@ def create_template_message(
         "create_template_message",
         "POST",
         "/api/v1/whatsapp/messages/template",
-        Message.from_dict,
+        models.Message.from_dict,
         safe=_SAFE,
         body=body,
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Required, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
-from ...models.media import Media
 from ...writing import (
     argument,
     write_map_of,
@@ -48,7 +47,7 @@ def upload_media(
     file_id: str = types.UNSET,
     content: str = types.UNSET,
     tags: Mapping[str, str] = types.UNSET,
-) -> types.Call[Media]:
+) -> types.Call[models.Media]:
     """Upload media for WhatsApp.
 
     Makes a file available to WhatsApp messages of one sender. Either name a file that the file service holds
@@ -72,7 +71,7 @@ def upload_media(
         "upload_media",
         "POST",
         "/api/v1/whatsapp/media",
-        Media.from_dict,
+        models.Media.from_dict,
         safe=_SAFE,
         body=body,
     )

@@ -4,13 +4,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Required, TypedDict
 
-from ... import types
+from ... import models, types
 from ...document import SAFE_TO_REPEAT
 from ...models.agent_call_personality import (
     AgentCallPersonalityDict,
     write_agent_call_personality,
 )
-from ...models.call import Call
 from ...models.contact_info import ContactInfoDict, write_contact_info
 from ...models.employee_personality_localization import EmployeePersonalityLocalization
 from ...models.vapi_provider_config import (
@@ -96,7 +95,7 @@ def start_agent_call_v2(
     custom_data: Mapping[str, Any] = types.UNSET,
     provider: VoiceProvider = types.UNSET,
     provider_config: VapiProviderConfigDict = types.UNSET,
-) -> types.Call[Call]:
+) -> types.Call[models.Call]:
     """Start a call by an agent described in the request.
 
     Dials a number and lets an AI agent talk, whose goals, manner, limits and voice are all given here. Each request
@@ -136,7 +135,7 @@ def start_agent_call_v2(
         "start_agent_call_v2",
         "POST",
         "/api/v2/calls/agent",
-        Call.from_dict,
+        models.Call.from_dict,
         safe=_SAFE,
         body=body,
     )
