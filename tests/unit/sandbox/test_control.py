@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from llamadapro_sandbox import Sandbox
+from llamadapro_sandbox import Sandbox, create_app
 from llamadapro_sandbox.cli import main
 from llamadapro_sandbox.clock import Clock
 from llamadapro_sandbox.errors import BadRequest
@@ -29,6 +29,14 @@ SEED: dict[str, Any] = {
 
 async def total(api: httpx.AsyncClient) -> int:
     return int((await api.get(CONTACTS)).json()["totalCount"])
+
+
+def test_the_application_is_made_by_name_too() -> None:
+    """As `uvicorn --factory llamadapro_sandbox:create_app` does."""
+    sandbox = create_app(api_key="another", speed=0)
+    assert isinstance(sandbox, Sandbox)
+    assert sandbox.api_key == "another"
+    sandbox.close()
 
 
 def test_a_clock_runs_stands_and_jumps() -> None:

@@ -178,14 +178,15 @@ async def test_a_batch_may_be_wrong_as_a_whole(api: httpx.AsyncClient) -> None:
 async def test_bulk_update_changes_only_what_is_given(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     made = await ok(api.post(CONVERSATIONS, json={"funnelId": 5, "userId": 3, "contact": {"firstName": "Jane"}}))
     items = [
-        {"id": made["id"], "funnelStatusId": 9, "contact": {"id": made["contactId"], "lastName": "Doe"}},
+        {"id": made["id"], "contact": {"id": made["contactId"], "lastName": "Doe"}},
+        {"id": made["id"], "funnelStatusId": 9},
         {"id": 99, "userId": 1},
         {"userId": 1},
         {"id": made["id"], "contact": {"id": 99}},
     ]
     report = (await ok(api.put(f"{CONVERSATIONS}/bulk", json={"conversations": items})))["report"]
-    assert report["counts"] == {"successful": 1, "warnings": 0, "duplicates": 0, "errors": 3, "total": 4}
-    assert [(one["index"], one.get("itemId")) for one in report["itemsIssues"]] == [(1, 99), (2, None), (3, made["id"])]
+    assert report["counts"] == {"successful": 2, "warnings": 0, "duplicates": 0, "errors": 3, "total": 5}
+    assert [(one["index"], one.get("itemId")) for one in report["itemsIssues"]] == [(2, 99), (3, None), (4, made["id"])]
     records = await ok(api.get("/_sandbox/records"))
     assert (
         records["conversations"][0] | {"userId": 3, "funnelId": 5, "funnelStatusId": 9} == records["conversations"][0]
