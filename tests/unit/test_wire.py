@@ -938,6 +938,24 @@ async def test_record_tells_what_happened_inside(make: Make, httpx_mock: HTTPXMo
     assert KEY not in repr(exchanges)
 
 
+@pytest.mark.parametrize(
+    ("call", "names"),
+    [
+        (lambda c: c.messages.send_text(to="1", from_="2", text="Hi"), ["to", "from_"]),
+        (lambda c: c.calls.bridge(to="1", from_="2"), ["to", "from_"]),
+        (lambda c: c.calls.start_adhoc_agent(to="1", objectives=["a"]), ["to"]),
+        (
+            lambda c: c.messages.send(to_phone_number="1", from_phone_number="2"),
+            ["from_phone_number", "to_phone_number"],
+        ),
+    ],
+)
+async def test_a_bad_number_is_told_by_its_keyword(call: Any, names: list[str], client: AsyncLlamadaPro) -> None:
+    with pytest.raises(InvalidPhoneNumberError) as refused:
+        await call(client)
+    assert re.findall(r"(?:^|; )(\w+): '\d'", str(refused.value)) == names
+
+
 async def test_pages_and_errors_have_the_request_id(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(json=page(1, token="t"), headers={"X-Request-Id": "r-1"})
     httpx_mock.add_response(json=page(2), headers={"x-request-id": "r-2"})

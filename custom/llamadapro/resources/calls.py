@@ -35,8 +35,9 @@ class Calls(Resource):
 
         Example: ``await client.calls.bridge(to="+14155552671", from_="+56912345678")``
         """
-        self._check_numbers(options, "from_")
-        return await self._send(api.start_bridge_call, to=self._number(to), **options)
+        fields: dict[str, Any] = {"to": to, **options}
+        self._check_numbers(fields, "to", "from_")
+        return await self._send(api.start_bridge_call, **fields)
 
     async def start_agent(
         self,
@@ -55,10 +56,11 @@ class Calls(Resource):
             )
             call = await client.calls.wait(call.id)
         """
+        [to] = self._numbers(to=to)
         return await self._send(
             api.start_agent_call,
             voice_agent_id=voice_agent_id,
-            to=self._number(to),
+            to=to,
             context_variables=context_variables,
             **options,
         )
@@ -81,10 +83,9 @@ class Calls(Resource):
         """
         if from_ is not None:
             options = {**options, "from_phone_number": from_}
+        [to] = self._numbers(to=to)
         self._check_numbers(options, "from_phone_number")
-        return await self._send(
-            api.start_agent_call_v2, to_phone_number=self._number(to), objectives=objectives, **options
-        )
+        return await self._send(api.start_agent_call_v2, to_phone_number=to, objectives=objectives, **options)
 
     async def create(self, **fields: Unpack[CreateCallBody]) -> Call:
         """Record a call that took place elsewhere (CreateCall); keywords: `CreateCallBody`. Starts no call."""

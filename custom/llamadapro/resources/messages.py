@@ -53,7 +53,7 @@ class Messages(Resource):
 
             await client.messages.send_text(to="+14155552671", from_="+56912345678", text="Hi Jane")
         """
-        to, from_ = self._numbers(to, from_)
+        to, from_ = self._numbers(to=to, from_=from_)
         return await self._send(
             api.create_message, to_phone_number=to, from_phone_number=from_, content=text, type_="text", **options
         )
@@ -85,7 +85,7 @@ class Messages(Resource):
         options: dict[str, Any] = {"components": components, "user_id": user_id, "custom_fields": custom_fields}
         if variables is not None:
             options["variables"] = [{"value": item} if isinstance(item, str) else item for item in variables]
-        to, from_ = self._numbers(to, from_)
+        to, from_ = self._numbers(to=to, from_=from_)
         return await self._send(
             api.create_template_message,
             to_phone_number=to,
@@ -123,7 +123,7 @@ class Messages(Resource):
 
             await client.messages.send_media(to="+14155552671", from_="+56912345678", file="offer.pdf")
         """
-        to, from_ = self._numbers(to, from_)
+        to, from_ = self._numbers(to=to, from_=from_)
         options = {"user_id": user_id, "custom_fields": custom_fields}
 
         from ..media.upload import read_upload

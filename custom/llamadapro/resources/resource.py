@@ -11,7 +11,7 @@ from llamadapro_api.document import DEPRECATED
 from llamadapro_api.errors import InvalidInput
 from llamadapro_api.types import Call
 
-from ..errors import InvalidRequestError
+from ..errors import InvalidPhoneNumberError, InvalidRequestError
 from ..transport import Clock
 
 if TYPE_CHECKING:
@@ -61,17 +61,22 @@ class Resource:
 
         return partial(to_e164, region=self._client._config.default_region)
 
-    def _numbers(self, *numbers: str) -> list[str]:
-        """E.164 forms; a message that names all that are wrong."""
-        from ..phone import to_e164_many
-
-        return to_e164_many(numbers, self._client._config.default_region)
+    def _numbers(self, **named: str) -> list[str]:
+        """E.164 forms, in their order; a message that says of all that are wrong which keywords they were given as."""
+        good, wrong = [], []
+        for name, number in named.items():
+            try:
+                good.append(self._number(number))
+            except InvalidPhoneNumberError as error:
+                wrong.append(f"{name}: {error}")
+        if wrong:
+            raise InvalidPhoneNumberError("; ".join(wrong))
+        return good
 
     def _check_numbers(self, fields: Any, *names: str) -> None:
         """Bring the numbers among a call's keywords to E.164, in place."""
-        given = [name for name in names if fields.get(name) is not None]
-        for name, number in zip(given, self._numbers(*(fields[name] for name in given)), strict=True):
-            fields[name] = number
+        given = {name: fields[name] for name in names if fields.get(name) is not None}
+        fields.update(zip(given, self._numbers(**given), strict=True))
 
 
 def prepare(operation: Callable[P, Call[T]], /, *args: P.args, **kwargs: P.kwargs) -> Call[T]:
