@@ -26,8 +26,9 @@ $(READY): pyproject.toml
 demo: $(READY) ## start the sandbox and run the quickstart against it
 	@$(BIN)/python examples/quickstart.py --sandbox
 
-test: $(READY) ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## run the tests: first in two processes, then those that measure time
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone" $(ARGS)
+	$(BIN)/python -m pytest -m alone $(ARGS) || test $$? = 5  # none of those that ARGS chose
 
 lint: $(READY) ## ruff, the import walls, dead code, dependencies and pyproject.toml
 	$(BIN)/ruff check .
