@@ -953,7 +953,7 @@ async def test_record_tells_what_happened_inside(make: Make, httpx_mock: HTTPXMo
 async def test_a_bad_number_is_told_by_its_keyword(call: Any, names: list[str], client: AsyncLlamadaPro) -> None:
     with pytest.raises(InvalidPhoneNumberError) as refused:
         await call(client)
-    assert re.findall(r"(?:^|; )(\w+): '\d'", str(refused.value)) == names
+    assert [told.partition(": '")[0] for told in str(refused.value).split("; ")] == names
 
 
 async def test_pages_and_errors_have_the_request_id(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
