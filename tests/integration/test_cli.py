@@ -113,7 +113,7 @@ def test_the_sandbox_names_its_faults_and_settings() -> None:
 @pytest.mark.parametrize("arguments", [("--help",), *((one, "--help") for one in COMMANDS)])
 def test_nobody_waits_for_help(arguments: tuple[str, ...]) -> None:
     _, _, modules = run(*arguments, program=MODULES)
-    heavy = {"httpx", "orjson", "rich", "starlette", "uvicorn", "yaml", "ruamel.yaml", "jsonschema_rs"}
+    heavy = {"httpx", "rich", "starlette", "uvicorn", "yaml", "ruamel.yaml", "jsonschema_rs"}
     assert not heavy & set(modules.split())
 
 

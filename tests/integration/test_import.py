@@ -394,28 +394,6 @@ def test_what_an_import_needs_is_loaded_by_those_who_import() -> None:
     assert done.stdout == "set()\n"
 
 
-WITHOUT = """
-import sys
-from llamadapro.cli import main
-
-class NotInstalled:
-    @staticmethod
-    def find_spec(name, *_):
-        if name == sys.argv[1]:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, NotInstalled)
-sys.exit(main(sys.argv[2:]))
-"""
-
-
-@pytest.mark.parametrize(("command", "needed"), [("sandbox", "starlette"), ("contract", "ruamel.yaml")])
-def test_a_command_without_its_extra_names_it(command: str, needed: str) -> None:
-    done = subprocess.run([sys.executable, "-c", WITHOUT, needed, command], check=False, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr == f"this command needs {needed}: pip install 'llamadapro[{command}]'\n"
-
-
 @pytest.mark.parametrize("command", ["contract", "import", "sandbox"])
 def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
