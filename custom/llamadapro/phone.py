@@ -64,6 +64,8 @@ def to_e164(value: str, region: str | None = None, *, strict: bool = False) -> s
         '+12015550123'
     """
     region = _region_code(region)
+    if type(value) is str and not strict and _E164.fullmatch(value):
+        return value  # as most are
     bare = _bare(value)
     digits = bare.removeprefix("+")
     if not (digits.isascii() and digits.isdecimal()):
