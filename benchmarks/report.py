@@ -1,4 +1,4 @@
-"""From figures to a table with every bar held or missed, and a plot of the same."""
+"""From figures to a table with every bar held or missed, and a plot of what is measured beside plain httpx."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ and drop unknown fields, where ours keep both going. In *import + construct + fi
 certificates only at the first connection, httpx when it is built; the line *certificates loaded* has both alike. A
 new interpreter's own start is not counted.
 
-![Our figures beside their bars, and beside others](benchmarks.png)
+![What calls, a start and a download cost beside plain httpx, by client](benchmarks.png)
 """
 
 
@@ -114,42 +114,28 @@ def _versions() -> list[str]:
 
 
 def plot(rows: Sequence[Row], runs: Sequence[Run], path: Path) -> None:
-    """On the left how far from each bar we are; on the right the others' ratios to raw httpx."""
+    """A panel for each thing that is measured beside plain httpx: who takes how much of its time."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    ours = [row for row in rows if row.bar is not None]
-    others = [row for row in rows if row.unit == "×" and row.beside.startswith(("raw", "bare"))]
-    height = max(4.0, 0.32 * max(len(ours), len(others)) + 1.5)
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(19, height))
-    used = [_share_of_bar(row, runs) for row in ours]
-    colours = ["#2a7f62" if holds(row, runs) else "#c44536" for row in ours]
-    left.barh([_label(row) for row in ours], used, color=colours)
-    left.axvline(1, color="black", linewidth=1)
-    left.set_title("Of each bar, this much is used (left of the line: held; red: missed)")
-    left.invert_yaxis()
-    values = [middle(row, runs) for row in others]
-    mine = ["#2a7f62" if row.contender.startswith("llamadapro") else "#8d99ae" for row in others]
-    right.barh([_label(row) for row in others], values, color=mine)
-    right.axvline(1, color="black", linewidth=1)
-    right.set_xscale("log")
-    right.set_title("Beside raw httpx (the line), less is better; logarithmic")
-    right.invert_yaxis()
-    for axis in (left, right):
-        axis.tick_params(axis="y", labelsize=7)
+    panels: dict[str, list[tuple[float, str]]] = {}
+    for row in rows:
+        if row.unit == "×" and row.beside.startswith(("raw httpx", "bare httpx", "raw, ")):
+            panels.setdefault(row.title, []).append((middle(row, runs), row.contender))
+    figure, axes = pyplot.subplots(len(panels), 1, figsize=(10, 0.3 * sum(len(one) + 2.6 for one in panels.values())),
+                                   height_ratios=[len(one) + 1 for one in panels.values()], squeeze=False)  # fmt: skip
+    for axis, (title, found) in zip(axes.flat, panels.items(), strict=True):
+        values, names = zip(*sorted(found), strict=True)
+        colours = ["#2a7f62" if name.startswith("llamadapro") else "#8d99ae" for name in names]
+        axis.bar_label(axis.barh(names, values, color=colours), fmt=" %.2f")
+        axis.axvline(1, color="black", linewidth=1)
+        axis.set_title(title, loc="left", fontsize=10, fontweight="bold")
+        axis.set_xlim(0, max(2.0, *values) * 1.08)
+        axis.invert_yaxis()
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.text(0.99, 0.002, "the line: plain httpx; less is better", ha="right", fontsize=9)
     figure.tight_layout()
     figure.savefig(path, dpi=110, metadata={"Software": None})
     pyplot.close(figure)
-
-
-def _share_of_bar(row: Row, runs: Sequence[Run]) -> float:
-    assert row.bar is not None
-    value = middle(row, runs)
-    return row.bar / value if row.at_least else value / row.bar
-
-
-def _label(row: Row) -> str:
-    title = row.title.split(",")[0].split(":")[0]
-    return f"{title[:52]} · {row.contender}"

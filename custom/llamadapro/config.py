@@ -136,9 +136,9 @@ def build_config(
     """Check every option; raises `ConfigurationError` with what to do about the first that does not fit."""
     _set_up_log()
     if on_attempt is not None and not callable(on_attempt):
-        raise ConfigurationError(f"on_attempt must be something to call with each attempt, not {on_attempt!r}")
+        raise ConfigurationError(f"on_attempt must be something to call with each attempt, not {_short(on_attempt)}")
     if engine not in ("httpx", "aiohttp"):
-        raise ConfigurationError(f"engine must be 'httpx' or 'aiohttp', not {engine!r}")
+        raise ConfigurationError(f"engine must be 'httpx' or 'aiohttp', not {_short(engine)}")
     if http_client is not None:
         if not isinstance(http_client, httpx.AsyncClient):
             raise ConfigurationError(f"http_client must be an httpx.AsyncClient, not {type(http_client).__name__}")
@@ -146,7 +146,7 @@ def build_config(
             raise ConfigurationError("http_client brings its own engine, proxy and verify: set these on it instead")
     name = document.KEY_HEADER if api_key_header is None else api_key_header
     if not isinstance(name, str):
-        raise ConfigurationError(f"api_key_header must be the name of a header, not {name!r}")
+        raise ConfigurationError(f"api_key_header must be the name of a header, not {_short(name)}")
     return Config(
         api_key=build_api_key(api_key),
         base_url=build_base_url(base_url),
@@ -207,11 +207,13 @@ def build_api_key(given: Secret | None) -> Secret:
 
 def build_base_url(base_url: str | httpx.URL | None) -> httpx.URL:
     given = base_url or os.environ.get("LLAMADAPRO_BASE_URL") or document.SERVER
+    if not isinstance(given, (str, httpx.URL)):
+        raise ConfigurationError(f"base_url must be a URL, not {_short(given)}")
     # A URL with a password in it is not repeated.
     shown = "the given one" if "@" in str(given) else repr(given)
     try:
         url = httpx.URL(given)
-    except (httpx.InvalidURL, TypeError, ValueError) as error:
+    except (httpx.InvalidURL, ValueError) as error:
         raise ConfigurationError(f"base_url must be a URL, not {shown} ({type(error).__name__})") from None
     if url.scheme not in ("http", "https") or not url.host or (url.port or 1) > _LAST_PORT:
         raise ConfigurationError(f"base_url must start with https:// or http:// and name a host, not {shown}")
@@ -247,7 +249,7 @@ def build_rate_limit(rate_limit: float | RateLimiter | None) -> float | RateLimi
 def build_region(region: str | None) -> str | None:
     if region is None or (isinstance(region, str) and len(region) == 2 and region.isascii() and region.isalpha()):
         return region and region.upper()
-    raise ConfigurationError(f"default_region must be a two-letter country code such as 'CL', not {region!r}")
+    raise ConfigurationError(f"default_region must be a two-letter country code such as 'CL', not {_short(region)}")
 
 
 def build_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -301,7 +303,7 @@ def build_verify(verify: bool | str | ssl.SSLContext) -> bool | ssl.SSLContext:
     if isinstance(verify, (bool, ssl.SSLContext)):
         return verify
     if not isinstance(verify, str) or not verify:
-        raise ConfigurationError(f"verify must be True, False, a path or an ssl.SSLContext, not {verify!r}")
+        raise ConfigurationError(f"verify must be True, False, a path or an ssl.SSLContext, not {_short(verify)}")
     try:
         folder = os.path.isdir(verify)
         return ssl.create_default_context(cafile=None if folder else verify, capath=verify if folder else None)

@@ -7,6 +7,7 @@ import logging
 import math
 import pickle
 import ssl
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,7 +199,13 @@ def test_what_is_no_number_above_zero_is_refused(option: str, value: Any) -> Non
     assert "0" in message
 
 
-@pytest.mark.parametrize("option", ["timeout", "max_connections", "max_retries"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("timeout", "max_connections", "max_retries", "base_url", "engine", "verify"),
+        *("default_region", "api_key_header", "on_attempt"),
+    ],
+)
 def test_a_number_too_long_to_be_shown_is_refused_in_words(option: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{option} must be .*, not so large a number"):
         AsyncLlamadaPro(KEY, **{option: -(10**5000)})
@@ -263,6 +270,13 @@ def test_there_are_two_engines(value: Any) -> None:
     message = refusal(engine=value)
     assert "httpx" in message
     assert "aiohttp" in message
+
+
+def test_an_engine_whose_package_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "llamadapro.transport.aiohttp_engine", raising=False)
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'llamadapro\[aiohttp\]'"):
+        AsyncLlamadaPro("key", engine="aiohttp")
 
 
 @pytest.mark.parametrize("value", ["print", 5, ["x"], object()])

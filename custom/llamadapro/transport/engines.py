@@ -71,7 +71,8 @@ class _Body(httpx.ByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self._outgoing.touched = True
-        yield self._outgoing.content
+        if self._outgoing.content:
+            yield self._outgoing.content
 
 
 def build_engine(config: Config) -> Engine:
