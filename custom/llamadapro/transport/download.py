@@ -27,6 +27,9 @@ from .send import Transport
 
 MOST_REDIRECTS = 5
 LARGEST_ERROR = 2**16
+NEVER = float("-inf")
+SLACK = 0.05
+"""The part of its timeout by which a silent host may be found out too late."""
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})", re.ASCII)
 _ADVICE = {
@@ -182,12 +185,16 @@ class Download:
             self._restart(validator_of(response), _length_of(response))
         else:
             target.total = self._total_of_part(response)
+        now, timed = asyncio.get_running_loop().time, NEVER
         async for chunk in _chunks(response):
             with self._noting_own_errors():
                 if target.take(chunk):
                     scope.reschedule(None)  # a slow disk is not a silent host
+                    timed = NEVER
                     await target.write()
-            scope.reschedule(asyncio.get_running_loop().time() + self._timeout)
+            if now() > timed + self._timeout * SLACK:  # a timer for each chunk would cost more than the chunk
+                timed = now()
+                scope.reschedule(timed + self._timeout * (1 + SLACK))
         if target.total in (None, target.size):
             return None
         failure = Failure(Outcome.UNKNOWN, f"the body ended after {target.size} of {target.total} bytes")
@@ -250,13 +257,15 @@ def _length_of(response: httpx.Response) -> int | None:
     return int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else None
 
 
-async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
     """As they come: gathering them into larger ones costs more than it saves."""
     if response.is_stream_consumed or not isinstance(response.stream, httpx.AsyncByteStream):
-        yield response.content  # a hook of the caller's client, or a mock, has read it already
-        return
-    async for chunk in response.stream:
-        yield chunk
+        return _at_once(response.content)  # a hook of the caller's client, or a mock, has read it already
+    return response.stream.__aiter__()
+
+
+async def _at_once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 async def _error_body(response: httpx.Response) -> bytes:
