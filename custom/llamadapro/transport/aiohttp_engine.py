@@ -15,7 +15,7 @@ import httpx
 from yarl import URL
 
 from ..config import Config
-from .engines import KEPT_IDLE, OutgoingRequest, OwnEngine, ssl_context
+from .base_engine import KEPT_IDLE, OutgoingRequest, OwnEngine, ssl_context
 
 _IN_HTTPX_WORDS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     # The first that fits. Only these three mean that the service cannot have seen the request.

@@ -17,8 +17,8 @@ import httpx
 
 from ..config import UNTIMED, Config, HiddenHeaders
 from ..errors import APIError, APIStatusError, InvalidRequestError
+from .base_engine import OutgoingRequest
 from .body import read_body
-from .engines import OutgoingRequest
 from .failures import Failure, failure_of_status, failure_without_answer
 from .observe import log
 from .policy import Outcome, wait_before_retry

@@ -20,9 +20,10 @@ from llamadapro_api.types import Call
 
 from ..config import Config, HiddenHeaders
 from ..errors import ConfigurationError, InvalidRequestError
+from .base_engine import Engine, OutgoingRequest
 from .body import BadBody, parse_json, read_body
 from .clock import Clock, SystemClock
-from .engines import Engine, OutgoingRequest, build_engine
+from .engines import build_engine
 from .failures import Failure, failure_of_status, failure_without_answer, public_response, request_id_of, unreadable
 from .limits import Limits, WouldPassDeadline
 from .observe import Attempt, Exchange, log, record, tell
