@@ -774,6 +774,16 @@ def test_urls_lose_only_their_fragment() -> None:
     assert str(check_url("HTTPS://Host:443/a%2F?b=%7E#c")) == "https://host/a%2F?b=%7E"
 
 
+@engines
+async def test_a_write_that_falls_short_is_completed(engine: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llamadapro.media.download.FLUSH", 50_000)
+    monkeypatch.setattr(os, "writev", lambda file, chunks: os.write(file, b"".join(chunks)[:1000]))
+    with fault_server().site(then=host()) as site:
+        async with client_for(engine, "http://api.invalid") as client:
+            await client.recordings.download(site.url, path)
+    assert path.read_bytes() == BODY
+
+
 # --- proxies -----------------------------------------------------------------------------------------------------
 
 
