@@ -68,8 +68,10 @@ def _too_late(what: str, timeout: float, last: object) -> WaitTimeoutError:
     )
 
 
-async def poll_until_there(ask: Callable[[], Awaitable[T]], *, timeout: float, clock: Clock, what: str) -> T:
-    """Ask for something that does not exist yet: a 404 means not yet, any other error is one."""
+async def poll_until_there(ask: Callable[[], Awaitable[T]], *, timeout: float | None, clock: Clock, what: str) -> T:
+    """Ask for what may not exist yet: a 404 means not yet, any other error is one. Without a timeout, ask once."""
+    if timeout is None:
+        return await ask()
 
     async def ask_once() -> T | None:
         try:

@@ -1,8 +1,8 @@
-"""A sandbox in process, and a client whose sleeping lets the sandbox's time pass: waiting takes none."""
+"""A client whose sleeping lets the sandbox's time pass: waiting takes none."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -10,13 +10,6 @@ import pytest
 
 from llamadapro_sandbox import Sandbox
 from tests.faults.clients import FakeClock, client_for
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    sandbox = Sandbox(speed=0)
-    yield sandbox
-    sandbox.close()
 
 
 @pytest.fixture

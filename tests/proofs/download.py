@@ -19,12 +19,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from examples.quickstart import sandbox
 from llamadapro import AsyncLlamadaPro
 from llamadapro.models import Recording
 
@@ -100,20 +100,6 @@ async def measure(way: str, address: str, number: int, small: int, folder: Path)
     return found
 
 
-@contextmanager
-def sandbox() -> Iterator[tuple[str, httpx.Client]]:
-    command = [sys.executable, "-m", "llamadapro_sandbox", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            printed = iter(process.stdout or ())
-            address = next(printed).split(" on ")[1].strip()
-            key = next(printed).split(": ")[1].strip()
-            with httpx.Client(base_url=address, headers={"X-API-Key": key}, trust_env=False) as client:
-                yield address, client
-        finally:
-            process.terminate()
-
-
 def main() -> int:
     if sys.argv[1:2] == ["measure"]:
         way, address, number, small, folder = sys.argv[2:]
@@ -121,7 +107,11 @@ def main() -> int:
         return 0
     size = int(sys.argv[1] if sys.argv[1:] else 200) * 2**20
     results: dict[str, Any] = {}
-    with sandbox() as (address, api), tempfile.TemporaryDirectory() as folder:
+    with (
+        sandbox() as (address, key),
+        httpx.Client(base_url=address, headers={"X-API-Key": key}, trust_env=False) as api,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         number, small = (api.post("/_sandbox/recordings", json={"bytes": n}).json()["id"] for n in (size, 2**20))
         api.delete("/_sandbox/requests")
         for way in WAYS:

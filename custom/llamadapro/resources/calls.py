@@ -102,8 +102,6 @@ class Calls(Resource):
         It exists some time after the call has ended, and is a `NotFoundError` until then; with `timeout` (seconds)
         it is waited for, and a `WaitTimeoutError` if it does not come.
         """
-        if timeout is None:
-            return await self._send(api.get_call_transcription, call_id)
         return await poll_until_there(
             lambda: self._send(api.get_call_transcription, call_id),
             timeout=timeout,
@@ -113,8 +111,6 @@ class Calls(Resource):
 
     async def get_recording(self, call_id: int | str, /, *, timeout: float | None = None) -> Recording:
         """Get a call's recording, its URL among it (GetCallRecording); `timeout` as in `get_transcription`."""
-        if timeout is None:
-            return await self._send(api.get_call_recording, call_id)
         return await poll_until_there(
             lambda: self._send(api.get_call_recording, call_id),
             timeout=timeout,

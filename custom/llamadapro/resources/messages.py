@@ -92,7 +92,7 @@ class Messages(Resource):
             from_phone_number=from_,
             template_name=template_name,
             language_code=language_code,
-            **{name: value for name, value in options.items() if value is not None},
+            **_given(options),
         )
 
     async def send_media(

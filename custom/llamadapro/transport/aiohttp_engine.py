@@ -33,6 +33,7 @@ class AiohttpEngine(OwnEngine):
 
     def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
         super().__init__(config, proxy)
+        self._proxy_headers = [] if proxy is None else _proxy_headers(proxy)
         self._connector: _Connector | None = None
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
@@ -70,9 +71,9 @@ class AiohttpEngine(OwnEngine):
         if self._proxy is not None:
             through = {"proxy": str(self._proxy.url)}
             if request.url.scheme == "https":
-                through["proxy_headers"] = _proxy_headers(self._proxy)
+                through["proxy_headers"] = self._proxy_headers
             else:
-                headers += _proxy_headers(self._proxy)
+                headers += self._proxy_headers
         return await self._session(request.timeout["read"] is not None).request(
             request.method,
             URL(

@@ -71,9 +71,16 @@ def record(owner: object, make: Callable[[], Exchange]) -> None:
             exchanges.append(make())
 
 
-def tell(on_attempt: Callable[[Attempt], Any] | None, attempt: Attempt) -> None:
-    """The debug line, and the caller's callback; a callback's own failure must not change what is sent."""
-    if log.isEnabledFor(logging.DEBUG):
+def tell(on_attempt: Callable[[Attempt], Any] | None, make: Callable[[], Attempt]) -> None:
+    """The debug line, and the caller's callback; a callback's own failure must not change what is sent.
+
+    Costs nothing where nobody listens.
+    """
+    debugged = log.isEnabledFor(logging.DEBUG)
+    if on_attempt is None and not debugged:
+        return
+    attempt = make()
+    if debugged:
         result = attempt.status_code if attempt.error is None else f"{attempt.status_code or '-'} ({attempt.error})"
         log.debug(
             "%s %s -> %s in %.0f ms, attempt %d, request id %s",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from logging import DEBUG
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -26,7 +25,7 @@ from .clock import Clock, SystemClock
 from .engines import build_engine
 from .failures import Failure, failure_of_status, failure_without_answer, public_response, request_id_of, unreadable
 from .limits import Limits, WouldPassDeadline
-from .observe import Attempt, Exchange, log, record, tell
+from .observe import Attempt, Exchange, record, tell
 from .policy import Outcome, wait_before_retry
 from .secrecy import public_cause, public_request
 
@@ -123,8 +122,7 @@ class Transport:
         except WouldPassDeadline:
             trip.ended = True
             result = Failure(Outcome.NOT_SENT, "its turn would come after its deadline", None, timed_out=True)
-        if trip.config.on_attempt is not None or log.isEnabledFor(DEBUG):
-            tell(trip.config.on_attempt, trip.to_attempt(self.clock.now() - started, result))
+        tell(trip.config.on_attempt, lambda: trip.to_attempt(self.clock.now() - started, result))
         return result
 
     async def _exchange(self, trip: _Trip, read: Callable[[httpx.Response, bytes], T]) -> _Answer[T] | Failure:

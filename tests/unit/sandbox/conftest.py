@@ -1,20 +1,13 @@
-"""A sandbox in process, on a clock that moves only when a test says so, and a plain httpx client on it."""
+"""A plain httpx client on the sandbox in process."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
 from llamadapro_sandbox import Sandbox
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    sandbox = Sandbox(speed=0)
-    yield sandbox
-    sandbox.close()
 
 
 @pytest.fixture
