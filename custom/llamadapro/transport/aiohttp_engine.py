@@ -26,6 +26,8 @@ _IN_HTTPX_WORDS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] 
     (aiohttp.ClientError, httpx.ReadError),
     (OSError, httpx.ReadError),
 )
+_FAILURES = (aiohttp.ClientError, OSError)
+"""All of them; anything else is no failure of the network, and comes out as it is."""
 
 
 class AiohttpEngine(OwnEngine):
@@ -60,7 +62,7 @@ class AiohttpEngine(OwnEngine):
                 return await self._ask(request)
             async with answer_due:
                 return await self._ask(request)
-        except Exception as error:
+        except _FAILURES as error:
             raise _in_httpx_words(error) from error
         finally:
             _on_its_way.reset(token)
@@ -76,9 +78,8 @@ class AiohttpEngine(OwnEngine):
                 headers += self._proxy_headers
         return await self._session(request.timeout["read"] is not None).request(
             request.method,
-            URL(
-                str(request.url), encoded=True
-            ),  # or a signed query would be spelled anew (%2F as /), and not be what was signed
+            # As it is written: a signed query in which %2F became / would no longer be what was signed.
+            URL(str(request.url), encoded=True),
             headers=headers,
             data=request.content or None,
             allow_redirects=False,
@@ -135,7 +136,7 @@ class _Body(httpx.AsyncByteStream):
         try:
             while chunk := await content.readany():
                 yield chunk
-        except Exception as error:
+        except _FAILURES as error:
             raise _in_httpx_words(error) from error
 
 
@@ -162,11 +163,9 @@ def _timeout(pool: float | None, connect: float | None, read: float | None) -> a
     return aiohttp.ClientTimeout(connect=pool, sock_connect=connect, sock_read=read)
 
 
-def _in_httpx_words(error: Exception) -> Exception:
-    for kind, theirs in _IN_HTTPX_WORDS:
-        if isinstance(error, kind):
-            return theirs(str(error) or type(error).__name__)
-    return error
+def _in_httpx_words(error: Exception) -> httpx.TransportError:
+    theirs = next(theirs for kind, theirs in _IN_HTTPX_WORDS if isinstance(error, kind))
+    return theirs(str(error) or type(error).__name__)
 
 
 def _proxy_headers(proxy: httpx.Proxy) -> list[tuple[str, str]]:
