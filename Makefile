@@ -85,20 +85,20 @@ faults: $(READY) ## print the fault matrix: what each broken answer costs, count
 	$(BIN)/python -m tests.faults
 
 soak: $(READY) ## 2,000 sends among faults: nothing sent twice, nothing leaked
-	$(BIN)/python -m tests.proofs.soak
+	$(BIN)/python -m tests.tools.soak
 
 pages: $(READY) ## 100,000 contacts walked with flat memory; what prefetching gains
-	$(BIN)/python -m tests.proofs.pagination
+	$(BIN)/python -m tests.tools.pagination
 
 downloads: $(READY) ## a 200 MB recording, interrupted and resumed
-	$(BIN)/python -m tests.proofs.download
+	$(BIN)/python -m tests.tools.download
 
 imports: $(READY) ## 50,000 conversations imported among faults, killed midway and resumed
-	$(BIN)/python -m tests.proofs.import_many
+	$(BIN)/python -m tests.tools.import_many
 
 writers: $(READY) ## 100 concurrent writers on the sandbox, killed and restarted; and its throughput
-	$(BIN)/python -m tests.proofs.sandbox_writers
-	$(BIN)/python -m tests.proofs.sandbox_throughput
+	$(BIN)/python -m tests.tools.sandbox_writers
+	$(BIN)/python -m tests.tools.sandbox_throughput
 
 schemathesis: $(READY) ## thousands of generated requests to the sandbox: every answer as the document says
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "schemathesis==4.32.*"
@@ -129,10 +129,10 @@ build: $(READY) ## build the wheel and the sdist into dist/
 
 package: $(READY) ## check the wheel and the sdist, install them in empty environments and run the quickstart there
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group release
-	$(BIN)/python tests/proofs/package.py
+	$(BIN)/python tests/tools/package.py
 
 release-check: package ## is this commit fit to be released: distributions, version, changelog, tag
-	$(BIN)/python tests/proofs/release.py
+	$(BIN)/python tests/tools/release.py
 
 audit: $(READY) ## known vulnerabilities in what is installed here (needs pypi.org)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group audit

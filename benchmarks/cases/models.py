@@ -31,7 +31,7 @@ def repeated(build: Callable[[], Callable[[], Any]]) -> Contender:
 
 
 def read_ours() -> Callable[[], Any]:
-    from llamadapro.transport.body import parse_json
+    from llamadapro._transport.body import parse_json
     from llamadapro_api.models import ContactPage
 
     return lambda: ContactPage.from_dict(parse_json(PAGE))
@@ -65,7 +65,7 @@ def read_msgspec() -> Callable[[], Any]:
 
 
 def write_ours() -> Callable[[], Any]:
-    from llamadapro.resources.resource import prepare
+    from llamadapro.resources._base import prepare
     from llamadapro_api.api.v1conversations.bulk_create import bulk_create
 
     return lambda: orjson.dumps(prepare(bulk_create, conversations=ITEMS).body)
@@ -74,7 +74,7 @@ def write_ours() -> Callable[[], Any]:
 def write_ours_with_numbers() -> Callable[[], Any]:
     """As `conversations.bulk_create` does it: the telephone numbers checked too."""
     from llamadapro import AsyncLlamadaPro
-    from llamadapro.resources.resource import prepare
+    from llamadapro.resources._base import prepare
     from llamadapro_api.api.v1conversations.bulk_create import bulk_create
 
     numbers_checked = AsyncLlamadaPro("key").conversations._all_with_numbers

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import models as models
-    from .client import AsyncLlamadaPro as AsyncLlamadaPro
+    from ._client import AsyncLlamadaPro as AsyncLlamadaPro
+    from ._pagination import AsyncPaginator as AsyncPaginator
+    from ._pagination import Page as Page
     from .errors import APIConnectionError as APIConnectionError
     from .errors import APIError as APIError
     from .errors import APIResponseValidationError as APIResponseValidationError
@@ -28,15 +30,13 @@ if TYPE_CHECKING:
     from .errors import RateLimitError as RateLimitError
     from .errors import UnprocessableEntityError as UnprocessableEntityError
     from .errors import WaitTimeoutError as WaitTimeoutError
-    from .pagination import AsyncPaginator as AsyncPaginator
-    from .pagination import Page as Page
     from .phone import to_e164 as to_e164
 
 _SUBMODULES = ("addresses", "errors", "models", "phone", "search", "whatsapp")
 _MODULES = {
-    "AsyncLlamadaPro": ".client",
-    "AsyncPaginator": ".pagination",
-    "Page": ".pagination",
+    "AsyncLlamadaPro": "._client",
+    "AsyncPaginator": "._pagination",
+    "Page": "._pagination",
     "to_e164": ".phone",
 }
 

@@ -15,7 +15,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from llamadapro_api.errors import InvalidInput
+from llamadapro_api.errors import ValidationError
 from llamadapro_api.writing import write_datetime
 
 from .errors import InvalidRequestError
@@ -85,7 +85,7 @@ def _text(field: str, value: Any) -> str:
     if isinstance(value, datetime):
         try:
             return write_datetime(value)
-        except InvalidInput as error:
+        except ValidationError as error:
             raise InvalidRequestError(f"{field}: {error}") from None
     if isinstance(value, (str, int, float)):
         return str(value)

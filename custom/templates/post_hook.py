@@ -50,7 +50,7 @@ KEY_HEADER: Final = {scheme["name"]!r}
 DIGEST: Final = "{hashlib.sha256(raw).hexdigest()}"
 """SHA-256 of openapi.yaml."""
 
-SAFE_TO_REPEAT: Final[dict[tuple[str, str], bool]] = {{
+IDEMPOTENT: Final[dict[tuple[str, str], bool]] = {{
 {safe}}}
 """Whether sending an operation twice does the same as sending it once: by its method, unless the document says more."""
 

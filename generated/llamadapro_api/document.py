@@ -10,7 +10,7 @@ KEY_HEADER: Final = "X-API-Key"
 DIGEST: Final = "5f32b7e3655965b9acfa20bd386471cc76b92befd21f7c1fc40bc4e178e57620"
 """SHA-256 of openapi.yaml."""
 
-SAFE_TO_REPEAT: Final[dict[tuple[str, str], bool]] = {
+IDEMPOTENT: Final[dict[tuple[str, str], bool]] = {
     ("DELETE", "/api/v1/contacts/{id}"): True,
     ("DELETE", "/api/v1/custom-fields/definitions/{definition_id}/options/{option_id}"): True,
     ("DELETE", "/api/v1/custom-fields/definitions/{id}"): True,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Self
 
 
-class _Placed(ValueError):
+class _PathError(ValueError):
     """A refusal that gathers its place on the way up, so that no place is computed while all is well."""
 
     def __init__(self, reason: str) -> None:
@@ -25,9 +25,9 @@ class _Placed(ValueError):
         return f"{self.place}: {self.reason}" if self.place else self.reason
 
 
-class InvalidInput(_Placed):
+class ValidationError(_PathError):
     """An argument cannot be sent: `place` says which one, `reason` why."""
 
 
-class UnreadableAnswer(_Placed):
+class DeserializationError(_PathError):
     """An answer does not have the shape that the document gives it: `place` says where."""

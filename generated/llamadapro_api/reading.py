@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import attrs
 
-from .errors import UnreadableAnswer
+from .errors import DeserializationError
 
 
 class _Absent:
@@ -64,7 +64,7 @@ class Model:
     def from_dict(cls, src: Mapping[str, Any]) -> Self:
         """Read decoded JSON, as it came from the service or from `to_dict`.
 
-        Raises `UnreadableAnswer` (a ValueError) where an object or a list is something else altogether.
+        Raises `DeserializationError` (a ValueError) where an object or a list is something else altogether.
         """
         raise NotImplementedError
 
@@ -72,7 +72,7 @@ class Model:
     def _from_incomplete(cls, src: Any, nothing: Mapping[str, None]) -> Self:
         """Read an object that lacks some of its fields: None for those, as in `nothing`."""
         if not isinstance(src, Mapping):
-            raise UnreadableAnswer(f"expected an object, found {_found(src)}")
+            raise DeserializationError(f"expected an object, found {_found(src)}")
         self = cls.from_dict({**nothing, **src})
         self._absent = frozenset([name for name, wire in cls.wire_names.items() if wire not in src])
         return self
@@ -111,7 +111,7 @@ def read_object(model: type[Model], value: Any, wire: str) -> Any:
         return None
     try:
         return model.from_dict(value)
-    except UnreadableAnswer as error:
+    except DeserializationError as error:
         raise error.within(wire) from None
 
 
@@ -120,13 +120,13 @@ def read_list(model: type[Model], value: Any, wire: str) -> Any:
     if value is None:
         return None
     if type(value) is not list:
-        raise UnreadableAnswer(f"expected a list, found {_found(value)}").within(wire)
+        raise DeserializationError(f"expected a list, found {_found(value)}").within(wire)
     read = model.from_dict
     out: list[Any] = []
     try:
         for item in value:
             out.append(None if item is None else read(item))  # noqa: PERF401 # its length is the place of a fault
-    except UnreadableAnswer as error:
+    except DeserializationError as error:
         raise error.within(len(out)).within(wire) from None
     return out
 

@@ -30,15 +30,15 @@ UNSET: Final[Any] = _Unset()
 """The default of a body keyword: what is absent is not sent, while None is sent as null. Never seen outside."""
 
 
-class Call(Generic[T_co]):
+class PreparedRequest(Generic[T_co]):
     """One call, ready to be sent any number of times.
 
-    `target` is the path with its query, both encoded; `body` is plain JSON data or None for no body; `read` turns the
-    decoded answer into its model; `safe` says whether sending the call twice does the same as sending it once.
+    `url_path` is the path with its query, both encoded; `body` is plain JSON data or None for no body; `read` turns the
+    decoded answer into its model; `idempotent` says whether sending the call twice does the same as sending it once.
     Preparing a call never touches the network, so that what cannot be sent is refused before.
     """
 
-    __slots__ = ("body", "method", "operation", "read", "safe", "target")
+    __slots__ = ("body", "idempotent", "method", "operation", "read", "url_path")
 
     def __init__(
         self,
@@ -47,24 +47,24 @@ class Call(Generic[T_co]):
         path: str,
         read: Callable[[Any], T_co],
         *,
-        safe: bool,
+        idempotent: bool,
         query: Mapping[str, str | int | float | bool | None] | None = None,
         body: dict[str, Any] | None = None,
     ) -> None:
         self.operation: str = operation
         self.method: str = method
-        self.target: str = path if query is None else _with_query(path, query)
+        self.url_path: str = path if query is None else _with_query(path, query)
         self.read: Callable[[Any], T_co] = read
-        self.safe: bool = safe
+        self.idempotent: bool = idempotent
         self.body: dict[str, Any] | None = body
 
     @property
-    def answers(self) -> bool:
+    def has_body(self) -> bool:
         """Whether the document gives the operation an answer to read."""
         return self.read is not read_nothing
 
     def __repr__(self) -> str:
-        return f"<Call {self.operation}: {self.method} {self.target}>"
+        return f"<PreparedRequest {self.operation}: {self.method} {self.url_path}>"
 
 
 def _with_query(path: str, query: Mapping[str, str | int | float | bool | None]) -> str:

@@ -34,7 +34,7 @@ PARTS = ["openapi.yaml", "pyproject.toml", "CHANGELOG.md", "custom", "generated"
 
 PUBLIC = ("llamadapro", "llamadapro_api.models", "llamadapro_api.api")
 """What users import, and what they are typed by."""
-PRIVATE = ("llamadapro.transport", "llamadapro.cli", "llamadapro.config")
+PRIVATE = ("llamadapro._transport", "llamadapro._cli", "llamadapro._config")
 
 
 @dataclass(frozen=True, order=True)

@@ -160,7 +160,7 @@ async def judged(client: AsyncLlamadaPro, operation: Operation, way: str) -> lis
     """What is wrong with one way of sending an operation."""
     answer: Any = None
     told: list[str] = []
-    with client.record() as exchanges:
+    with client.capture_exchanges() as exchanges:
         try:
             answer = await WAYS[way](client, GIVEN)
         except APIStatusError as error:

@@ -115,8 +115,8 @@ def package(folder: Path, change: tuple[str, str] = ("", "")) -> Path:
         "custom/llamadapro/__init__.py": "from .phone import to_e164 as to_e164\n",
         "custom/llamadapro/phone.py": "",
         "custom/llamadapro/resources/__init__.py": "",
-        "custom/llamadapro/resources/contacts.py": CLIENT,
-        "custom/llamadapro/transport/__init__.py": "def nobody(): ...\n",
+        "custom/llamadapro/resources/_contacts.py": CLIENT,
+        "custom/llamadapro/_transport/__init__.py": "def nobody(): ...\n",
         "generated/llamadapro_api/__init__.py": "",
         "generated/llamadapro_api/models/__init__.py": "",
         "generated/llamadapro_api/models/contact.py": MODELS,
@@ -142,7 +142,7 @@ def test_a_change_of_the_python_api_is_judged(name: str, tmp_path: Path) -> None
 def test_only_public_names_are_looked_at(tmp_path: Path) -> None:
     names = snapshot(package(tmp_path))
     assert "llamadapro.to_e164" in names
-    assert "llamadapro.resources.contacts.Contacts.get(1)" in names
+    assert "llamadapro.resources._contacts.Contacts.get(1)" in names
     assert "models.CreateContactBody.user_id" in names
     assert not [name for name in names if "transport" in name or "_hidden" in name or "to_dict.self" in name]
 
@@ -152,8 +152,8 @@ def test_the_real_api_has_what_users_rely_on() -> None:
     for name in (
         "llamadapro.AsyncLlamadaPro",
         "llamadapro.NotFoundError",
-        "llamadapro.client.AsyncLlamadaPro.with_options(timeout)",
-        "llamadapro.resources.contacts.Contacts.update",
+        "llamadapro._client.AsyncLlamadaPro.with_options(timeout)",
+        "llamadapro.resources._contacts.Contacts.update",
         "models.Contact.first_name",
         "models.CreateContactBody.first_name",
         "models.GetContactsQuery.page_size",

@@ -17,7 +17,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from llamadapro import AsyncLlamadaPro, AsyncPaginator, ConflictError, NotFoundError, models
-from llamadapro.pagination import Page
+from llamadapro._pagination import Page
 from llamadapro_api.reading import Model
 from llamadapro_sandbox import Sandbox
 from tests.contract import ways
@@ -99,7 +99,7 @@ async def walk(client: AsyncLlamadaPro, sandbox: Sandbox, entries: Mapping[str, 
 async def step(walking: Walk, name: str, function: Entry) -> Step:
     """Walk one entry."""
     result = Step(set(), [])
-    with walking.client.record() as exchanges:
+    with walking.client.capture_exchanges() as exchanges:
         try:
             await function(walking)
         except Exception as error:
@@ -207,7 +207,7 @@ async def listed(
         assert isinstance(made, AsyncPaginator)
         return made
 
-    with walking.client.record() as exchanges:
+    with walking.client.capture_exchanges() as exchanges:
         items = [is_model(item, model) async for item in paginator()]
     assert [item.id for item in items] == [one.id for one in wanted]
     assert items == list(wanted), "the list shows its items otherwise than they were answered"

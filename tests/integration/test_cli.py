@@ -24,11 +24,11 @@ from llamadapro_sandbox.faults import KINDS, Fault
 
 DOCUMENT = Path(__file__).parents[2] / "openapi.yaml"
 COMMANDS = ("contract", "import", "sandbox")
-PROGRAM = "import sys; from llamadapro.cli import main; sys.exit(main())"
+PROGRAM = "import sys; from llamadapro._cli import main; sys.exit(main())"
 MODULES = (
-    "import sys; from llamadapro.cli import main\ntry: main()\nexcept SystemExit: print(*sys.modules, file=sys.stderr)"
+    "import sys; from llamadapro._cli import main\ntry: main()\nexcept SystemExit: print(*sys.modules, file=sys.stderr)"
 )
-WITHOUT = "import sys; sys.modules[{!r}] = None; from llamadapro.cli import main; sys.exit(main())"
+WITHOUT = "import sys; sys.modules[{!r}] = None; from llamadapro._cli import main; sys.exit(main())"
 
 
 @pytest.fixture(autouse=True)

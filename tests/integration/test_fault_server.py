@@ -1,7 +1,7 @@
 """The fault server does what it says: each outcome at byte level, and what httpx and aiohttp make of it.
 
 The second half writes down the facts that the client's classification of outcomes rests on (notes/http.md). If it
-fails after an upgrade of an engine, the table in `llamadapro.transport` needs another look before anything else does.
+fails after an upgrade of an engine, the table in `llamadapro._transport` needs another look before anything else does.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from llamadapro import errors
-from llamadapro.resources.messages import END_STATUSES
+from llamadapro.resources._messages import END_STATUSES
 from llamadapro_sandbox import Sandbox
 from tests.faults.clients import available, client_for
 from tests.faults.server import End, Outcome, Received, answer, fault_server, outcome

@@ -67,7 +67,7 @@ def test_the_log_is_silent_otherwise(sandbox: Sandbox, level: str | None) -> Non
 async def test_each_page_of_a_walk_is_recorded(llamadapro_client: AsyncLlamadaPro) -> None:
     for _ in range(3):
         await llamadapro_client.contacts.create(first_name="Jane")
-    with llamadapro_client.record() as exchanges:
+    with llamadapro_client.capture_exchanges() as exchanges:
         await llamadapro_client.contacts.list(page_size=2).collect()
         response = await llamadapro_client.request("GET", "/api/v1/contacts", params={"pageSize": 1})
     assert [(one.operation, one.method, one.path, one.status_code) for one in exchanges] == [
@@ -86,7 +86,7 @@ async def test_errors_and_records_have_the_same_request_id(httpx_mock: HTTPXMock
     httpx_mock.add_response(status_code=409, headers={"X-Request-Id": "r-4"})
     httpx_mock.add_response(json=[], headers={"X-Request-Id": "r-5"})
     async with client:
-        with client.record() as exchanges:
+        with client.capture_exchanges() as exchanges:
             with pytest.raises(InternalServerError) as failed:
                 await client.contacts.get(5)
             with pytest.raises(ConflictError) as refused:

@@ -148,7 +148,7 @@ async def test_400_of_what_only_the_service_can_know(client: AsyncLlamadaPro) ->
 
 
 async def test_400_is_not_repeated(client: AsyncLlamadaPro) -> None:
-    with client.record() as exchanges, pytest.raises(BadRequestError):
+    with client.capture_exchanges() as exchanges, pytest.raises(BadRequestError):
         await client.contacts.list(filter_by="surname:Doe")
     assert [exchange.attempts for exchange in exchanges] == [1]
 

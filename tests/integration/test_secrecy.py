@@ -126,7 +126,7 @@ async def _against(
 
     with fault_server().site(*script, then=then or good(GET)) as site:
         async with client_for(engine, site.url, on_attempt=attempt, **options) as client:
-            with client.record() as exchanges:
+            with client.capture_exchanges() as exchanges:
                 yield client, site
         for exchange in exchanges:
             found.look_at("exchange", exchange)

@@ -1,11 +1,11 @@
-"""The soak of `tests/proofs/soak.py` in small: 200 sends among faults and cancelled calls, none of them doubled."""
+"""The soak of `tests/tools/soak.py` in small: 200 sends among faults and cancelled calls, none of them doubled."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.faults.clients import OWN, available
-from tests.proofs.soak import soak
+from tests.tools.soak import soak
 
 pytest.importorskip("llamadapro.errors")
 

@@ -109,7 +109,7 @@ async def around(client: AsyncLlamadaPro) -> None:
     assert_type(copy, AsyncLlamadaPro)
     response = await client.request("GET", "/api/v1/anything", params={"page": 2})
     assert_type(response, httpx.Response)
-    with client.record() as exchanges:
+    with client.capture_exchanges() as exchanges:
         await client.contacts.get(5)
     assert_type([exchange.request_id for exchange in exchanges], list[str | None])
     assert_type([exchange.status_code for exchange in exchanges], list[int | None])

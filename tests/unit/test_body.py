@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamadapro.transport.body import BadBody, CutBody, parse_json, read_body
+from llamadapro._transport.body import BadBody, CutBody, parse_json, read_body
 from tests.unit.openapi_document import MANY, json_values
 
 LIMIT = 10_000

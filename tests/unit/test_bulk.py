@@ -25,8 +25,8 @@ from llamadapro import (
     NotFoundError,
     WaitTimeoutError,
 )
-from llamadapro.bulk import ImportIssue, ImportReport
-from llamadapro.bulk.ledger import Ledger
+from llamadapro._bulk import ImportIssue, ImportReport
+from llamadapro._bulk.ledger import Ledger
 from llamadapro.models import BulkResult
 from tests.faults.clients import FakeClock
 

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from llamadapro import AsyncLlamadaPro, ConfigurationError
-from llamadapro.config import Config
+from llamadapro._config import Config
 from llamadapro_api import document
 
 KEY = "sk-live-7f3a9d1c5e2b8640aa17"
@@ -273,7 +273,7 @@ def test_there_are_two_engines(value: Any) -> None:
 
 
 def test_an_engine_whose_package_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "llamadapro.transport.aiohttp_engine", raising=False)
+    monkeypatch.delitem(sys.modules, "llamadapro._transport.aiohttp_engine", raising=False)
     monkeypatch.setitem(sys.modules, "aiohttp", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'llamadapro\[aiohttp\]'"):
         AsyncLlamadaPro("key", engine="aiohttp")

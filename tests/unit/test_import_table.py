@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from llamadapro.cli.table import BadRow, Keys, Row, Table, TableError
+from llamadapro._cli.table import BadRow, Keys, Row, Table, TableError
 from llamadapro.models import BulkSingleConversationCreateParamsDict as Created
 from llamadapro.models import BulkSingleConversationUpdateParamsDict as Updated
 from llamadapro_api.models.bulk_single_conversation_create_params import write_bulk_single_conversation_create_params

@@ -17,7 +17,7 @@ import pytest
 import llamadapro
 import llamadapro.errors
 import llamadapro_api.models
-from llamadapro_api.document import SAFE_TO_REPEAT
+from llamadapro_api.document import IDEMPOTENT
 
 OURS = {"llamadapro", "llamadapro_api"}
 HEAVY = {
@@ -88,7 +88,7 @@ def test_so_do_a_client_and_its_first_resource() -> None:
     assert within(built, "llamadapro.resources") == set()
     assert roots(touched) == roots(built)
     assert not HEAVY & roots(touched)
-    assert within(touched, "llamadapro.resources") == {"llamadapro.resources.resource", "llamadapro.resources.contacts"}
+    assert within(touched, "llamadapro.resources") == {"llamadapro.resources._base", "llamadapro.resources._contacts"}
     assert {name.split(".")[2] for name in within(touched, "llamadapro_api.api")} == {"v1contacts"}
     assert len(within(touched, "llamadapro_api.models")) < EVERY_MODEL / 3
 
@@ -106,7 +106,7 @@ def test_operations_are_found_by_name_and_others_are_not() -> None:
     from llamadapro_api import api
 
     operations = {name: getattr(api, name) for name in dir(api)}
-    assert len(operations) == len(SAFE_TO_REPEAT)
+    assert len(operations) == len(IDEMPOTENT)
     assert all(name == operation.__name__ for name, operation in operations.items())
     with pytest.raises(AttributeError, match="no attribute 'get_contract'"):
         _ = api.get_contract
@@ -178,7 +178,7 @@ def test_every_name_is_there(module: ModuleType) -> None:
             getattr(module, missing)
 
 
-@pytest.mark.parametrize("name", ["llamadapro.bulk", "llamadapro_sandbox"])
+@pytest.mark.parametrize("name", ["llamadapro._bulk", "llamadapro_sandbox"])
 def test_rooms_that_load_late_have_every_name_too(name: str) -> None:
     module = importlib.import_module(name)
     assert all(getattr(module, each) is not None for each in module.__all__)

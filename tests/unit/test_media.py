@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llamadapro._media import upload
+from llamadapro._media.download import _Part
+from llamadapro._media.upload import INLINE, LIMITS, kind_of, read_upload
 from llamadapro.errors import InvalidRequestError
-from llamadapro.media import upload
-from llamadapro.media.download import _Part
-from llamadapro.media.upload import INLINE, LIMITS, kind_of, read_upload
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import llamadapro
 from llamadapro import models
-from llamadapro_api.errors import UnreadableAnswer
+from llamadapro_api.errors import DeserializationError
 from llamadapro_api.reading import Model
 from tests.unit.openapi_document import (
     DOCUMENT,
@@ -368,7 +368,7 @@ FOUND = {str: "a string", int: "a number", float: "a number", bool: "a boolean",
 def test_another_shape_is_refused_with_its_place(name: str) -> None:
     for place, expected in places(name):
         for wrong in WRONG[expected]:
-            with pytest.raises(UnreadableAnswer) as caught:
+            with pytest.raises(DeserializationError) as caught:
                 MODELS[name].from_dict(planted(place, wrong))
             assert caught.value.place == shown(place)
             assert str(caught.value) == f"{shown(place)}: expected {expected}, found {FOUND[type(wrong)]}"
@@ -378,7 +378,7 @@ def test_another_shape_is_refused_with_its_place(name: str) -> None:
 @pytest.mark.parametrize("wrong", ["text", 5, 1.5, True, [], [{}], None], ids=repr)
 def test_an_answer_that_is_no_object_is_refused(name: str, wrong: Any) -> None:
     found = "null" if wrong is None else FOUND[type(wrong)]
-    with pytest.raises(UnreadableAnswer, match=f"^expected an object, found {found}$") as caught:
+    with pytest.raises(DeserializationError, match=f"^expected an object, found {found}$") as caught:
         MODELS[name].from_dict(wrong)
     assert caught.value.place == ""
     assert isinstance(caught.value, ValueError)
@@ -386,7 +386,7 @@ def test_an_answer_that_is_no_object_is_refused(name: str, wrong: Any) -> None:
 
 def test_the_place_leads_through_lists() -> None:
     page = {"items": [{"id": 1}, None, {"id": 2, "addresses": None}, {"id": 3, "addresses": "none"}]}
-    with pytest.raises(UnreadableAnswer) as caught:
+    with pytest.raises(DeserializationError) as caught:
         models.ContactPage.from_dict(page)
     assert caught.value.place == "items[3].addresses"
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llamadapro.transport import policy
-from llamadapro.transport.policy import (
+from llamadapro._transport import policy
+from llamadapro._transport.policy import (
     BACKOFF_FIRST,
     BACKOFF_LONGEST,
     Outcome,

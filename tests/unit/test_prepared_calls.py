@@ -31,8 +31,8 @@ from hypothesis import strategies as st
 
 from llamadapro import models
 from llamadapro_api import document
-from llamadapro_api.errors import InvalidInput
-from llamadapro_api.types import Call
+from llamadapro_api.errors import ValidationError
+from llamadapro_api.types import PreparedRequest
 from tests.unit.openapi_document import (
     BY_ID,
     DOCUMENT,
@@ -55,13 +55,13 @@ NAN, INF = math.nan, math.inf
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
-def call(operation: Operation | str, *ids: Any, **arguments: Any) -> Call[Any]:
+def call(operation: Operation | str, *ids: Any, **arguments: Any) -> PreparedRequest[Any]:
     """Prepare a call; ids and what is required besides are made up."""
     operation = BY_ID[operation] if isinstance(operation, str) else operation
     needed = {one.name: None for one in operation.keywords if one.required}
     ids = ids or (7,) * len(operation.path_names)
     prepared = operation.function(*ids, **{**needed, **arguments})
-    assert isinstance(prepared, Call)
+    assert isinstance(prepared, PreparedRequest)
     return prepared
 
 
@@ -124,12 +124,12 @@ def test_a_call_knows_its_method_its_answer_and_whether_it_may_be_repeated(opera
     prepared = call(operation)
     assert (prepared.method, prepared.operation) == (operation.method, operation.name)
     assert (prepared.body is None) is (not operation.has_body)
-    assert prepared.answers is (operation.answer is not None)
+    assert prepared.has_body is (operation.answer is not None)
     if operation.answer:
         assert type(prepared.read({})) is getattr(models, operation.answer)
     else:
         assert prepared.read(None) is None
-    assert prepared.safe is may_be_repeated(operation)
+    assert prepared.idempotent is may_be_repeated(operation)
 
 
 def may_be_repeated(operation: Operation) -> bool:
@@ -144,7 +144,7 @@ def test_the_table_of_what_may_be_repeated_is_the_promise() -> None:
         (one.method, re.sub(r"{(.+?)}", lambda found: f"{{{snake(found[1])}}}", one.path)): may_be_repeated(one)
         for one in OPERATIONS
     }
-    assert routes == document.SAFE_TO_REPEAT
+    assert routes == document.IDEMPOTENT
 
 
 def test_the_document_module_says_what_the_document_says() -> None:
@@ -286,11 +286,11 @@ def test_what_is_given_is_what_is_sent(operation: Operation, data: st.DataObject
 
     prepared = operation.function(*ids, **given_out)
 
-    path, _, text = prepared.target.partition("?")
+    path, _, text = prepared.url_path.partition("?")
     named = dict(zip(operation.path_names, ids, strict=True))
     assert path == re.sub(r"{(.+?)}", lambda found: str(named[found[1]]), operation.path)
     check_query({keyword.wire: to_send for keyword, _, to_send in query.values()}, text)
-    assert prepared.target.isascii()
+    assert prepared.url_path.isascii()
     if operation.has_body:
         expected = {keyword.wire: to_send for keyword, _, to_send in body.values()}
         expected |= {wire: named.get(wire, ids[-1]) for wire in operation.from_path}
@@ -314,19 +314,19 @@ def test_absent_is_not_sent_and_none_is_null() -> None:
 
 
 def test_in_a_query_none_is_absent() -> None:
-    assert call("GetTasks", due_before=None, limit=None).target == "/api/v1/tasks"
-    assert call("GetTasks", limit=0, assigned_to_id="").target == "/api/v1/tasks?limit=0&assignedToId="
-    assert call("GetTasks", limit=20.0).target == "/api/v1/tasks?limit=20"
+    assert call("GetTasks", due_before=None, limit=None).url_path == "/api/v1/tasks"
+    assert call("GetTasks", limit=0, assigned_to_id="").url_path == "/api/v1/tasks?limit=0&assignedToId="
+    assert call("GetTasks", limit=20.0).url_path == "/api/v1/tasks?limit=20"
 
 
 @pytest.mark.parametrize("force", [True, False])
 def test_booleans_in_a_query_are_true_and_false(force: bool) -> None:
     path = "/api/v1/custom-fields/definitions/7"
-    assert call("DeleteCustomFieldDefinition", force=force).target == f"{path}?force={str(force).lower()}"
+    assert call("DeleteCustomFieldDefinition", force=force).url_path == f"{path}?force={str(force).lower()}"
 
 
 def test_a_query_is_encoded() -> None:
-    target = call("GetContacts", filter_by="firstName:José & Söhne+1/2?#=%", page_token="a b\n").target
+    target = call("GetContacts", filter_by="firstName:José & Söhne+1/2?#=%", page_token="a b\n").url_path
     assert target == (
         "/api/v1/contacts?filterBy=firstName%3AJos%C3%A9%20%26%20S%C3%B6hne%2B1%2F2%3F%23%3D%25&pageToken=a%20b%0A"
     )
@@ -336,7 +336,7 @@ def test_a_query_is_encoded() -> None:
 def test_a_body_key_that_the_path_supplies_is_filled_in(given_id: Any, sent: Any) -> None:
     prepared = call("CreateCustomFieldListOption", given_id, value="XL")
     assert prepared.body == {"definitionId": sent, "value": "XL"}
-    assert prepared.target == f"/api/v1/custom-fields/definitions/{sent}/options"
+    assert prepared.url_path == f"/api/v1/custom-fields/definitions/{sent}/options"
 
 
 def test_bulk_items_let_unknown_keys_through() -> None:
@@ -423,7 +423,7 @@ def test_what_cannot_be_sent_is_refused_with_its_place(operation: Operation) -> 
     count = 0
     for keyword in operation.keywords:
         for place, wrong in refusals(keyword.shape):
-            with pytest.raises(InvalidInput) as caught:
+            with pytest.raises(ValidationError) as caught:
                 call(operation, **{keyword.name: wrong})
             assert caught.value.place == f"{keyword.name}{place}", wrong
             assert str(caught.value) == f"{caught.value.place}: {caught.value.reason}"
@@ -440,34 +440,34 @@ def test_keys_may_be_written_as_on_the_wire_too() -> None:
 
 def test_a_key_given_in_both_forms_is_refused() -> None:
     address = {"channel_type": "PHONE", "channelType": "PHONE", "address": "+56912345678"}
-    with pytest.raises(InvalidInput, match=r"addresses\[0\]\.channelType: given twice.*channelType"):
+    with pytest.raises(ValidationError, match=r"addresses\[0\]\.channelType: given twice.*channelType"):
         call("CreateContact", addresses=[address])
-    with pytest.raises(InvalidInput, match="given twice"):
+    with pytest.raises(ValidationError, match="given twice"):
         call("BulkCreate", conversations=[{"funnel_id": 3, "funnelId": 3}])
 
 
 def test_an_unknown_key_is_refused_with_advice() -> None:
     with pytest.raises(
-        InvalidInput, match=r"^addresses\[1\]: unknown key 'chanel_type'; did you mean 'channel_type'\?$"
+        ValidationError, match=r"^addresses\[1\]: unknown key 'chanel_type'; did you mean 'channel_type'\?$"
     ):
         call("CreateContact", addresses=[None, {"chanel_type": "PHONE"}])
-    with pytest.raises(InvalidInput, match=r"^assigned_to: unknown key 'zzz'; known are id, type_$"):
+    with pytest.raises(ValidationError, match=r"^assigned_to: unknown key 'zzz'; known are id, type_$"):
         call("UpdateTask", assigned_to={"zzz": 1})
 
 
 def test_a_missing_key_is_refused_by_name() -> None:
-    with pytest.raises(InvalidInput, match=r"^addresses\[0\]: lacks address, channel_type$"):
+    with pytest.raises(ValidationError, match=r"^addresses\[0\]: lacks address, channel_type$"):
         call("CreateContact", addresses=[{}])
-    with pytest.raises(InvalidInput, match=r"^assigned_to: lacks type_$"):
+    with pytest.raises(ValidationError, match=r"^assigned_to: lacks type_$"):
         call("UpdateTask", assigned_to={"id": "7"})
 
 
 def test_closed_sets_are_checked_and_named() -> None:
     with pytest.raises(
-        InvalidInput, match=r"^status: must be one of cancelled, completed, overdue, scheduled, not 'done'"
+        ValidationError, match=r"^status: must be one of cancelled, completed, overdue, scheduled, not 'done'"
     ):
         call("UpdateTask", status="done")
-    with pytest.raises(InvalidInput, match=r"^components\[0\]\.type: must be one of body, button, header"):
+    with pytest.raises(ValidationError, match=r"^components\[0\]\.type: must be one of body, button, header"):
         call("CreateTemplateMessage", components=[{"type_": "footer"}])
     # An open set takes what it does not know.
     assert call("CreateContact", addresses=[{"channel_type": "FAX", "address": "1"}]).body is not None
@@ -476,7 +476,7 @@ def test_closed_sets_are_checked_and_named() -> None:
 @pytest.mark.parametrize("operation", ["GetTasks", "UpdateTask"])
 def test_a_naive_datetime_is_refused_with_advice(operation: str) -> None:
     keyword = "due_before" if operation == "GetTasks" else "due_date"
-    with pytest.raises(InvalidInput, match="no time zone") as caught:
+    with pytest.raises(ValidationError, match="no time zone") as caught:
         call(operation, **{keyword: NAIVE})
     assert "tzinfo=datetime.UTC" in str(caught.value)
     assert "astimezone" in str(caught.value)
@@ -496,7 +496,7 @@ def test_a_naive_datetime_is_refused_with_advice(operation: str) -> None:
 )
 def test_aware_datetimes_are_sent_as_they_are(given_moment: Any, sent: str) -> None:
     assert call("UpdateTask", due_date=given_moment).body == {"dueDate": sent}
-    assert parse_qsl(call("GetTasks", due_after=given_moment).target.partition("?")[2]) == [("dueAfter", sent)]
+    assert parse_qsl(call("GetTasks", due_after=given_moment).url_path.partition("?")[2]) == [("dueAfter", sent)]
 
 
 def test_a_date_is_its_first_moment_in_utc() -> None:
@@ -516,7 +516,7 @@ def test_a_time_from_now_is_counted_from_now(ahead: Any) -> None:
     "ahead", [timedelta.max, timedelta.min, relativedelta(years=9999), relativedelta(years=-9999)], ids=repr
 )
 def test_a_time_from_now_beyond_the_calendar_is_refused(ahead: Any) -> None:
-    with pytest.raises(InvalidInput, match="due_date"):
+    with pytest.raises(ValidationError, match="due_date"):
         call("UpdateTask", due_date=ahead)
 
 
@@ -543,12 +543,12 @@ class Number(enum.IntEnum):
 
 @pytest.mark.parametrize("status", [OldEnum.COMPLETED, enum.StrEnum("New", {"COMPLETED": "completed"}).COMPLETED])  # type: ignore[attr-defined]
 def test_enums_are_sent_as_their_values(status: Any) -> None:
-    assert call("GetTasks", status=status).target == "/api/v1/tasks?status=completed"
-    assert call("GetTasks", assigned_to_id=status).target == "/api/v1/tasks?assignedToId=completed"
-    assert call("GetTask", status).target == "/api/v1/tasks/completed"
+    assert call("GetTasks", status=status).url_path == "/api/v1/tasks?status=completed"
+    assert call("GetTasks", assigned_to_id=status).url_path == "/api/v1/tasks?assignedToId=completed"
+    assert call("GetTask", status).url_path == "/api/v1/tasks/completed"
     assert httpx.Response(200, json=call("UpdateTask", status=status).body).json() == {"status": "completed"}
-    assert call("GetTasks", limit=Number.FIVE).target == "/api/v1/tasks?limit=5"
-    assert call("GetTask", Number.FIVE).target == "/api/v1/tasks/5"
+    assert call("GetTasks", limit=Number.FIVE).url_path == "/api/v1/tasks?limit=5"
+    assert call("GetTask", Number.FIVE).url_path == "/api/v1/tasks/5"
     assert call("CreateCustomFieldListOption", status).body["definitionId"] == "completed"  # type: ignore[index]
 
 
@@ -562,10 +562,10 @@ def test_whatever_cannot_be_json_is_found_however_deep(path: list[int | str], wr
     for step in reversed(path):
         value = [*[None, "x", {"a": 1.5}][:step], value] if isinstance(step, int) else {"before": 1, step: value}
     shown = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(ValidationError) as caught:
         call("CreateContact", custom_fields={"size": value})
     assert caught.value.place == f"custom_fields.size{shown}"
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(ValidationError) as caught:
         call("CreateContact", metadata=value)
     assert caught.value.place == f"metadata{shown}"
 
@@ -585,25 +585,25 @@ def deep() -> list[Any]:
 
 @pytest.mark.parametrize("value", [bottomless(), deep()], ids=["that holds itself", "20,000 lists deep"])
 def test_what_has_no_bottom_is_refused(value: Any) -> None:
-    with pytest.raises(InvalidInput, match="metadata"):
+    with pytest.raises(ValidationError, match="metadata"):
         call("CreateContact", metadata=value)
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\udfff"], ids=ascii)
 def test_a_text_that_is_not_unicode_is_refused_in_a_query(text: str) -> None:
-    with pytest.raises(InvalidInput, match="search_by"):
+    with pytest.raises(ValidationError, match="search_by"):
         call("GetContacts", search_by=text)
 
 
 def test_a_number_too_long_to_be_written_is_refused() -> None:
     for keyword in ("limit", "conversation_id"):
-        with pytest.raises(InvalidInput, match=keyword):
+        with pytest.raises(ValidationError, match=keyword):
             call("GetTasks", **{keyword: 10**5000})
-    with pytest.raises(InvalidInput, match="task_id"):
+    with pytest.raises(ValidationError, match="task_id"):
         call("GetTask", 10**5000)
-    with pytest.raises(InvalidInput, match="task_id"):
+    with pytest.raises(ValidationError, match="task_id"):
         call("GetTask", [10**5000])
-    with pytest.raises(InvalidInput, match="definition_id"):
+    with pytest.raises(ValidationError, match="definition_id"):
         call("CreateCustomFieldListOption", 10**5000)
 
 
@@ -614,7 +614,7 @@ def test_no_value_makes_anything_but_a_refusal_come_out(value: Any, data: st.Dat
     keyword = data.draw(st.sampled_from(operation.keywords))
     try:
         call(operation, **{keyword.name: value})
-    except InvalidInput as error:
+    except ValidationError as error:
         place = error.place
     else:
         place = keyword.name
@@ -663,7 +663,7 @@ def check_target(operation: Operation, target: str, index: int, text: str) -> No
 @pytest.mark.parametrize("value", NO_IDS, ids=lambda value: ascii(value)[:20])
 def test_what_cannot_be_an_id_is_refused_by_name(operation: Operation, value: Any) -> None:
     for index, name in enumerate(operation.path_names):
-        with pytest.raises(InvalidInput) as caught:
+        with pytest.raises(ValidationError) as caught:
             call(operation, *others(operation, index, value))
         assert caught.value.place == snake(name)
         assert snake(name) in str(caught.value)
@@ -673,7 +673,7 @@ def test_what_cannot_be_an_id_is_refused_by_name(operation: Operation, value: An
 def test_ids_are_one_segment(operation: Operation) -> None:
     for index in range(len(operation.path_names)):
         for value, segment in IDS:
-            target = call(operation, *others(operation, index, value)).target
+            target = call(operation, *others(operation, index, value)).url_path
             check_target(operation, target, index, unquote(segment) if segment else str(value))
             assert segment is None or segment in target.split("/")
 
@@ -697,8 +697,8 @@ def test_no_id_leads_anywhere_else(operation: Operation, value: Any) -> None:
     for index, name in enumerate(operation.path_names):
         ids = others(operation, index, value)
         try:
-            target = call(operation, *ids).target
-        except InvalidInput as error:
+            target = call(operation, *ids).url_path
+        except ValidationError as error:
             refused = error
         else:
             assert isinstance(value, (int, str)) or (isinstance(value, float) and value.is_integer())
@@ -715,5 +715,5 @@ def test_no_id_leads_anywhere_else(operation: Operation, value: Any) -> None:
 
 def test_a_call_shows_where_it_goes_and_not_what_it_carries() -> None:
     prepared = call("GetTask", 5)
-    assert repr(prepared) == "<Call get_task: GET /api/v1/tasks/5>"
+    assert repr(prepared) == "<PreparedRequest get_task: GET /api/v1/tasks/5>"
     assert not hasattr(prepared, "__dict__")

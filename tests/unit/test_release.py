@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.proofs.release import changelog_complaints, git_complaints
+from tests.tools.release import changelog_complaints, git_complaints
 
 TODAY = date(2026, 11, 23)
 FIT = """# Changelog

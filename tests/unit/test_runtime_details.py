@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from llamadapro import models
-from llamadapro_api.errors import InvalidInput, UnreadableAnswer
+from llamadapro_api.errors import DeserializationError, ValidationError
 from llamadapro_api.odd_dates import read_odd_datetime
 from llamadapro_api.reading import ABSENT, Model, read_one_of, whole
 from llamadapro_api.writing import (
     ObjectWriter,
-    argument,
     body_id,
     path_segment,
+    serialize_argument,
     write_bool,
     write_choice,
     write_datetime,
@@ -89,7 +89,7 @@ REFUSED: list[tuple[Callable[[Any], Any], Any, str]] = [
 
 @pytest.mark.parametrize(("write", "value", "words"), REFUSED, ids=[words for _, _, words in REFUSED])
 def test_a_refusal_says_what_is_wanted_and_what_was_given(write: Callable[[Any], Any], value: Any, words: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(ValidationError) as caught:
         write(value)
     assert str(caught.value) == words
 
@@ -97,8 +97,8 @@ def test_a_refusal_says_what_is_wanted_and_what_was_given(write: Callable[[Any],
 def test_what_has_no_bottom_says_so() -> None:
     loop: list[Any] = []
     loop.append(loop)
-    with pytest.raises(InvalidInput) as caught:
-        argument(write_json, loop, "tags")
+    with pytest.raises(ValidationError) as caught:
+        serialize_argument(write_json, loop, "tags")
     assert str(caught.value) == "tags: is nested too deeply, or holds itself"
 
 
@@ -115,17 +115,17 @@ BAD_IDS: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("value", "words"), BAD_IDS, ids=range(len(BAD_IDS)))
 def test_an_id_that_is_refused_says_why(value: Any, words: str) -> None:
     for write in (path_segment, body_id):
-        with pytest.raises(InvalidInput) as caught:
+        with pytest.raises(ValidationError) as caught:
             write(value, "task_id")
         assert str(caught.value) == f"task_id: {words}"
 
 
 def test_long_values_are_shown_in_part() -> None:
     for length, shown in ((58, f"'{'x' * 58}'"), (59, f"'{'x' * 56}...")):
-        with pytest.raises(InvalidInput) as caught:
+        with pytest.raises(ValidationError) as caught:
             write_int("x" * length)
         assert str(caught.value) == f"must be an integer, not {shown} (str)"
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(ValidationError) as caught:
         write_text(10**5000)
     assert str(caught.value) == "must be a string, not … (int)"
 
@@ -138,7 +138,7 @@ def test_integers_of_64_bits_are_taken() -> None:
         assert write_int(edge) == write_number(edge) == write_json(edge) == edge
     for beyond in (-(2**63) - 1, 2**64):
         for write in (write_int, write_number, write_json):
-            with pytest.raises(InvalidInput, match=r"^has more than 64 bits$"):
+            with pytest.raises(ValidationError, match=r"^has more than 64 bits$"):
                 write(beyond)
 
 
@@ -252,7 +252,7 @@ def of_kind(name: str, *wire_names: str) -> type[Model]:
 
     def from_dict(cls: type[Model], src: Any) -> Any:
         if src.get("broken"):
-            raise UnreadableAnswer("is broken")
+            raise DeserializationError("is broken")
         return name, src
 
     return type(name, (Model,), {"wire_names": {one: one for one in wire_names}, "from_dict": classmethod(from_dict)})
@@ -280,7 +280,7 @@ def test_an_object_of_several_kinds_is_the_one_that_it_shows_most_of(value: dict
 def test_what_is_no_object_is_kept_and_what_is_broken_names_its_place() -> None:
     for value in (None, 5, "text", [1]):
         assert read_one_of((SMALL, LARGE), value, "parts") is value
-    with pytest.raises(UnreadableAnswer) as caught:
+    with pytest.raises(DeserializationError) as caught:
         read_one_of((SMALL, LARGE), {"broken": True}, "parts")
     assert str(caught.value) == "parts: is broken"
 

@@ -16,7 +16,18 @@ import attrs
 import httpx
 import pytest
 
-from llamadapro.config import Secret
+from llamadapro._config import Secret
+from llamadapro._transport.body import BadBody, CutBody, parse_json, read_body
+from llamadapro._transport.failures import (
+    Failure,
+    failure_of_status,
+    failure_without_answer,
+    public_response,
+    unreadable,
+)
+from llamadapro._transport.limits import Limits, WouldPassDeadline
+from llamadapro._transport.policy import Outcome
+from llamadapro._transport.redaction import public_cause, public_request
 from llamadapro.errors import (
     APIConnectionError,
     APIResponseValidationError,
@@ -24,18 +35,7 @@ from llamadapro.errors import (
     APITimeoutError,
     ConflictError,
 )
-from llamadapro.transport.body import BadBody, CutBody, parse_json, read_body
-from llamadapro.transport.failures import (
-    Failure,
-    failure_of_status,
-    failure_without_answer,
-    public_response,
-    unreadable,
-)
-from llamadapro.transport.limits import Limits, WouldPassDeadline
-from llamadapro.transport.policy import Outcome
-from llamadapro.transport.secrecy import public_cause, public_request
-from llamadapro_api.errors import UnreadableAnswer
+from llamadapro_api.errors import DeserializationError
 from tests.faults.clients import FakeClock, ManualClock
 
 LOOK = ". It may have been processed: look before sending it again"
@@ -252,7 +252,7 @@ def test_aiohttp_knows_best_what_was_a_timeout(error: BaseException, timed_out: 
 
 
 def test_what_cannot_be_read_names_its_place() -> None:
-    wrong = UnreadableAnswer("expected a list, found null").within("items")
+    wrong = DeserializationError("expected a list, found null").within("items")
     failure = unreadable(answer(200), wrong, b'{"items":null}')
     assert (failure.outcome, failure.cause) == (Outcome.FINAL, wrong)
     error = failure.to_error(Sent(uncertain=True))

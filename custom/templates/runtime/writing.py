@@ -1,6 +1,6 @@
 """Writing requests, strictly: what the document gives a type is checked before anything is sent.
 
-Each writer takes one value and returns it as plain JSON data, or raises `InvalidInput`; containers add the place.
+Each writer takes one value and returns it as plain JSON data, or raises `ValidationError`; containers add the place.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import orjson
 
-from .errors import InvalidInput
+from .errors import ValidationError
 
 SMALLEST_INT, LARGEST_INT = -(2**63), 2**64 - 1
 """What JSON readers of the usual kind can hold."""
@@ -24,16 +24,16 @@ Fields = Mapping[str, tuple[str, Writer]]
 Quick = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def argument(write: Writer, value: Any, name: str) -> Any:
+def serialize_argument(write: Writer, value: Any, name: str) -> Any:
     """Write the value of one keyword; None is sent as null."""
     if value is None:
         return None
     try:
         return write(value)
-    except InvalidInput as error:
+    except ValidationError as error:
         raise error.within(name) from None
     except RecursionError:
-        raise InvalidInput("is nested too deeply, or holds itself").within(name) from None
+        raise ValidationError("is nested too deeply, or holds itself").within(name) from None
 
 
 def write_text(value: Any) -> str:
@@ -45,7 +45,7 @@ def write_text(value: Any) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidInput(f"{text!r} is not valid Unicode") from None
+        raise ValidationError(f"{text!r} is not valid Unicode") from None
     return text
 
 
@@ -61,14 +61,14 @@ def write_int(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         _refuse("an integer", value)
     if not SMALLEST_INT <= value <= LARGEST_INT:
-        raise InvalidInput("has more than 64 bits")
+        raise ValidationError("has more than 64 bits")
     return int(value)
 
 
 def write_number(value: Any) -> int | float:
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise InvalidInput(f"{value} cannot be sent: JSON has no such number")
+            raise ValidationError(f"{value} cannot be sent: JSON has no such number")
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return write_int(value)
@@ -83,7 +83,7 @@ def write_datetime(value: Any) -> str:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise InvalidInput(
+            raise ValidationError(
                 f"{value!r} is not an ISO 8601 date and time; pass a datetime with a time zone"
             ) from None
     elif isinstance(value, timedelta) or (not isinstance(value, date) and hasattr(value, "__radd__")):
@@ -93,7 +93,7 @@ def write_datetime(value: Any) -> str:
     if not isinstance(value, datetime):
         _refuse("a datetime with a time zone", value)
     if value.utcoffset() is None:
-        raise InvalidInput(
+        raise ValidationError(
             f"{value.isoformat()} has no time zone, so its instant is unknown; add one, for instance "
             "value.replace(tzinfo=datetime.UTC) or value.astimezone()"
         )
@@ -136,7 +136,7 @@ def write_json(value: Any) -> Any:
         return write_datetime(value)
     if isinstance(value, date):
         return value.isoformat()
-    raise InvalidInput(f"{_shown(value)} cannot be sent as JSON")
+    raise ValidationError(f"{_shown(value)} cannot be sent as JSON")
 
 
 def write_map_of(write: Writer) -> Writer:
@@ -152,7 +152,7 @@ def write_map_of(write: Writer) -> Writer:
                 _bad_key(key)
             try:
                 out[write_text(key)] = item if item is None or (type(item) is plain and item.isascii()) else write(item)
-            except InvalidInput as error:
+            except ValidationError as error:
                 raise error.within(key) from None
         return out
 
@@ -174,7 +174,7 @@ def write_list_of(write: Writer) -> Writer:
         try:
             for item in value:
                 out.append(item if item is None or (type(item) is plain and item.isascii()) else write(item))  # noqa: PERF401
-        except InvalidInput as error:
+        except ValidationError as error:
             raise error.within(len(out)) from None
         return out
 
@@ -195,7 +195,7 @@ def write_choice(values: Collection[str]) -> Writer:
     def write_one(value: Any) -> str:
         if isinstance(value, str) and value in values:
             return str.__str__(value)
-        raise InvalidInput(f"must be one of {', '.join(sorted(values))}, not {_shown(value)}")
+        raise ValidationError(f"must be one of {', '.join(sorted(values))}, not {_shown(value)}")
 
     return write_one
 
@@ -229,7 +229,7 @@ class ObjectWriter:
                 out = self._quick(value)
                 if len(out) == len(value):
                     return out
-            except (KeyError, InvalidInput):
+            except (KeyError, ValidationError):
                 pass  # it takes a closer look to say what is wrong, and where
         return self._write(value)
 
@@ -246,14 +246,14 @@ class ObjectWriter:
                 field = self._unknown(key)
             wire, write = field
             if wire in out:
-                raise InvalidInput(f"given twice, also as {wire!r}").within(key)
+                raise ValidationError(f"given twice, also as {wire!r}").within(key)
             try:
                 out[wire] = None if item is None else write(item)
-            except InvalidInput as error:
+            except ValidationError as error:
                 raise error.within(key) from None
         if not self._required <= out.keys():
             missing = sorted(key for key, (wire, _) in self._fields.items() if wire in self._required - out.keys())
-            raise InvalidInput(f"lacks {', '.join(missing)}")
+            raise ValidationError(f"lacks {', '.join(missing)}")
         return out
 
     def _unknown(self, key: Any) -> tuple[str, Writer]:
@@ -265,7 +265,7 @@ class ObjectWriter:
 
         near = get_close_matches(key, self._fields, n=1)
         advice = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(self._fields)}"
-        raise InvalidInput(f"unknown key {key!r}; {advice}")
+        raise ValidationError(f"unknown key {key!r}; {advice}")
 
 
 def write_one_of(tag: str, writers: Mapping[str, Writer]) -> Writer:
@@ -277,7 +277,7 @@ def write_one_of(tag: str, writers: Mapping[str, Writer]) -> Writer:
         kind = value.get(tag, value.get(f"{tag}_"))
         write = writers.get(kind) if isinstance(kind, str) else None
         if write is None:
-            raise InvalidInput(f"must be one of {', '.join(sorted(writers))}, not {_shown(kind)}").within(tag)
+            raise ValidationError(f"must be one of {', '.join(sorted(writers))}, not {_shown(kind)}").within(tag)
         return write(value)
 
     return write_tagged
@@ -291,27 +291,29 @@ def path_segment(value: Any, name: str) -> str:
         try:
             return str(int(value))
         except ValueError:  # thousands of digits
-            raise InvalidInput("has too many digits to be an id").within(name) from None
+            raise ValidationError("has too many digits to be an id").within(name) from None
     if not isinstance(value, str):
-        raise InvalidInput(f"an id is an integer or a string, not {_shown(value)}").within(name)
+        raise ValidationError(f"an id is an integer or a string, not {_shown(value)}").within(name)
     value = str.__str__(value)
     if not value.strip() or value in (".", "..") or "/" in value or "\\" in value or not value.isprintable():
-        raise InvalidInput(f"{value!r} cannot be an id: it would be empty or lead to another path").within(name)
+        raise ValidationError(f"{value!r} cannot be an id: it would be empty or lead to another path").within(name)
     return quote(value, safe="")
 
 
 def body_id(value: Any, name: str) -> Any:
     """An id of the path, repeated in the body as the document asks: a number where it is one."""
     segment = path_segment(value, name)
-    return argument(write_int, int(segment), name) if segment.removeprefix("-").isdigit() else write_text(value)
+    return (
+        serialize_argument(write_int, int(segment), name) if segment.removeprefix("-").isdigit() else write_text(value)
+    )
 
 
 def _bad_key(key: Any) -> NoReturn:
-    raise InvalidInput(f"keys must be strings, not {_shown(key)}")
+    raise ValidationError(f"keys must be strings, not {_shown(key)}")
 
 
 def _refuse(expected: str, value: Any) -> NoReturn:
-    raise InvalidInput(f"must be {expected}, not {_shown(value)}")
+    raise ValidationError(f"must be {expected}, not {_shown(value)}")
 
 
 def _shown(value: Any) -> str:

@@ -1,10 +1,10 @@
-"""The short version of tests/proofs/sandbox_writers.py."""
+"""The short version of tests/tools/sandbox_writers.py."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.proofs.sandbox_writers import prove
+from tests.tools.sandbox_writers import prove
 
 
 async def test_many_writers_and_a_kill(tmp_path: Path) -> None:

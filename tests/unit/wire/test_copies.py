@@ -34,7 +34,7 @@ async def test_a_copy_shares_the_road_and_leaves_the_original_alone(make: Make, 
     assert [theirs.headers.get_list(name) for name in ("X-A", "X-B", "X-C")] == [["1"], ["2"], ["3"]]
     assert [ours.headers.get_list(name) for name in ("X-A", "X-B", "X-C")] == [["1"], ["1"], []]
     assert (theirs.extensions["timeout"]["read"], ours.extensions["timeout"]["read"]) == (3.0, 30.0)
-    with client.record() as exchanges:
+    with client.capture_exchanges() as exchanges:
         await copy.contacts.get(5)
     assert len(exchanges) == 1
     await copy.aclose()

@@ -27,12 +27,12 @@ async def test_record_tells_what_happened_inside(make: Make, httpx_mock: HTTPXMo
     httpx_mock.add_response(json={"id": 5}, headers={"X-Request-Id": "r-2", "X-Cost": "3"})
     httpx_mock.add_response(status_code=404, headers={"X-Request-Id": "r-3"})
     httpx_mock.add_response(json={"id": 7}, is_reusable=True)
-    with client.record() as exchanges:
+    with client.capture_exchanges() as exchanges:
         assert exchanges == []
         await client.contacts.get(5)
         with pytest.raises(NotFoundError):
             await client.tasks.delete("a?b")
-        with client.record() as inner:
+        with client.capture_exchanges() as inner:
             await asyncio.create_task(client.contacts.create(first_name="Jane"))
         await other.contacts.get(5)
         with pytest.raises(InvalidRequestError):
@@ -74,7 +74,7 @@ async def test_pages_and_errors_have_the_request_id(client: AsyncLlamadaPro, htt
 
 async def test_a_call_without_an_answer_is_recorded_too(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_exception(httpx.ReadError("reset"), is_reusable=True)
-    with client.record() as exchanges, pytest.raises(APIConnectionError):
+    with client.capture_exchanges() as exchanges, pytest.raises(APIConnectionError):
         await client.contacts.get(5)
     only = exchanges[0]
     assert (only.status_code, only.request_id, only.attempts, dict(only.headers)) == (None, None, 3, {})

@@ -4,10 +4,10 @@ from __future__ import annotations
 from typing import Any, Required, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...types import Moment
 from ...writing import (
-    argument,
+    serialize_argument,
     write_datetime,
     write_int,
     write_json,
@@ -56,7 +56,7 @@ class CreateCallBody(CreateCallOptions, total=False):
     """When it began."""
 
 
-_SAFE = SAFE_TO_REPEAT["POST", "/api/v1/calls"]
+_SAFE = IDEMPOTENT["POST", "/api/v1/calls"]
 
 
 def create_call(
@@ -76,40 +76,40 @@ def create_call(
     session_id: int = types.UNSET,
     redirected_to: str | None = types.UNSET,
     team_id: int | None = types.UNSET,
-) -> types.Call[models.Call]:
+) -> types.PreparedRequest[models.Call]:
     """Record that a call took place.
 
     Enters a call that was made elsewhere, with its parties, its beginning and its length in seconds. Dials nobody.
     """
     body: dict[str, Any] = {
-        "status": argument(write_text, status, "status"),
-        "userId": argument(write_int, user_id, "user_id"),
-        "metadata": argument(write_json, metadata, "metadata"),
-        "from": argument(write_text, from_, "from_"),
-        "to": argument(write_text, to, "to"),
-        "duration": argument(write_number, duration, "duration"),
-        "direction": argument(write_text, direction, "direction"),
-        "startTime": argument(write_datetime, start_time, "start_time"),
+        "status": serialize_argument(write_text, status, "status"),
+        "userId": serialize_argument(write_int, user_id, "user_id"),
+        "metadata": serialize_argument(write_json, metadata, "metadata"),
+        "from": serialize_argument(write_text, from_, "from_"),
+        "to": serialize_argument(write_text, to, "to"),
+        "duration": serialize_argument(write_number, duration, "duration"),
+        "direction": serialize_argument(write_text, direction, "direction"),
+        "startTime": serialize_argument(write_datetime, start_time, "start_time"),
     }
     if provider_id is not types.UNSET:
-        body["providerId"] = argument(write_text, provider_id, "provider_id")
+        body["providerId"] = serialize_argument(write_text, provider_id, "provider_id")
     if provider_name is not types.UNSET:
-        body["providerName"] = argument(write_text, provider_name, "provider_name")
+        body["providerName"] = serialize_argument(write_text, provider_name, "provider_name")
     if custom_data is not types.UNSET:
-        body["customData"] = argument(write_json, custom_data, "custom_data")
+        body["customData"] = serialize_argument(write_json, custom_data, "custom_data")
     if funnel_conversation_id is not types.UNSET:
-        body["funnelConversationId"] = argument(write_int, funnel_conversation_id, "funnel_conversation_id")
+        body["funnelConversationId"] = serialize_argument(write_int, funnel_conversation_id, "funnel_conversation_id")
     if session_id is not types.UNSET:
-        body["sessionId"] = argument(write_int, session_id, "session_id")
+        body["sessionId"] = serialize_argument(write_int, session_id, "session_id")
     if redirected_to is not types.UNSET:
-        body["redirectedTo"] = argument(write_text, redirected_to, "redirected_to")
+        body["redirectedTo"] = serialize_argument(write_text, redirected_to, "redirected_to")
     if team_id is not types.UNSET:
-        body["teamId"] = argument(write_int, team_id, "team_id")
-    return types.Call(
+        body["teamId"] = serialize_argument(write_int, team_id, "team_id")
+    return types.PreparedRequest(
         "create_call",
         "POST",
         "/api/v1/calls",
         models.Call.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

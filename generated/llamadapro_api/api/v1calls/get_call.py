@@ -2,26 +2,26 @@
 from __future__ import annotations
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
     path_segment,
 )
 
-_SAFE = SAFE_TO_REPEAT["GET", "/api/v1/calls/{call_id}"]
+_SAFE = IDEMPOTENT["GET", "/api/v1/calls/{call_id}"]
 
 
 def get_call(
     call_id: int | str,
     /,
-) -> types.Call[models.Call]:
+) -> types.PreparedRequest[models.Call]:
     """Read a call.
 
     Returns one call with its parties, how far it got, and its length in seconds once it has ended.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "get_call",
         "GET",
         f"/api/v1/calls/{path_segment(call_id, 'call_id')}",
         models.Call.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
     )

@@ -2,26 +2,26 @@
 from __future__ import annotations
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
     path_segment,
 )
 
-_SAFE = SAFE_TO_REPEAT["GET", "/api/v1/calls/{call_id}/recording"]
+_SAFE = IDEMPOTENT["GET", "/api/v1/calls/{call_id}/recording"]
 
 
 def get_call_recording(
     call_id: int | str,
     /,
-) -> types.Call[models.Recording]:
+) -> types.PreparedRequest[models.Recording]:
     """Read the recording of a call.
 
     Returns the recording made of a call, with the URL of its audio. There is none (404) before the call has ended.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "get_call_recording",
         "GET",
         f"/api/v1/calls/{path_segment(call_id, 'call_id')}/recording",
         models.Recording.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
     )

@@ -2,26 +2,26 @@
 from __future__ import annotations
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
     path_segment,
 )
 
-_SAFE = SAFE_TO_REPEAT["GET", "/api/v1/calls/{call_id}/transcription"]
+_SAFE = IDEMPOTENT["GET", "/api/v1/calls/{call_id}/transcription"]
 
 
 def get_call_transcription(
     call_id: int | str,
     /,
-) -> types.Call[models.CallTranscription]:
+) -> types.PreparedRequest[models.CallTranscription]:
     """Read the transcription of a call.
 
     Returns what was said in a call, as text. There is none (404) before the call has ended and been transcribed.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "get_call_transcription",
         "GET",
         f"/api/v1/calls/{path_segment(call_id, 'call_id')}/transcription",
         models.CallTranscription.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
     )

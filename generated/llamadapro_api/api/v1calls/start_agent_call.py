@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any, Required, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
-    argument,
+    serialize_argument,
     write_int,
     write_json,
     write_map_of,
@@ -33,7 +33,7 @@ class StartAgentCallBody(StartAgentCallOptions, total=False):
     """An object with any keys and any values."""
 
 
-_SAFE = SAFE_TO_REPEAT["POST", "/api/v1/calls/agent"]
+_SAFE = IDEMPOTENT["POST", "/api/v1/calls/agent"]
 _CONTEXT_VARIABLES = write_map_of(write_json)
 _CUSTOM_DATA = write_map_of(write_json)
 
@@ -44,24 +44,24 @@ def start_agent_call(
     to: str,
     context_variables: Mapping[str, Any],
     custom_data: Mapping[str, Any] = types.UNSET,
-) -> types.Call[models.Call]:
+) -> types.PreparedRequest[models.Call]:
     """Start a call by a configured voice agent.
 
     Dials a number and lets a voice agent talk that was configured before, named by its id. Each request starts a
     new call. The answer describes the call as it is being set up; read it again to follow its progress.
     """
     body: dict[str, Any] = {
-        "voiceAgentId": argument(write_int, voice_agent_id, "voice_agent_id"),
-        "to": argument(write_text, to, "to"),
-        "contextVariables": argument(_CONTEXT_VARIABLES, context_variables, "context_variables"),
+        "voiceAgentId": serialize_argument(write_int, voice_agent_id, "voice_agent_id"),
+        "to": serialize_argument(write_text, to, "to"),
+        "contextVariables": serialize_argument(_CONTEXT_VARIABLES, context_variables, "context_variables"),
     }
     if custom_data is not types.UNSET:
-        body["customData"] = argument(_CUSTOM_DATA, custom_data, "custom_data")
-    return types.Call(
+        body["customData"] = serialize_argument(_CUSTOM_DATA, custom_data, "custom_data")
+    return types.PreparedRequest(
         "start_agent_call",
         "POST",
         "/api/v1/calls/agent",
         models.Call.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any, Required, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
-    argument,
+    serialize_argument,
     write_json,
     write_map_of,
     write_text,
@@ -32,7 +32,7 @@ class StartBridgeCallBody(StartBridgeCallOptions, total=False):
     """The number to call, E.164."""
 
 
-_SAFE = SAFE_TO_REPEAT["POST", "/api/v1/calls/bridge"]
+_SAFE = IDEMPOTENT["POST", "/api/v1/calls/bridge"]
 _PROVIDER_DATA = write_map_of(write_json)
 _CALL_CUSTOM_DATA = write_map_of(write_json)
 
@@ -43,26 +43,26 @@ def start_bridge_call(
     from_: str = types.UNSET,
     provider_data: Mapping[str, Any] = types.UNSET,
     call_custom_data: Mapping[str, Any] = types.UNSET,
-) -> types.Call[models.Call]:
+) -> types.PreparedRequest[models.Call]:
     """Start a call between two people.
 
     Dials a number and connects it with the caller. Each request starts a new call. The answer describes the call as
     it is being set up; read it again to follow its progress.
     """
     body: dict[str, Any] = {
-        "to": argument(write_text, to, "to"),
+        "to": serialize_argument(write_text, to, "to"),
     }
     if from_ is not types.UNSET:
-        body["from"] = argument(write_text, from_, "from_")
+        body["from"] = serialize_argument(write_text, from_, "from_")
     if provider_data is not types.UNSET:
-        body["providerData"] = argument(_PROVIDER_DATA, provider_data, "provider_data")
+        body["providerData"] = serialize_argument(_PROVIDER_DATA, provider_data, "provider_data")
     if call_custom_data is not types.UNSET:
-        body["callCustomData"] = argument(_CALL_CUSTOM_DATA, call_custom_data, "call_custom_data")
-    return types.Call(
+        body["callCustomData"] = serialize_argument(_CALL_CUSTOM_DATA, call_custom_data, "call_custom_data")
+    return types.PreparedRequest(
         "start_bridge_call",
         "POST",
         "/api/v1/calls/bridge",
         models.Call.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...models.new_contact_address import (
     NewContactAddressDict,
     write_new_contact_address,
 )
 from ...types import Moment
 from ...writing import (
-    argument,
+    serialize_argument,
     write_datetime,
     write_int,
     write_json,
@@ -53,7 +53,7 @@ class CreateContactBody(TypedDict, total=False):
     """Telephone numbers, e-mail addresses and the like."""
 
 
-_SAFE = SAFE_TO_REPEAT["POST", "/api/v1/contacts"]
+_SAFE = IDEMPOTENT["POST", "/api/v1/contacts"]
 _CUSTOM_FIELDS = write_map_of(write_json)
 _ADDRESSES = write_list_of(write_new_contact_address)
 
@@ -74,7 +74,7 @@ def create_contact(
     metadata: Any = types.UNSET,
     created_at: Moment = types.UNSET,
     addresses: Sequence[NewContactAddressDict] = types.UNSET,
-) -> types.Call[models.Contact]:
+) -> types.PreparedRequest[models.Contact]:
     """Create a contact.
 
     Creates a contact, with its addresses and custom fields if given. Put telephone numbers and e-mail addresses
@@ -82,38 +82,38 @@ def create_contact(
     """
     body: dict[str, Any] = {}
     if user_id is not types.UNSET:
-        body["userId"] = argument(write_int, user_id, "user_id")
+        body["userId"] = serialize_argument(write_int, user_id, "user_id")
     if custom_fields is not types.UNSET:
-        body["customFields"] = argument(_CUSTOM_FIELDS, custom_fields, "custom_fields")
+        body["customFields"] = serialize_argument(_CUSTOM_FIELDS, custom_fields, "custom_fields")
     if provider_id is not types.UNSET:
-        body["providerId"] = argument(write_text, provider_id, "provider_id")
+        body["providerId"] = serialize_argument(write_text, provider_id, "provider_id")
     if provider_name is not types.UNSET:
-        body["providerName"] = argument(write_text, provider_name, "provider_name")
+        body["providerName"] = serialize_argument(write_text, provider_name, "provider_name")
     if national_id is not types.UNSET:
-        body["nationalId"] = argument(write_text, national_id, "national_id")
+        body["nationalId"] = serialize_argument(write_text, national_id, "national_id")
     if first_name is not types.UNSET:
-        body["firstName"] = argument(write_text, first_name, "first_name")
+        body["firstName"] = serialize_argument(write_text, first_name, "first_name")
     if last_name is not types.UNSET:
-        body["lastName"] = argument(write_text, last_name, "last_name")
+        body["lastName"] = serialize_argument(write_text, last_name, "last_name")
     if email is not types.UNSET:
-        body["email"] = argument(write_text, email, "email")
+        body["email"] = serialize_argument(write_text, email, "email")
     if phone is not types.UNSET:
-        body["phone"] = argument(write_text, phone, "phone")
+        body["phone"] = serialize_argument(write_text, phone, "phone")
     if contact_company_id is not types.UNSET:
-        body["contactCompanyId"] = argument(write_int, contact_company_id, "contact_company_id")
+        body["contactCompanyId"] = serialize_argument(write_int, contact_company_id, "contact_company_id")
     if company_position is not types.UNSET:
-        body["companyPosition"] = argument(write_text, company_position, "company_position")
+        body["companyPosition"] = serialize_argument(write_text, company_position, "company_position")
     if metadata is not types.UNSET:
-        body["metadata"] = argument(write_json, metadata, "metadata")
+        body["metadata"] = serialize_argument(write_json, metadata, "metadata")
     if created_at is not types.UNSET:
-        body["createdAt"] = argument(write_datetime, created_at, "created_at")
+        body["createdAt"] = serialize_argument(write_datetime, created_at, "created_at")
     if addresses is not types.UNSET:
-        body["addresses"] = argument(_ADDRESSES, addresses, "addresses")
-    return types.Call(
+        body["addresses"] = serialize_argument(_ADDRESSES, addresses, "addresses")
+    return types.PreparedRequest(
         "create_contact",
         "POST",
         "/api/v1/contacts",
         models.Contact.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

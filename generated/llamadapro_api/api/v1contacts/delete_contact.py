@@ -2,26 +2,26 @@
 from __future__ import annotations
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
     path_segment,
 )
 
-_SAFE = SAFE_TO_REPEAT["DELETE", "/api/v1/contacts/{id}"]
+_SAFE = IDEMPOTENT["DELETE", "/api/v1/contacts/{id}"]
 
 
 def delete_contact(
     id: int | str,
     /,
-) -> types.Call[models.Contact]:
+) -> types.PreparedRequest[models.Contact]:
     """Delete a contact.
 
     Removes a contact for good, its addresses and custom fields too, and returns it as it was.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "delete_contact",
         "DELETE",
         f"/api/v1/contacts/{path_segment(id, 'id')}",
         models.Contact.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
     )

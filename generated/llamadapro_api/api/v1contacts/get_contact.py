@@ -2,27 +2,27 @@
 from __future__ import annotations
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
     path_segment,
 )
 
-_SAFE = SAFE_TO_REPEAT["GET", "/api/v1/contacts/{id}"]
+_SAFE = IDEMPOTENT["GET", "/api/v1/contacts/{id}"]
 
 
 def get_contact(
     id: int | str,
     /,
-) -> types.Call[models.Contact]:
+) -> types.PreparedRequest[models.Contact]:
     """Read a contact.
 
     Returns one contact with its addresses and custom fields. The fields `phone` and `email` are being retired: read
     `addresses`.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "get_contact",
         "GET",
         f"/api/v1/contacts/{path_segment(id, 'id')}",
         models.Contact.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
     )

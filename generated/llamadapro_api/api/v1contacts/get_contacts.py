@@ -4,9 +4,9 @@ from __future__ import annotations
 from typing import TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
-    argument,
+    serialize_argument,
     write_int,
     write_text,
 )
@@ -29,7 +29,7 @@ class GetContactsQuery(TypedDict, total=False):
     """The `nextPageToken` of the page before; without it the first page is returned."""
 
 
-_SAFE = SAFE_TO_REPEAT["GET", "/api/v1/contacts"]
+_SAFE = IDEMPOTENT["GET", "/api/v1/contacts"]
 
 
 def get_contacts(
@@ -40,25 +40,25 @@ def get_contacts(
     page: int | None = None,
     page_size: int | None = None,
     page_token: str | None = None,
-) -> types.Call[models.ContactPage]:
+) -> types.PreparedRequest[models.ContactPage]:
     """List contacts.
 
     Returns contacts page by page, with simple filtering, searching and sorting. For richer questions there is the
     search. Read telephone numbers and e-mail addresses from `addresses`: the fields `phone` and `email` are being
     retired.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "get_contacts",
         "GET",
         "/api/v1/contacts",
         models.ContactPage.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         query={
-            "filterBy": argument(write_text, filter_by, "filter_by"),
-            "searchBy": argument(write_text, search_by, "search_by"),
-            "sortBy": argument(write_text, sort_by, "sort_by"),
-            "page": argument(write_int, page, "page"),
-            "pageSize": argument(write_int, page_size, "page_size"),
-            "pageToken": argument(write_text, page_token, "page_token"),
+            "filterBy": serialize_argument(write_text, filter_by, "filter_by"),
+            "searchBy": serialize_argument(write_text, search_by, "search_by"),
+            "sortBy": serialize_argument(write_text, sort_by, "sort_by"),
+            "page": serialize_argument(write_int, page, "page"),
+            "pageSize": serialize_argument(write_int, page_size, "page_size"),
+            "pageToken": serialize_argument(write_text, page_token, "page_token"),
         },
     )

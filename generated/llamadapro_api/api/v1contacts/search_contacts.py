@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...models.searcher_document_search_filter import (
     SearcherDocumentSearchFilterDict,
     write_searcher_document_search_filter,
@@ -15,7 +15,7 @@ from ...models.searcher_document_search_sort import (
     write_searcher_document_search_sort,
 )
 from ...writing import (
-    argument,
+    serialize_argument,
     write_bool,
     write_int,
     write_list_of,
@@ -42,7 +42,7 @@ class SearchContactsBody(TypedDict, total=False):
     """Count what was found on all pages."""
 
 
-_SAFE = SAFE_TO_REPEAT["POST", "/api/v1/contacts/search"]
+_SAFE = IDEMPOTENT["POST", "/api/v1/contacts/search"]
 _FILTERS = write_list_of(write_searcher_document_search_filter)
 _SORT = write_list_of(write_searcher_document_search_sort)
 
@@ -56,7 +56,7 @@ def search_contacts(
     page_token: str = types.UNSET,
     include_archived: bool = types.UNSET,
     include_total_count: bool = types.UNSET,
-) -> types.Call[models.ContactSearchPage]:
+) -> types.PreparedRequest[models.ContactSearchPage]:
     """Search contacts.
 
     Searches all contacts by free text, by conditions on fields (also nested ones such as `addresses.address`), and
@@ -65,24 +65,24 @@ def search_contacts(
     """
     body: dict[str, Any] = {}
     if search is not types.UNSET:
-        body["search"] = argument(write_text, search, "search")
+        body["search"] = serialize_argument(write_text, search, "search")
     if filters is not types.UNSET:
-        body["filters"] = argument(_FILTERS, filters, "filters")
+        body["filters"] = serialize_argument(_FILTERS, filters, "filters")
     if sort is not types.UNSET:
-        body["sort"] = argument(_SORT, sort, "sort")
+        body["sort"] = serialize_argument(_SORT, sort, "sort")
     if size is not types.UNSET:
-        body["size"] = argument(write_int, size, "size")
+        body["size"] = serialize_argument(write_int, size, "size")
     if page_token is not types.UNSET:
-        body["pageToken"] = argument(write_text, page_token, "page_token")
+        body["pageToken"] = serialize_argument(write_text, page_token, "page_token")
     if include_archived is not types.UNSET:
-        body["includeArchived"] = argument(write_bool, include_archived, "include_archived")
+        body["includeArchived"] = serialize_argument(write_bool, include_archived, "include_archived")
     if include_total_count is not types.UNSET:
-        body["includeTotalCount"] = argument(write_bool, include_total_count, "include_total_count")
-    return types.Call(
+        body["includeTotalCount"] = serialize_argument(write_bool, include_total_count, "include_total_count")
+    return types.PreparedRequest(
         "search_contacts",
         "POST",
         "/api/v1/contacts/search",
         models.ContactSearchPage.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...models.new_contact_address import (
     NewContactAddressDict,
     write_new_contact_address,
 )
 from ...types import Moment
 from ...writing import (
-    argument,
     path_segment,
+    serialize_argument,
     write_datetime,
     write_int,
     write_json,
@@ -55,7 +55,7 @@ class UpdateContactBody(TypedDict, total=False):
     """Telephone numbers, e-mail addresses and the like."""
 
 
-_SAFE = SAFE_TO_REPEAT["PUT", "/api/v1/contacts/{id}"]
+_SAFE = IDEMPOTENT["PUT", "/api/v1/contacts/{id}"]
 _CUSTOM_FIELDS = write_map_of(write_json)
 _ADDRESSES = write_list_of(write_new_contact_address)
 
@@ -80,7 +80,7 @@ def update_contact(
     contact_company_id: int | None = types.UNSET,
     company_position: str | None = types.UNSET,
     addresses: Sequence[NewContactAddressDict] = types.UNSET,
-) -> types.Call[models.Contact]:
+) -> types.PreparedRequest[models.Contact]:
     """Change a contact.
 
     Changes the given fields of a contact, addresses and custom fields included, and leaves the others as they are.
@@ -88,42 +88,42 @@ def update_contact(
     """
     body: dict[str, Any] = {}
     if tenant_id is not types.UNSET:
-        body["tenantId"] = argument(write_text, tenant_id, "tenant_id")
+        body["tenantId"] = serialize_argument(write_text, tenant_id, "tenant_id")
     if created_at is not types.UNSET:
-        body["createdAt"] = argument(write_datetime, created_at, "created_at")
+        body["createdAt"] = serialize_argument(write_datetime, created_at, "created_at")
     if updated_at is not types.UNSET:
-        body["updatedAt"] = argument(write_datetime, updated_at, "updated_at")
+        body["updatedAt"] = serialize_argument(write_datetime, updated_at, "updated_at")
     if user_id is not types.UNSET:
-        body["userId"] = argument(write_int, user_id, "user_id")
+        body["userId"] = serialize_argument(write_int, user_id, "user_id")
     if custom_fields is not types.UNSET:
-        body["customFields"] = argument(_CUSTOM_FIELDS, custom_fields, "custom_fields")
+        body["customFields"] = serialize_argument(_CUSTOM_FIELDS, custom_fields, "custom_fields")
     if metadata is not types.UNSET:
-        body["metadata"] = argument(write_json, metadata, "metadata")
+        body["metadata"] = serialize_argument(write_json, metadata, "metadata")
     if provider_id is not types.UNSET:
-        body["providerId"] = argument(write_text, provider_id, "provider_id")
+        body["providerId"] = serialize_argument(write_text, provider_id, "provider_id")
     if provider_name is not types.UNSET:
-        body["providerName"] = argument(write_text, provider_name, "provider_name")
+        body["providerName"] = serialize_argument(write_text, provider_name, "provider_name")
     if national_id is not types.UNSET:
-        body["nationalId"] = argument(write_text, national_id, "national_id")
+        body["nationalId"] = serialize_argument(write_text, national_id, "national_id")
     if first_name is not types.UNSET:
-        body["firstName"] = argument(write_text, first_name, "first_name")
+        body["firstName"] = serialize_argument(write_text, first_name, "first_name")
     if last_name is not types.UNSET:
-        body["lastName"] = argument(write_text, last_name, "last_name")
+        body["lastName"] = serialize_argument(write_text, last_name, "last_name")
     if email is not types.UNSET:
-        body["email"] = argument(write_text, email, "email")
+        body["email"] = serialize_argument(write_text, email, "email")
     if phone is not types.UNSET:
-        body["phone"] = argument(write_text, phone, "phone")
+        body["phone"] = serialize_argument(write_text, phone, "phone")
     if contact_company_id is not types.UNSET:
-        body["contactCompanyId"] = argument(write_int, contact_company_id, "contact_company_id")
+        body["contactCompanyId"] = serialize_argument(write_int, contact_company_id, "contact_company_id")
     if company_position is not types.UNSET:
-        body["companyPosition"] = argument(write_text, company_position, "company_position")
+        body["companyPosition"] = serialize_argument(write_text, company_position, "company_position")
     if addresses is not types.UNSET:
-        body["addresses"] = argument(_ADDRESSES, addresses, "addresses")
-    return types.Call(
+        body["addresses"] = serialize_argument(_ADDRESSES, addresses, "addresses")
+    return types.PreparedRequest(
         "update_contact",
         "PUT",
         f"/api/v1/contacts/{path_segment(id, 'id')}",
         models.Contact.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any, Required, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...models.bulk_single_conversation_create_params import (
     BulkSingleConversationCreateParamsDict,
     write_bulk_single_conversation_create_params,
 )
 from ...writing import (
-    argument,
+    serialize_argument,
     write_list_of,
 )
 
@@ -24,27 +24,27 @@ class BulkCreateBody(TypedDict, total=False):
     """
 
 
-_SAFE = SAFE_TO_REPEAT["POST", "/api/v1/conversations/bulk"]
+_SAFE = IDEMPOTENT["POST", "/api/v1/conversations/bulk"]
 _CONVERSATIONS = write_list_of(write_bulk_single_conversation_create_params.or_any)
 
 
 def bulk_create(
     *,
     conversations: Sequence[BulkSingleConversationCreateParamsDict | Any],
-) -> types.Call[models.BulkResult]:
+) -> types.PreparedRequest[models.BulkResult]:
     """Create many conversations.
 
     Creates a batch of conversations. Each item is checked for itself: the sound ones are created even when others
     are refused, and the report says which and why, by their place in the list.
     """
     body: dict[str, Any] = {
-        "conversations": argument(_CONVERSATIONS, conversations, "conversations"),
+        "conversations": serialize_argument(_CONVERSATIONS, conversations, "conversations"),
     }
-    return types.Call(
+    return types.PreparedRequest(
         "bulk_create",
         "POST",
         "/api/v1/conversations/bulk",
         models.BulkResult.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any, Required, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...models.bulk_single_conversation_update_params import (
     BulkSingleConversationUpdateParamsDict,
     write_bulk_single_conversation_update_params,
 )
 from ...writing import (
-    argument,
+    serialize_argument,
     write_list_of,
 )
 
@@ -23,27 +23,27 @@ class BulkUpdateBody(TypedDict, total=False):
     """The changes; an item of any other form is let through, to be judged by the service and reported."""
 
 
-_SAFE = SAFE_TO_REPEAT["PUT", "/api/v1/conversations/bulk"]
+_SAFE = IDEMPOTENT["PUT", "/api/v1/conversations/bulk"]
 _CONVERSATIONS = write_list_of(write_bulk_single_conversation_update_params.or_any)
 
 
 def bulk_update(
     *,
     conversations: Sequence[BulkSingleConversationUpdateParamsDict | Any],
-) -> types.Call[models.BulkResult]:
+) -> types.PreparedRequest[models.BulkResult]:
     """Change many conversations.
 
     Changes a batch of conversations, each named by its `id`. Each item is checked for itself: the sound ones are
     changed even when others are refused, and the report says which and why, by their place in the list.
     """
     body: dict[str, Any] = {
-        "conversations": argument(_CONVERSATIONS, conversations, "conversations"),
+        "conversations": serialize_argument(_CONVERSATIONS, conversations, "conversations"),
     }
-    return types.Call(
+    return types.PreparedRequest(
         "bulk_update",
         "PUT",
         "/api/v1/conversations/bulk",
         models.BulkResult.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from typing import Any, Required, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...models.bulk_conversation_contact_create_params import (
     BulkConversationContactCreateParamsDict,
     write_bulk_conversation_contact_create_params,
 )
 from ...types import Moment
 from ...writing import (
-    argument,
+    serialize_argument,
     write_datetime,
     write_int,
     write_json,
@@ -46,7 +46,7 @@ class CreateConversationBody(CreateOptions, total=False):
     """The funnel it belongs to."""
 
 
-_SAFE = SAFE_TO_REPEAT["POST", "/api/v1/conversations"]
+_SAFE = IDEMPOTENT["POST", "/api/v1/conversations"]
 _CUSTOM_FIELDS = write_map_of(write_json)
 
 
@@ -60,7 +60,7 @@ def create(
     custom_fields: Mapping[str, Any] = types.UNSET,
     contact_id: int = types.UNSET,
     contact: BulkConversationContactCreateParamsDict = types.UNSET,
-) -> types.Call[models.Conversation]:
+) -> types.PreparedRequest[models.Conversation]:
     """Create a conversation.
 
     Creates one conversation and returns it at once, its contacts included. Name an existing contact by `contactId`,
@@ -68,27 +68,27 @@ def create(
     none matches.
     """
     body: dict[str, Any] = {
-        "funnelId": argument(write_int, funnel_id, "funnel_id"),
+        "funnelId": serialize_argument(write_int, funnel_id, "funnel_id"),
     }
     if created_at is not types.UNSET:
-        body["createdAt"] = argument(write_datetime, created_at, "created_at")
+        body["createdAt"] = serialize_argument(write_datetime, created_at, "created_at")
     if user_id is not types.UNSET:
-        body["userId"] = argument(write_int, user_id, "user_id")
+        body["userId"] = serialize_argument(write_int, user_id, "user_id")
     if funnel_status_id is not types.UNSET:
-        body["funnelStatusId"] = argument(write_int, funnel_status_id, "funnel_status_id")
+        body["funnelStatusId"] = serialize_argument(write_int, funnel_status_id, "funnel_status_id")
     if archived_at is not types.UNSET:
-        body["archivedAt"] = argument(write_datetime, archived_at, "archived_at")
+        body["archivedAt"] = serialize_argument(write_datetime, archived_at, "archived_at")
     if custom_fields is not types.UNSET:
-        body["customFields"] = argument(_CUSTOM_FIELDS, custom_fields, "custom_fields")
+        body["customFields"] = serialize_argument(_CUSTOM_FIELDS, custom_fields, "custom_fields")
     if contact_id is not types.UNSET:
-        body["contactId"] = argument(write_int, contact_id, "contact_id")
+        body["contactId"] = serialize_argument(write_int, contact_id, "contact_id")
     if contact is not types.UNSET:
-        body["contact"] = argument(write_bulk_conversation_contact_create_params, contact, "contact")
-    return types.Call(
+        body["contact"] = serialize_argument(write_bulk_conversation_contact_create_params, contact, "contact")
+    return types.PreparedRequest(
         "create",
         "POST",
         "/api/v1/conversations",
         models.Conversation.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

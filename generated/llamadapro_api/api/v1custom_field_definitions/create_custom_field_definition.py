@@ -4,11 +4,11 @@ from __future__ import annotations
 from typing import Any, Required, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...models.custom_field_entity_type import CustomFieldEntityType
 from ...models.custom_field_type import CustomFieldType
 from ...writing import (
-    argument,
+    serialize_argument,
     write_choice,
     write_text,
 )
@@ -34,7 +34,7 @@ class CreateCustomFieldDefinitionBody(CreateCustomFieldDefinitionOptions, total=
     """What a custom field can hold."""
 
 
-_SAFE = SAFE_TO_REPEAT["POST", "/api/v1/custom-fields/definitions"]
+_SAFE = IDEMPOTENT["POST", "/api/v1/custom-fields/definitions"]
 _ENTITY_TYPE = write_choice(["COMPANY", "CONTACT", "FUNNEL_CHANNEL_SESSION", "FUNNEL_CONVERSATION", "PRODUCT"])
 _FIELD_TYPE = write_choice(["BOOLEAN", "DATE", "FILE", "LIST", "NUMBER", "STRING"])
 
@@ -46,25 +46,25 @@ def create_custom_field_definition(
     field_type: CustomFieldType,
     description: str | None = types.UNSET,
     field_label: str | None = types.UNSET,
-) -> types.Call[models.CustomFieldDefinition]:
+) -> types.PreparedRequest[models.CustomFieldDefinition]:
     """Define a custom field.
 
     Gives records of one kind a new field of one type. Its key is unique among them; a key in use is refused.
     """
     body: dict[str, Any] = {
-        "entityType": argument(_ENTITY_TYPE, entity_type, "entity_type"),
-        "fieldKey": argument(write_text, field_key, "field_key"),
-        "fieldType": argument(_FIELD_TYPE, field_type, "field_type"),
+        "entityType": serialize_argument(_ENTITY_TYPE, entity_type, "entity_type"),
+        "fieldKey": serialize_argument(write_text, field_key, "field_key"),
+        "fieldType": serialize_argument(_FIELD_TYPE, field_type, "field_type"),
     }
     if description is not types.UNSET:
-        body["description"] = argument(write_text, description, "description")
+        body["description"] = serialize_argument(write_text, description, "description")
     if field_label is not types.UNSET:
-        body["fieldLabel"] = argument(write_text, field_label, "field_label")
-    return types.Call(
+        body["fieldLabel"] = serialize_argument(write_text, field_label, "field_label")
+    return types.PreparedRequest(
         "create_custom_field_definition",
         "POST",
         "/api/v1/custom-fields/definitions",
         models.CustomFieldDefinition.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

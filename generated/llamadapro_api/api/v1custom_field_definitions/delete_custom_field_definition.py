@@ -4,10 +4,10 @@ from __future__ import annotations
 from typing import TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
-    argument,
     path_segment,
+    serialize_argument,
     write_bool,
 )
 
@@ -19,7 +19,7 @@ class DeleteCustomFieldDefinitionQuery(TypedDict, total=False):
     """Delete the values that records hold in this field too."""
 
 
-_SAFE = SAFE_TO_REPEAT["DELETE", "/api/v1/custom-fields/definitions/{id}"]
+_SAFE = IDEMPOTENT["DELETE", "/api/v1/custom-fields/definitions/{id}"]
 
 
 def delete_custom_field_definition(
@@ -27,19 +27,19 @@ def delete_custom_field_definition(
     /,
     *,
     force: bool | None = None,
-) -> types.Call[models.CustomFieldDefinition]:
+) -> types.PreparedRequest[models.CustomFieldDefinition]:
     """Delete a custom field.
 
     Removes a custom field for good and returns its definition as it was. Values that records hold in it stand in
     the way (409), unless `force` is true: then they are deleted with it.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "delete_custom_field_definition",
         "DELETE",
         f"/api/v1/custom-fields/definitions/{path_segment(id, 'id')}",
         models.CustomFieldDefinition.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         query={
-            "force": argument(write_bool, force, "force"),
+            "force": serialize_argument(write_bool, force, "force"),
         },
     )

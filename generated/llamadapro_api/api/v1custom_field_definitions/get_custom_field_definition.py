@@ -2,26 +2,26 @@
 from __future__ import annotations
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
     path_segment,
 )
 
-_SAFE = SAFE_TO_REPEAT["GET", "/api/v1/custom-fields/definitions/{id}"]
+_SAFE = IDEMPOTENT["GET", "/api/v1/custom-fields/definitions/{id}"]
 
 
 def get_custom_field_definition(
     id: int | str,
     /,
-) -> types.Call[models.CustomFieldDefinition]:
+) -> types.PreparedRequest[models.CustomFieldDefinition]:
     """Read the definition of a custom field.
 
     Returns one definition, with the kind of record it belongs to and its type.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "get_custom_field_definition",
         "GET",
         f"/api/v1/custom-fields/definitions/{path_segment(id, 'id')}",
         models.CustomFieldDefinition.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
     )

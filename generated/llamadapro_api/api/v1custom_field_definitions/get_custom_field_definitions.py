@@ -4,9 +4,9 @@ from __future__ import annotations
 from typing import TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
-    argument,
+    serialize_argument,
     write_int,
     write_text,
 )
@@ -31,7 +31,7 @@ class GetCustomFieldDefinitionsQuery(TypedDict, total=False):
     """The tenant whose custom fields are meant."""
 
 
-_SAFE = SAFE_TO_REPEAT["GET", "/api/v1/custom-fields/definitions"]
+_SAFE = IDEMPOTENT["GET", "/api/v1/custom-fields/definitions"]
 
 
 def get_custom_field_definitions(
@@ -43,24 +43,24 @@ def get_custom_field_definitions(
     page_size: int | None = None,
     page_token: str | None = None,
     tenant_id: str | None = None,
-) -> types.Call[models.CustomFieldDefinitionPage]:
+) -> types.PreparedRequest[models.CustomFieldDefinitionPage]:
     """List custom fields.
 
     Returns the definitions of custom fields page by page; the kind of record they belong to can be filtered by.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "get_custom_field_definitions",
         "GET",
         "/api/v1/custom-fields/definitions",
         models.CustomFieldDefinitionPage.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         query={
-            "filterBy": argument(write_text, filter_by, "filter_by"),
-            "searchBy": argument(write_text, search_by, "search_by"),
-            "sortBy": argument(write_text, sort_by, "sort_by"),
-            "page": argument(write_int, page, "page"),
-            "pageSize": argument(write_int, page_size, "page_size"),
-            "pageToken": argument(write_text, page_token, "page_token"),
-            "tenantId": argument(write_text, tenant_id, "tenant_id"),
+            "filterBy": serialize_argument(write_text, filter_by, "filter_by"),
+            "searchBy": serialize_argument(write_text, search_by, "search_by"),
+            "sortBy": serialize_argument(write_text, sort_by, "sort_by"),
+            "page": serialize_argument(write_int, page, "page"),
+            "pageSize": serialize_argument(write_int, page_size, "page_size"),
+            "pageToken": serialize_argument(write_text, page_token, "page_token"),
+            "tenantId": serialize_argument(write_text, tenant_id, "tenant_id"),
         },
     )

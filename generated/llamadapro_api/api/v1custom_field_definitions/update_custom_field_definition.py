@@ -4,13 +4,13 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...models.custom_field_entity_type import CustomFieldEntityType
 from ...models.custom_field_type import CustomFieldType
 from ...types import Moment
 from ...writing import (
-    argument,
     path_segment,
+    serialize_argument,
     write_choice,
     write_datetime,
     write_text,
@@ -35,7 +35,7 @@ class UpdateCustomFieldDefinitionBody(TypedDict, total=False):
     updated_at: Moment
 
 
-_SAFE = SAFE_TO_REPEAT["PUT", "/api/v1/custom-fields/definitions/{id}"]
+_SAFE = IDEMPOTENT["PUT", "/api/v1/custom-fields/definitions/{id}"]
 _ENTITY_TYPE = write_choice(["COMPANY", "CONTACT", "FUNNEL_CHANNEL_SESSION", "FUNNEL_CONVERSATION", "PRODUCT"])
 _FIELD_TYPE = write_choice(["BOOLEAN", "DATE", "FILE", "LIST", "NUMBER", "STRING"])
 
@@ -52,33 +52,33 @@ def update_custom_field_definition(
     description: str | None = types.UNSET,
     created_at: Moment = types.UNSET,
     updated_at: Moment = types.UNSET,
-) -> types.Call[models.CustomFieldDefinition]:
+) -> types.PreparedRequest[models.CustomFieldDefinition]:
     """Change the definition of a custom field.
 
     Changes the given properties of a definition. The values that records already hold stay.
     """
     body: dict[str, Any] = {}
     if tenant_id is not types.UNSET:
-        body["tenantId"] = argument(write_text, tenant_id, "tenant_id")
+        body["tenantId"] = serialize_argument(write_text, tenant_id, "tenant_id")
     if entity_type is not types.UNSET:
-        body["entityType"] = argument(_ENTITY_TYPE, entity_type, "entity_type")
+        body["entityType"] = serialize_argument(_ENTITY_TYPE, entity_type, "entity_type")
     if field_key is not types.UNSET:
-        body["fieldKey"] = argument(write_text, field_key, "field_key")
+        body["fieldKey"] = serialize_argument(write_text, field_key, "field_key")
     if field_label is not types.UNSET:
-        body["fieldLabel"] = argument(write_text, field_label, "field_label")
+        body["fieldLabel"] = serialize_argument(write_text, field_label, "field_label")
     if field_type is not types.UNSET:
-        body["fieldType"] = argument(_FIELD_TYPE, field_type, "field_type")
+        body["fieldType"] = serialize_argument(_FIELD_TYPE, field_type, "field_type")
     if description is not types.UNSET:
-        body["description"] = argument(write_text, description, "description")
+        body["description"] = serialize_argument(write_text, description, "description")
     if created_at is not types.UNSET:
-        body["createdAt"] = argument(write_datetime, created_at, "created_at")
+        body["createdAt"] = serialize_argument(write_datetime, created_at, "created_at")
     if updated_at is not types.UNSET:
-        body["updatedAt"] = argument(write_datetime, updated_at, "updated_at")
-    return types.Call(
+        body["updatedAt"] = serialize_argument(write_datetime, updated_at, "updated_at")
+    return types.PreparedRequest(
         "update_custom_field_definition",
         "PUT",
         f"/api/v1/custom-fields/definitions/{path_segment(id, 'id')}",
         models.CustomFieldDefinition.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

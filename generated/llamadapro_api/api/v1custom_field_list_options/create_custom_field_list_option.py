@@ -4,11 +4,11 @@ from __future__ import annotations
 from typing import Any, Required, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
-    argument,
     body_id,
     path_segment,
+    serialize_argument,
     write_text,
 )
 
@@ -29,7 +29,7 @@ class CreateCustomFieldListOptionBody(CreateCustomFieldListOptionOptions, total=
     """What records hold that choose it."""
 
 
-_SAFE = SAFE_TO_REPEAT["POST", "/api/v1/custom-fields/definitions/{definition_id}/options"]
+_SAFE = IDEMPOTENT["POST", "/api/v1/custom-fields/definitions/{definition_id}/options"]
 
 
 def create_custom_field_list_option(
@@ -39,7 +39,7 @@ def create_custom_field_list_option(
     value: str,
     label: str | None = types.UNSET,
     description: str | None = types.UNSET,
-) -> types.Call[models.CustomFieldListOption]:
+) -> types.PreparedRequest[models.CustomFieldListOption]:
     """Add an option to a custom field.
 
     Adds one option to a custom field of type LIST. The body repeats the definition's id, as the page requires; let
@@ -47,17 +47,17 @@ def create_custom_field_list_option(
     """
     body: dict[str, Any] = {
         "definitionId": body_id(definition_id, "definition_id"),
-        "value": argument(write_text, value, "value"),
+        "value": serialize_argument(write_text, value, "value"),
     }
     if label is not types.UNSET:
-        body["label"] = argument(write_text, label, "label")
+        body["label"] = serialize_argument(write_text, label, "label")
     if description is not types.UNSET:
-        body["description"] = argument(write_text, description, "description")
-    return types.Call(
+        body["description"] = serialize_argument(write_text, description, "description")
+    return types.PreparedRequest(
         "create_custom_field_list_option",
         "POST",
         f"/api/v1/custom-fields/definitions/{path_segment(definition_id, 'definition_id')}/options",
         models.CustomFieldListOption.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

@@ -2,27 +2,27 @@
 from __future__ import annotations
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
     path_segment,
 )
 
-_SAFE = SAFE_TO_REPEAT["DELETE", "/api/v1/custom-fields/definitions/{definition_id}/options/{option_id}"]
+_SAFE = IDEMPOTENT["DELETE", "/api/v1/custom-fields/definitions/{definition_id}/options/{option_id}"]
 
 
 def delete_custom_field_list_option(
     definition_id: int | str,
     option_id: int | str,
     /,
-) -> types.Call[models.CustomFieldListOption]:
+) -> types.PreparedRequest[models.CustomFieldListOption]:
     """Delete an option of a custom field.
 
     Removes an option and returns it as it was. Records that hold this option are affected.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "delete_custom_field_list_option",
         "DELETE",
         f"/api/v1/custom-fields/definitions/{path_segment(definition_id, 'definition_id')}/options/{path_segment(option_id, 'option_id')}",
         models.CustomFieldListOption.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
     )

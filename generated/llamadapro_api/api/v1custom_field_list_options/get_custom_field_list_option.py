@@ -2,27 +2,27 @@
 from __future__ import annotations
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
     path_segment,
 )
 
-_SAFE = SAFE_TO_REPEAT["GET", "/api/v1/custom-fields/definitions/{definition_id}/options/{option_id}"]
+_SAFE = IDEMPOTENT["GET", "/api/v1/custom-fields/definitions/{definition_id}/options/{option_id}"]
 
 
 def get_custom_field_list_option(
     definition_id: int | str,
     option_id: int | str,
     /,
-) -> types.Call[models.CustomFieldListOption]:
+) -> types.PreparedRequest[models.CustomFieldListOption]:
     """Read an option of a custom field.
 
     Returns one option with its value, label and description.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "get_custom_field_list_option",
         "GET",
         f"/api/v1/custom-fields/definitions/{path_segment(definition_id, 'definition_id')}/options/{path_segment(option_id, 'option_id')}",
         models.CustomFieldListOption.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
     )

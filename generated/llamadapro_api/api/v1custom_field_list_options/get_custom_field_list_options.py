@@ -4,10 +4,10 @@ from __future__ import annotations
 from typing import TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
-    argument,
     path_segment,
+    serialize_argument,
     write_int,
     write_text,
 )
@@ -32,7 +32,7 @@ class GetCustomFieldListOptionsQuery(TypedDict, total=False):
     """The tenant whose custom fields are meant."""
 
 
-_SAFE = SAFE_TO_REPEAT["GET", "/api/v1/custom-fields/definitions/{definition_id}/options"]
+_SAFE = IDEMPOTENT["GET", "/api/v1/custom-fields/definitions/{definition_id}/options"]
 
 
 def get_custom_field_list_options(
@@ -46,24 +46,24 @@ def get_custom_field_list_options(
     page_size: int | None = None,
     page_token: str | None = None,
     tenant_id: str | None = None,
-) -> types.Call[models.CustomFieldListOptionPage]:
+) -> types.PreparedRequest[models.CustomFieldListOptionPage]:
     """List the options of a custom field.
 
     Returns the options of one custom field of type LIST page by page, sorted as asked.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "get_custom_field_list_options",
         "GET",
         f"/api/v1/custom-fields/definitions/{path_segment(definition_id, 'definition_id')}/options",
         models.CustomFieldListOptionPage.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         query={
-            "filterBy": argument(write_text, filter_by, "filter_by"),
-            "searchBy": argument(write_text, search_by, "search_by"),
-            "sortBy": argument(write_text, sort_by, "sort_by"),
-            "page": argument(write_int, page, "page"),
-            "pageSize": argument(write_int, page_size, "page_size"),
-            "pageToken": argument(write_text, page_token, "page_token"),
-            "tenantId": argument(write_text, tenant_id, "tenant_id"),
+            "filterBy": serialize_argument(write_text, filter_by, "filter_by"),
+            "searchBy": serialize_argument(write_text, search_by, "search_by"),
+            "sortBy": serialize_argument(write_text, sort_by, "sort_by"),
+            "page": serialize_argument(write_int, page, "page"),
+            "pageSize": serialize_argument(write_int, page_size, "page_size"),
+            "pageToken": serialize_argument(write_text, page_token, "page_token"),
+            "tenantId": serialize_argument(write_text, tenant_id, "tenant_id"),
         },
     )

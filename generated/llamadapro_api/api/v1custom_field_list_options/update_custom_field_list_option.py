@@ -4,11 +4,11 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...types import Moment
 from ...writing import (
-    argument,
     path_segment,
+    serialize_argument,
     write_datetime,
     write_text,
 )
@@ -28,7 +28,7 @@ class UpdateCustomFieldListOptionBody(TypedDict, total=False):
     updated_at: Moment
 
 
-_SAFE = SAFE_TO_REPEAT["PUT", "/api/v1/custom-fields/definitions/{definition_id}/options/{option_id}"]
+_SAFE = IDEMPOTENT["PUT", "/api/v1/custom-fields/definitions/{definition_id}/options/{option_id}"]
 
 
 def update_custom_field_list_option(
@@ -42,29 +42,29 @@ def update_custom_field_list_option(
     description: str | None = types.UNSET,
     created_at: Moment = types.UNSET,
     updated_at: Moment = types.UNSET,
-) -> types.Call[models.CustomFieldListOption]:
+) -> types.PreparedRequest[models.CustomFieldListOption]:
     """Change an option of a custom field.
 
     Changes how an option is shown and leaves what is not given as it is.
     """
     body: dict[str, Any] = {}
     if tenant_id is not types.UNSET:
-        body["tenantId"] = argument(write_text, tenant_id, "tenant_id")
+        body["tenantId"] = serialize_argument(write_text, tenant_id, "tenant_id")
     if value is not types.UNSET:
-        body["value"] = argument(write_text, value, "value")
+        body["value"] = serialize_argument(write_text, value, "value")
     if label is not types.UNSET:
-        body["label"] = argument(write_text, label, "label")
+        body["label"] = serialize_argument(write_text, label, "label")
     if description is not types.UNSET:
-        body["description"] = argument(write_text, description, "description")
+        body["description"] = serialize_argument(write_text, description, "description")
     if created_at is not types.UNSET:
-        body["createdAt"] = argument(write_datetime, created_at, "created_at")
+        body["createdAt"] = serialize_argument(write_datetime, created_at, "created_at")
     if updated_at is not types.UNSET:
-        body["updatedAt"] = argument(write_datetime, updated_at, "updated_at")
-    return types.Call(
+        body["updatedAt"] = serialize_argument(write_datetime, updated_at, "updated_at")
+    return types.PreparedRequest(
         "update_custom_field_list_option",
         "PUT",
         f"/api/v1/custom-fields/definitions/{path_segment(definition_id, 'definition_id')}/options/{path_segment(option_id, 'option_id')}",
         models.CustomFieldListOption.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

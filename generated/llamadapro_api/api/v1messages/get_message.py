@@ -2,26 +2,26 @@
 from __future__ import annotations
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
     path_segment,
 )
 
-_SAFE = SAFE_TO_REPEAT["GET", "/api/v1/messages/{message_id}"]
+_SAFE = IDEMPOTENT["GET", "/api/v1/messages/{message_id}"]
 
 
 def get_message(
     message_id: int | str,
     /,
-) -> types.Call[models.Message]:
+) -> types.PreparedRequest[models.Message]:
     """Read a message.
 
     Returns one message: its text, who sent it and to whom, how far it got, and its attachments with signed URLs.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "get_message",
         "GET",
         f"/api/v1/messages/{path_segment(message_id, 'message_id')}",
         models.Message.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
     )

@@ -2,26 +2,26 @@
 from __future__ import annotations
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
     path_segment,
 )
 
-_SAFE = SAFE_TO_REPEAT["GET", "/api/v1/recordings/{id}"]
+_SAFE = IDEMPOTENT["GET", "/api/v1/recordings/{id}"]
 
 
 def get_recording(
     id: int | str,
     /,
-) -> types.Call[models.Recording]:
+) -> types.PreparedRequest[models.Recording]:
     """Read a recording.
 
     Returns one recording, with the URL its audio can be fetched from and its length in seconds.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "get_recording",
         "GET",
         f"/api/v1/recordings/{path_segment(id, 'id')}",
         models.Recording.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 from typing import Any, Required, TypedDict
 
 from ... import types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...models.call_direction import CallDirection
 from ...writing import (
-    argument,
+    serialize_argument,
     write_choice,
     write_int,
     write_text,
@@ -36,7 +36,7 @@ class LoadRecordingBody(LoadRecordingOptions, total=False):
     """Where the recording can be fetched."""
 
 
-_SAFE = SAFE_TO_REPEAT["POST", "/api/v1/recordings"]
+_SAFE = IDEMPOTENT["POST", "/api/v1/recordings"]
 _CALL_DIRECTION = write_choice(["incoming", "outgoing"])
 
 
@@ -48,29 +48,29 @@ def load_recording(
     call_from: str = types.UNSET,
     call_direction: CallDirection = types.UNSET,
     call_start_time: str = types.UNSET,
-) -> types.Call[None]:
+) -> types.PreparedRequest[None]:
     """Bring in a recording from elsewhere.
 
     Hands the service the URL of a call's recording, to be fetched and kept under a user's name. The answer has no
     body.
     """
     body: dict[str, Any] = {
-        "userId": argument(write_int, user_id, "user_id"),
-        "url": argument(write_text, url, "url"),
+        "userId": serialize_argument(write_int, user_id, "user_id"),
+        "url": serialize_argument(write_text, url, "url"),
     }
     if call_to is not types.UNSET:
-        body["callTo"] = argument(write_text, call_to, "call_to")
+        body["callTo"] = serialize_argument(write_text, call_to, "call_to")
     if call_from is not types.UNSET:
-        body["callFrom"] = argument(write_text, call_from, "call_from")
+        body["callFrom"] = serialize_argument(write_text, call_from, "call_from")
     if call_direction is not types.UNSET:
-        body["callDirection"] = argument(_CALL_DIRECTION, call_direction, "call_direction")
+        body["callDirection"] = serialize_argument(_CALL_DIRECTION, call_direction, "call_direction")
     if call_start_time is not types.UNSET:
-        body["callStartTime"] = argument(write_text, call_start_time, "call_start_time")
-    return types.Call(
+        body["callStartTime"] = serialize_argument(write_text, call_start_time, "call_start_time")
+    return types.PreparedRequest(
         "load_recording",
         "POST",
         "/api/v1/recordings",
         types.read_nothing,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

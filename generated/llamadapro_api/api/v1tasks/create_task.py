@@ -4,13 +4,13 @@ from __future__ import annotations
 from typing import Any, Required, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...models.task_actor import TaskActorDict, write_task_actor
 from ...models.task_context import TaskContextDict, write_task_context
 from ...models.task_status import TaskStatus
 from ...types import Moment
 from ...writing import (
-    argument,
+    serialize_argument,
     write_choice,
     write_datetime,
     write_text,
@@ -39,7 +39,7 @@ class CreateTaskBody(CreateTaskOptions, total=False):
     """Somebody who makes tasks or has them to do."""
 
 
-_SAFE = SAFE_TO_REPEAT["POST", "/api/v1/tasks"]
+_SAFE = IDEMPOTENT["POST", "/api/v1/tasks"]
 _STATUS = write_choice(["cancelled", "completed", "overdue", "scheduled"])
 
 
@@ -51,26 +51,26 @@ def create_task(
     assigned_to: TaskActorDict,
     due_date: Moment | None = types.UNSET,
     status: TaskStatus = types.UNSET,
-) -> types.Call[models.Task]:
+) -> types.PreparedRequest[models.Task]:
     """Create a task.
 
     Makes a task about a conversation and gives it to a user or an AI employee, with a due date if it has one.
     """
     body: dict[str, Any] = {
-        "context": argument(write_task_context, context, "context"),
-        "objective": argument(write_text, objective, "objective"),
-        "createdBy": argument(write_task_actor, created_by, "created_by"),
-        "assignedTo": argument(write_task_actor, assigned_to, "assigned_to"),
+        "context": serialize_argument(write_task_context, context, "context"),
+        "objective": serialize_argument(write_text, objective, "objective"),
+        "createdBy": serialize_argument(write_task_actor, created_by, "created_by"),
+        "assignedTo": serialize_argument(write_task_actor, assigned_to, "assigned_to"),
     }
     if due_date is not types.UNSET:
-        body["dueDate"] = argument(write_datetime, due_date, "due_date")
+        body["dueDate"] = serialize_argument(write_datetime, due_date, "due_date")
     if status is not types.UNSET:
-        body["status"] = argument(_STATUS, status, "status")
-    return types.Call(
+        body["status"] = serialize_argument(_STATUS, status, "status")
+    return types.PreparedRequest(
         "create_task",
         "POST",
         "/api/v1/tasks",
         models.Task.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

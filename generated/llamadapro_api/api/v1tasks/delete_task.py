@@ -2,26 +2,26 @@
 from __future__ import annotations
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
     path_segment,
 )
 
-_SAFE = SAFE_TO_REPEAT["DELETE", "/api/v1/tasks/{task_id}"]
+_SAFE = IDEMPOTENT["DELETE", "/api/v1/tasks/{task_id}"]
 
 
 def delete_task(
     task_id: int | str,
     /,
-) -> types.Call[models.Task]:
+) -> types.PreparedRequest[models.Task]:
     """Delete a task.
 
     Removes a task for good, with what belongs to it, and returns it as it was. It cannot be brought back.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "delete_task",
         "DELETE",
         f"/api/v1/tasks/{path_segment(task_id, 'task_id')}",
         models.Task.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
     )

@@ -2,26 +2,26 @@
 from __future__ import annotations
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
     path_segment,
 )
 
-_SAFE = SAFE_TO_REPEAT["GET", "/api/v1/tasks/{task_id}"]
+_SAFE = IDEMPOTENT["GET", "/api/v1/tasks/{task_id}"]
 
 
 def get_task(
     task_id: int | str,
     /,
-) -> types.Call[models.Task]:
+) -> types.PreparedRequest[models.Task]:
     """Read a task.
 
     Returns one task with everything known of it, its assignment included.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "get_task",
         "GET",
         f"/api/v1/tasks/{path_segment(task_id, 'task_id')}",
         models.Task.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
     )

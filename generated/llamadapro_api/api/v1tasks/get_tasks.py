@@ -4,12 +4,12 @@ from __future__ import annotations
 from typing import TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...models.assignee_type import AssigneeType
 from ...models.task_status import TaskStatus
 from ...types import Moment
 from ...writing import (
-    argument,
+    serialize_argument,
     write_choice,
     write_datetime,
     write_int,
@@ -38,7 +38,7 @@ class GetTasksQuery(TypedDict, total=False):
     """Only tasks assigned to the user or AI employee of this id."""
 
 
-_SAFE = SAFE_TO_REPEAT["GET", "/api/v1/tasks"]
+_SAFE = IDEMPOTENT["GET", "/api/v1/tasks"]
 _STATUS = write_choice(["cancelled", "completed", "overdue", "scheduled"])
 _ASSIGNED_TO_TYPE = write_choice(["ai_employee", "user"])
 
@@ -53,25 +53,25 @@ def get_tasks(
     conversation_id: int | None = None,
     assigned_to_type: AssigneeType | None = None,
     assigned_to_id: str | None = None,
-) -> types.Call[models.TaskPage]:
+) -> types.PreparedRequest[models.TaskPage]:
     """List tasks.
 
     Returns tasks page by page; every parameter narrows the list, and several narrow it together.
     """
-    return types.Call(
+    return types.PreparedRequest(
         "get_tasks",
         "GET",
         "/api/v1/tasks",
         models.TaskPage.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         query={
-            "limit": argument(write_int, limit, "limit"),
-            "pageToken": argument(write_text, page_token, "page_token"),
-            "status": argument(_STATUS, status, "status"),
-            "dueBefore": argument(write_datetime, due_before, "due_before"),
-            "dueAfter": argument(write_datetime, due_after, "due_after"),
-            "conversationId": argument(write_int, conversation_id, "conversation_id"),
-            "assignedToType": argument(_ASSIGNED_TO_TYPE, assigned_to_type, "assigned_to_type"),
-            "assignedToId": argument(write_text, assigned_to_id, "assigned_to_id"),
+            "limit": serialize_argument(write_int, limit, "limit"),
+            "pageToken": serialize_argument(write_text, page_token, "page_token"),
+            "status": serialize_argument(_STATUS, status, "status"),
+            "dueBefore": serialize_argument(write_datetime, due_before, "due_before"),
+            "dueAfter": serialize_argument(write_datetime, due_after, "due_after"),
+            "conversationId": serialize_argument(write_int, conversation_id, "conversation_id"),
+            "assignedToType": serialize_argument(_ASSIGNED_TO_TYPE, assigned_to_type, "assigned_to_type"),
+            "assignedToId": serialize_argument(write_text, assigned_to_id, "assigned_to_id"),
         },
     )

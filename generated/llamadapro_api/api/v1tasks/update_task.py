@@ -4,14 +4,14 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...models.task_actor import TaskActorDict, write_task_actor
 from ...models.task_context import TaskContextDict, write_task_context
 from ...models.task_status import TaskStatus
 from ...types import Moment
 from ...writing import (
-    argument,
     path_segment,
+    serialize_argument,
     write_choice,
     write_datetime,
     write_text,
@@ -41,7 +41,7 @@ class UpdateTaskBody(TypedDict, total=False):
     """Why it was called off."""
 
 
-_SAFE = SAFE_TO_REPEAT["PUT", "/api/v1/tasks/{task_id}"]
+_SAFE = IDEMPOTENT["PUT", "/api/v1/tasks/{task_id}"]
 _STATUS = write_choice(["cancelled", "completed", "overdue", "scheduled"])
 
 
@@ -58,7 +58,7 @@ def update_task(
     completed_at: Moment | None = types.UNSET,
     cancelled_at: Moment | None = types.UNSET,
     cancellation_reason: str | None = types.UNSET,
-) -> types.Call[models.Task]:
+) -> types.PreparedRequest[models.Task]:
     """Change a task.
 
     Changes the given fields of a task and leaves the others as they are. This is also how a task is completed or
@@ -66,28 +66,28 @@ def update_task(
     """
     body: dict[str, Any] = {}
     if status is not types.UNSET:
-        body["status"] = argument(_STATUS, status, "status")
+        body["status"] = serialize_argument(_STATUS, status, "status")
     if context is not types.UNSET:
-        body["context"] = argument(write_task_context, context, "context")
+        body["context"] = serialize_argument(write_task_context, context, "context")
     if objective is not types.UNSET:
-        body["objective"] = argument(write_text, objective, "objective")
+        body["objective"] = serialize_argument(write_text, objective, "objective")
     if assigned_to is not types.UNSET:
-        body["assignedTo"] = argument(write_task_actor, assigned_to, "assigned_to")
+        body["assignedTo"] = serialize_argument(write_task_actor, assigned_to, "assigned_to")
     if published_at is not types.UNSET:
-        body["publishedAt"] = argument(write_datetime, published_at, "published_at")
+        body["publishedAt"] = serialize_argument(write_datetime, published_at, "published_at")
     if due_date is not types.UNSET:
-        body["dueDate"] = argument(write_datetime, due_date, "due_date")
+        body["dueDate"] = serialize_argument(write_datetime, due_date, "due_date")
     if completed_at is not types.UNSET:
-        body["completedAt"] = argument(write_datetime, completed_at, "completed_at")
+        body["completedAt"] = serialize_argument(write_datetime, completed_at, "completed_at")
     if cancelled_at is not types.UNSET:
-        body["cancelledAt"] = argument(write_datetime, cancelled_at, "cancelled_at")
+        body["cancelledAt"] = serialize_argument(write_datetime, cancelled_at, "cancelled_at")
     if cancellation_reason is not types.UNSET:
-        body["cancellationReason"] = argument(write_text, cancellation_reason, "cancellation_reason")
-    return types.Call(
+        body["cancellationReason"] = serialize_argument(write_text, cancellation_reason, "cancellation_reason")
+    return types.PreparedRequest(
         "update_task",
         "PUT",
         f"/api/v1/tasks/{path_segment(task_id, 'task_id')}",
         models.Task.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

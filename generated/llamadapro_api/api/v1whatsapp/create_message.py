@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any, Required, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...models.whats_app_message_type import WhatsAppMessageType
 from ...writing import (
-    argument,
+    serialize_argument,
     write_choice,
     write_json,
     write_map_of,
@@ -40,7 +40,7 @@ class CreateMessageBody(CreateMessageOptions, total=False):
     """The kinds of WhatsApp message. Not every kind that can be received can be sent."""
 
 
-_SAFE = SAFE_TO_REPEAT["POST", "/api/v1/whatsapp/messages"]
+_SAFE = IDEMPOTENT["POST", "/api/v1/whatsapp/messages"]
 _TYPE = write_choice(
     [
         "audio",
@@ -73,29 +73,29 @@ def create_message(
     user_id: str = types.UNSET,
     custom_fields: Mapping[str, Any] = types.UNSET,
     file_id: str = types.UNSET,
-) -> types.Call[models.Message]:
+) -> types.PreparedRequest[models.Message]:
     """Send a free-form WhatsApp message.
 
     Sends a text, image, document or other free-form message. A message with media names its file by `fileId`.
     Numbers are E.164. Each request sends a new message.
     """
     body: dict[str, Any] = {
-        "fromPhoneNumber": argument(write_text, from_phone_number, "from_phone_number"),
-        "toPhoneNumber": argument(write_text, to_phone_number, "to_phone_number"),
-        "content": argument(write_text, content, "content"),
-        "type": argument(_TYPE, type_, "type_"),
+        "fromPhoneNumber": serialize_argument(write_text, from_phone_number, "from_phone_number"),
+        "toPhoneNumber": serialize_argument(write_text, to_phone_number, "to_phone_number"),
+        "content": serialize_argument(write_text, content, "content"),
+        "type": serialize_argument(_TYPE, type_, "type_"),
     }
     if user_id is not types.UNSET:
-        body["userId"] = argument(write_text, user_id, "user_id")
+        body["userId"] = serialize_argument(write_text, user_id, "user_id")
     if custom_fields is not types.UNSET:
-        body["customFields"] = argument(_CUSTOM_FIELDS, custom_fields, "custom_fields")
+        body["customFields"] = serialize_argument(_CUSTOM_FIELDS, custom_fields, "custom_fields")
     if file_id is not types.UNSET:
-        body["fileId"] = argument(write_text, file_id, "file_id")
-    return types.Call(
+        body["fileId"] = serialize_argument(write_text, file_id, "file_id")
+    return types.PreparedRequest(
         "create_message",
         "POST",
         "/api/v1/whatsapp/messages",
         models.Message.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Required, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...models.whats_app_template_message_body_component import (
     WhatsAppTemplateMessageBodyComponentDict,
     write_whats_app_template_message_body_component,
@@ -23,7 +23,7 @@ from ...models.whats_app_template_message_variable import (
     write_whats_app_template_message_variable,
 )
 from ...writing import (
-    argument,
+    serialize_argument,
     write_json,
     write_list_of,
     write_map_of,
@@ -62,7 +62,7 @@ class CreateTemplateMessageBody(CreateTemplateMessageOptions, total=False):
     """The language of the template, such as `es_CL`."""
 
 
-_SAFE = SAFE_TO_REPEAT["POST", "/api/v1/whatsapp/messages/template"]
+_SAFE = IDEMPOTENT["POST", "/api/v1/whatsapp/messages/template"]
 _VARIABLES = write_list_of(write_whats_app_template_message_variable)
 _COMPONENTS = write_list_of(
     write_one_of(
@@ -91,7 +91,7 @@ def create_template_message(
         | WhatsAppTemplateMessageButtonComponentDict
     ] = types.UNSET,
     custom_fields: Mapping[str, Any] = types.UNSET,
-) -> types.Call[models.Message]:
+) -> types.PreparedRequest[models.Message]:
     """Send a WhatsApp message made from a template.
 
     Sends a message made from an approved template. Fill the template either by `variables` (text in its body only)
@@ -100,24 +100,24 @@ def create_template_message(
     sends a new message.
     """
     body: dict[str, Any] = {
-        "fromPhoneNumber": argument(write_text, from_phone_number, "from_phone_number"),
-        "toPhoneNumber": argument(write_text, to_phone_number, "to_phone_number"),
-        "templateName": argument(write_text, template_name, "template_name"),
-        "languageCode": argument(write_text, language_code, "language_code"),
+        "fromPhoneNumber": serialize_argument(write_text, from_phone_number, "from_phone_number"),
+        "toPhoneNumber": serialize_argument(write_text, to_phone_number, "to_phone_number"),
+        "templateName": serialize_argument(write_text, template_name, "template_name"),
+        "languageCode": serialize_argument(write_text, language_code, "language_code"),
     }
     if user_id is not types.UNSET:
-        body["userId"] = argument(write_text, user_id, "user_id")
+        body["userId"] = serialize_argument(write_text, user_id, "user_id")
     if variables is not types.UNSET:
-        body["variables"] = argument(_VARIABLES, variables, "variables")
+        body["variables"] = serialize_argument(_VARIABLES, variables, "variables")
     if components is not types.UNSET:
-        body["components"] = argument(_COMPONENTS, components, "components")
+        body["components"] = serialize_argument(_COMPONENTS, components, "components")
     if custom_fields is not types.UNSET:
-        body["customFields"] = argument(_CUSTOM_FIELDS, custom_fields, "custom_fields")
-    return types.Call(
+        body["customFields"] = serialize_argument(_CUSTOM_FIELDS, custom_fields, "custom_fields")
+    return types.PreparedRequest(
         "create_template_message",
         "POST",
         "/api/v1/whatsapp/messages/template",
         models.Message.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any, Required, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...writing import (
-    argument,
+    serialize_argument,
     write_map_of,
     write_text,
 )
@@ -35,7 +35,7 @@ class UploadMediaBody(UploadMediaOptions, total=False):
     """A telephone number in E.164 form, `+`, country code and number, digits only."""
 
 
-_SAFE = SAFE_TO_REPEAT["POST", "/api/v1/whatsapp/media"]
+_SAFE = IDEMPOTENT["POST", "/api/v1/whatsapp/media"]
 _TAGS = write_map_of(write_text)
 
 
@@ -47,7 +47,7 @@ def upload_media(
     file_id: str = types.UNSET,
     content: str = types.UNSET,
     tags: Mapping[str, str] = types.UNSET,
-) -> types.Call[models.Media]:
+) -> types.PreparedRequest[models.Media]:
     """Upload media for WhatsApp.
 
     Makes a file available to WhatsApp messages of one sender. Either name a file that the file service holds
@@ -55,23 +55,23 @@ def upload_media(
     is E.164.
     """
     body: dict[str, Any] = {
-        "fromPhoneNumber": argument(write_text, from_phone_number, "from_phone_number"),
+        "fromPhoneNumber": serialize_argument(write_text, from_phone_number, "from_phone_number"),
     }
     if file_name is not types.UNSET:
-        body["fileName"] = argument(write_text, file_name, "file_name")
+        body["fileName"] = serialize_argument(write_text, file_name, "file_name")
     if content_type is not types.UNSET:
-        body["contentType"] = argument(write_text, content_type, "content_type")
+        body["contentType"] = serialize_argument(write_text, content_type, "content_type")
     if file_id is not types.UNSET:
-        body["fileId"] = argument(write_text, file_id, "file_id")
+        body["fileId"] = serialize_argument(write_text, file_id, "file_id")
     if content is not types.UNSET:
-        body["content"] = argument(write_text, content, "content")
+        body["content"] = serialize_argument(write_text, content, "content")
     if tags is not types.UNSET:
-        body["tags"] = argument(_TAGS, tags, "tags")
-    return types.Call(
+        body["tags"] = serialize_argument(_TAGS, tags, "tags")
+    return types.PreparedRequest(
         "upload_media",
         "POST",
         "/api/v1/whatsapp/media",
         models.Media.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Required, TypedDict
 
 from ... import models, types
-from ...document import SAFE_TO_REPEAT
+from ...document import IDEMPOTENT
 from ...models.agent_call_personality import (
     AgentCallPersonalityDict,
     write_agent_call_personality,
@@ -18,7 +18,7 @@ from ...models.vapi_provider_config import (
 )
 from ...models.voice_provider import VoiceProvider
 from ...writing import (
-    argument,
+    serialize_argument,
     write_choice,
     write_int,
     write_json,
@@ -69,7 +69,7 @@ class StartAgentCallV2Body(StartAgentCallV2Options, total=False):
     """What the agent is to achieve."""
 
 
-_SAFE = SAFE_TO_REPEAT["POST", "/api/v2/calls/agent"]
+_SAFE = IDEMPOTENT["POST", "/api/v2/calls/agent"]
 _OBJECTIVES = write_list_of(write_text)
 _LOCALIZATION = write_choice(["CL", "CO", "MX", "PE", "US"])
 _CONSTRAINTS = write_list_of(write_text)
@@ -95,47 +95,49 @@ def start_agent_call_v2(
     custom_data: Mapping[str, Any] = types.UNSET,
     provider: VoiceProvider = types.UNSET,
     provider_config: VapiProviderConfigDict = types.UNSET,
-) -> types.Call[models.Call]:
+) -> types.PreparedRequest[models.Call]:
     """Start a call by an agent described in the request.
 
     Dials a number and lets an AI agent talk, whose goals, manner, limits and voice are all given here. Each request
     starts a new call. The answer describes the call as it is being set up; read it again to follow its progress.
     """
     body: dict[str, Any] = {
-        "toPhoneNumber": argument(write_text, to_phone_number, "to_phone_number"),
-        "objectives": argument(_OBJECTIVES, objectives, "objectives"),
+        "toPhoneNumber": serialize_argument(write_text, to_phone_number, "to_phone_number"),
+        "objectives": serialize_argument(_OBJECTIVES, objectives, "objectives"),
     }
     if from_phone_number is not types.UNSET:
-        body["fromPhoneNumber"] = argument(write_text, from_phone_number, "from_phone_number")
+        body["fromPhoneNumber"] = serialize_argument(write_text, from_phone_number, "from_phone_number")
     if user_id is not types.UNSET:
-        body["userId"] = argument(write_int, user_id, "user_id")
+        body["userId"] = serialize_argument(write_int, user_id, "user_id")
     if personality is not types.UNSET:
-        body["personality"] = argument(write_agent_call_personality, personality, "personality")
+        body["personality"] = serialize_argument(write_agent_call_personality, personality, "personality")
     if localization is not types.UNSET:
-        body["localization"] = argument(_LOCALIZATION, localization, "localization")
+        body["localization"] = serialize_argument(_LOCALIZATION, localization, "localization")
     if constraints is not types.UNSET:
-        body["constraints"] = argument(_CONSTRAINTS, constraints, "constraints")
+        body["constraints"] = serialize_argument(_CONSTRAINTS, constraints, "constraints")
     if contact_info is not types.UNSET:
-        body["contactInfo"] = argument(write_contact_info, contact_info, "contact_info")
+        body["contactInfo"] = serialize_argument(write_contact_info, contact_info, "contact_info")
     if knowledge_base is not types.UNSET:
-        body["knowledgeBase"] = argument(write_text, knowledge_base, "knowledge_base")
+        body["knowledgeBase"] = serialize_argument(write_text, knowledge_base, "knowledge_base")
     if task_steps is not types.UNSET:
-        body["taskSteps"] = argument(_TASK_STEPS, task_steps, "task_steps")
+        body["taskSteps"] = serialize_argument(_TASK_STEPS, task_steps, "task_steps")
     if max_duration_seconds is not types.UNSET:
-        body["maxDurationSeconds"] = argument(write_number, max_duration_seconds, "max_duration_seconds")
+        body["maxDurationSeconds"] = serialize_argument(write_number, max_duration_seconds, "max_duration_seconds")
     if silence_timeout_seconds is not types.UNSET:
-        body["silenceTimeoutSeconds"] = argument(write_number, silence_timeout_seconds, "silence_timeout_seconds")
+        body["silenceTimeoutSeconds"] = serialize_argument(
+            write_number, silence_timeout_seconds, "silence_timeout_seconds"
+        )
     if custom_data is not types.UNSET:
-        body["customData"] = argument(_CUSTOM_DATA, custom_data, "custom_data")
+        body["customData"] = serialize_argument(_CUSTOM_DATA, custom_data, "custom_data")
     if provider is not types.UNSET:
-        body["provider"] = argument(_PROVIDER, provider, "provider")
+        body["provider"] = serialize_argument(_PROVIDER, provider, "provider")
     if provider_config is not types.UNSET:
-        body["providerConfig"] = argument(write_vapi_provider_config, provider_config, "provider_config")
-    return types.Call(
+        body["providerConfig"] = serialize_argument(write_vapi_provider_config, provider_config, "provider_config")
+    return types.PreparedRequest(
         "start_agent_call_v2",
         "POST",
         "/api/v2/calls/agent",
         models.Call.from_dict,
-        safe=_SAFE,
+        idempotent=_SAFE,
         body=body,
     )

@@ -1,0 +1,57 @@
+"""One batch: the service's report, held against the items that were sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, cast
+
+import attrs
+
+from llamadapro_api.models import BulkIssue, BulkReport, BulkResult
+from llamadapro_api.types import PreparedRequest
+
+
+class ItemIssues(NamedTuple):
+    """What the service has to say about one item of a batch."""
+
+    item: Any
+    """The caller's own item; None if the service named none that was sent."""
+    errors: list[BulkIssue]
+    """Why it was refused."""
+    warnings: list[BulkIssue]
+    """What was doubtful about it."""
+
+
+@attrs.define(kw_only=True)
+class BulkOutcome(BulkResult):
+    """What became of a batch: the service's answer, and the items it is about."""
+
+    items: Sequence[Any] = attrs.field(default=(), repr=False, eq=False)
+    """What was given, in its order."""
+
+    @property
+    def issues(self) -> list[ItemIssues]:
+        """The items about which there is something to say: ``for item, errors, warnings in result.issues``."""
+        return [
+            ItemIssues(None if index is None else self.items[index], errors, warnings)
+            for index, errors, warnings in told(self.report, len(self.items))
+        ]
+
+
+def with_items(call: PreparedRequest[BulkResult], items: Sequence[Any]) -> PreparedRequest[BulkOutcome]:
+    """The same call, whose answer remembers the items."""
+
+    def read(answer: Any) -> BulkOutcome:
+        outcome = cast(BulkOutcome, BulkOutcome.from_dict(answer))
+        outcome.items = items
+        return outcome
+
+    return PreparedRequest(call.operation, call.method, call.url_path, read, idempotent=call.idempotent, body=call.body)
+
+
+def told(report: BulkReport | None, sent: int) -> Iterator[tuple[int | None, list[BulkIssue], list[BulkIssue]]]:
+    """Index, errors and warnings of each item that a report is about; an index that was not sent is None."""
+    for entry in (report and report.items_issues) or ():
+        if entry is not None:  # a null among them is not worth a failure
+            index = entry.index if isinstance(entry.index, int) and 0 <= entry.index < sent else None
+            yield index, [one for one in entry.errors or () if one], [one for one in entry.warnings or () if one]

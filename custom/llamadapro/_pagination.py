@@ -1,0 +1,191 @@
+"""Lists that come in pages, walked one way: await the first page, iterate items, iterate pages, or collect all."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
+from contextlib import aclosing
+from typing import Any, Generic, Protocol, TypeVar
+
+from llamadapro_api.types import PreparedRequest
+
+from .errors import InvalidRequestError, PaginationError
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+# Measured: one turn of the loop starts the task, the next ones get it through the limiter and the engine.
+_TICKS_TO_THE_WIRE = 3
+
+
+class PageModel(Protocol[T_co]):
+    """What every page of the document has."""
+
+    @property
+    def items(self) -> Sequence[T_co]: ...
+    @property
+    def next_page_token(self) -> str | None: ...
+    @property
+    def total_count(self) -> int | None: ...
+
+
+Prepare = Callable[[str | None], PreparedRequest[PageModel[T]]]
+"""Prepares the call for the page that a token leads to; None for the first."""
+
+Send = Callable[[PreparedRequest[Any]], Awaitable[tuple[Any, str | None]]]
+"""Sends a call; gives its answer, and the service's id of the request."""
+
+
+class Page(Generic[T]):
+    """One page of a list."""
+
+    items: builtins.list[T]
+    next_page_token: str | None
+    """Leads to the next page; None on the last."""
+    total_count: int | None
+    """How many items there are on all pages, if the service says so."""
+    request_id: str | None
+    """The service's id of the request that brought this page, from the ``X-Request-Id`` header."""
+
+    def __init__(
+        self, model: PageModel[T], request_id: str | None, follow: Callable[[str], Coroutine[Any, Any, Page[T]]]
+    ) -> None:
+        # A page whose items are missing or null is an empty one.
+        self.items = [*(model.items or ())]
+        # An empty token leads nowhere; one that is no text, against the document, is sent back as the text it reads as.
+        self.next_page_token = str(model.next_page_token) if model.next_page_token else None
+        self.total_count = model.total_count
+        self.request_id = request_id
+        self._follow = follow
+
+    def has_next_page(self) -> bool:
+        """Whether there is a page after this one; it may turn out to be empty."""
+        return self.next_page_token is not None
+
+    async def get_next_page(self) -> Page[T]:
+        """Fetch the page after this one.
+
+        Raises `PaginationError` when there is none, or when its token has been used before.
+        """
+        if self.next_page_token is None:
+            raise PaginationError("this is the last page; ask has_next_page() first")
+        return await self._follow(self.next_page_token)
+
+    def __repr__(self) -> str:
+        return f"<Page of {len(self.items)} items{', more follow' if self.has_next_page() else ''}>"
+
+
+class AsyncPaginator(Generic[T]):
+    """A list of the service, fetched page by page as it is walked.
+
+    ::
+
+        async for contact in client.contacts.list(page_size=100): ...   # every item
+        page = await client.contacts.list()                             # the first page alone
+        async for page in client.contacts.list().iter_pages(): ...      # page by page
+        contacts = await client.contacts.list().collect()               # all at once, in memory
+
+    Nothing is sent before it is awaited or iterated; each walk starts anew. `max_items` ends a walk early;
+    `prefetch=True` fetches one page ahead while the present one is worked on.
+
+    What is created or deleted during a walk may or may not be seen by it, as the service decides. To delete what a
+    walk finds, collect the ids first, or begin again until a walk finds nothing.
+    """
+
+    next_page_token: str | None
+    """Where the walk stands: what leads to the page after the one last handed out. Pass it as `page_token` to resume
+    there; the rest of a page that was left in its middle is not repeated."""
+
+    def __init__(
+        self,
+        send: Send,
+        prepare: Prepare[T],
+        *,
+        page_token: str | None = None,
+        max_items: int | None = None,
+        prefetch: bool = False,
+    ) -> None:
+        if max_items is not None and (isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 0):
+            raise InvalidRequestError(f"max_items must be an integer of at least 0, or None for all, not {max_items!r}")
+        self._send = send
+        self._prepare = prepare
+        # Prepared at once, so that a wrong argument is reported where it was written.
+        self._first = prepare(page_token)
+        self._first_token = page_token
+        self._max_items = max_items
+        self._prefetch = prefetch
+        self.next_page_token = page_token
+
+    def __await__(self) -> Generator[Any, Any, Page[T]]:
+        return self._begin().__await__()
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        async with aclosing(self.iter_pages()) as pages:
+            async for page in pages:
+                for item in page.items:
+                    yield item
+
+    async def iter_pages(self) -> AsyncGenerator[Page[T], None]:
+        """Walk the list page by page; an empty page that has a successor is walked past like any other."""
+        left = self._max_items
+        if left == 0:
+            return
+        page = await self._fetch(self._first, self._first_token, {})
+        while True:
+            if left is not None:
+                del page.items[left:]
+                left -= len(page.items)
+            more = page.has_next_page() and left != 0
+            ahead = await _start(page.get_next_page()) if more and self._prefetch else None
+            self.next_page_token = page.next_page_token
+            try:
+                yield page
+                if not more:
+                    return
+                page = await (page.get_next_page() if ahead is None else ahead)
+            finally:
+                if ahead is not None:
+                    await _cancel(ahead)
+
+    async def collect(self) -> builtins.list[T]:
+        """Every item in one list. Mind the memory: iterate instead where there may be many."""
+        return [item async for item in self]
+
+    async def _begin(self) -> Page[T]:
+        page = await self._fetch(self._first, self._first_token, {})
+        self.next_page_token = page.next_page_token
+        return page
+
+    async def _fetch(
+        self, call: PreparedRequest[PageModel[T]], token: str | None, seen: dict[str | None, str | None]
+    ) -> Page[T]:
+        """`seen` holds each token of the walk with the one whose page brought it; another bringing it is a circle."""
+
+        async def follow(following: str) -> Page[T]:
+            if following == self._first_token or seen[following] != token:
+                raise PaginationError(
+                    f"the service returned the page token {following!r} a second time, so the list would never end"
+                )
+            return await self._fetch(self._prepare(following), following, seen)
+
+        page = Page(*await self._send(call), follow)
+        if page.next_page_token is not None:
+            seen.setdefault(page.next_page_token, token)
+        return page
+
+
+async def _start(fetching: Coroutine[Any, Any, Page[T]]) -> asyncio.Task[Page[T]]:
+    """Begin to fetch, and let the request reach the wire even if the caller goes on without awaiting anything."""
+    task = asyncio.create_task(fetching)
+    for _ in range(_TICKS_TO_THE_WIRE):
+        await asyncio.sleep(0)
+    return task
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    """End a task that nobody will ask any more; one that is done gives up its result or error."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,84 @@
+"""Asking again until something has happened: with growing intervals, within a timeout."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from ._transport import Clock
+from .errors import InvalidRequestError, NotFoundError, WaitTimeoutError
+
+T = TypeVar("T")
+
+FIRST_INTERVAL = 0.5
+LONGEST_INTERVAL = 10.0
+GROWTH = 1.5
+
+_NOTHING = object()
+
+
+async def poll(
+    ask: Callable[[], Awaitable[T]],
+    done: Callable[[T], bool],
+    *,
+    timeout: float,
+    clock: Clock,
+    what: str,
+    on_status: Callable[[T], object] | None = None,
+) -> T:
+    """Ask until `done` says yes; raises `WaitTimeoutError` with the last answer after `timeout` seconds.
+
+    `on_status` is called with the first answer and with each whose status differs from the one before.
+    """
+    if not timeout > 0:
+        raise InvalidRequestError(f"timeout must be a number of seconds above 0, not {timeout!r}")
+    ends = clock.now() + timeout
+    interval = FIRST_INTERVAL
+    last: T | None = None
+    told: object = _NOTHING
+    while True:
+        # The last question is not let run past the end either.
+        scope = asyncio.timeout(ends - clock.now())
+        try:
+            async with scope:
+                last = await ask()
+        except TimeoutError:
+            if not scope.expired():
+                raise  # the question's own deadline
+            raise _too_late(what, timeout, last) from None
+        status = getattr(last, "status", None)
+        if on_status is not None and (told is _NOTHING or status != told):
+            on_status(last)
+            told = status
+        if done(last):
+            return last
+        left = ends - clock.now()
+        if left <= 0:
+            raise _too_late(what, timeout, last)
+        await clock.sleep(min(interval, left))
+        interval = min(LONGEST_INTERVAL, interval * GROWTH)
+
+
+def _too_late(what: str, timeout: float, last: object) -> WaitTimeoutError:
+    status = getattr(last, "status", None)
+    seen = f"; its last status was {status!r}" if status else ""
+    return WaitTimeoutError(
+        f"waited {timeout:g} s for {what}{seen}; it goes on, and can be waited for again", last=last
+    )
+
+
+async def poll_until_there(ask: Callable[[], Awaitable[T]], *, timeout: float | None, clock: Clock, what: str) -> T:
+    """Ask for what may not exist yet: a 404 means not yet, any other error is one. Without a timeout, ask once."""
+    if timeout is None:
+        return await ask()
+
+    async def ask_once() -> T | None:
+        try:
+            return await ask()
+        except NotFoundError:
+            return None
+
+    found = await poll(ask_once, lambda thing: thing is not None, timeout=timeout, clock=clock, what=what)
+    assert found is not None  # what `done` has just made sure of
+    return found

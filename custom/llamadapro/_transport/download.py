@@ -1,0 +1,275 @@
+"""Fetching a file from whatever host its URL names: never with the key, and in as many attempts as it takes.
+
+Each attempt asks for what is still missing (Range, and If-Range so that all parts are of one version), as long as they
+bring something. What the bytes go into is the caller's `Target`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from typing import Protocol
+
+import httpx
+
+from .._config import UNTIMED, Config, HiddenHeaders
+from ..errors import APIError, APIStatusError, InvalidRequestError
+from .base_engine import OutgoingRequest
+from .body import read_body
+from .events import log
+from .failures import Failure, failure_of_status, failure_without_answer
+from .policy import Outcome, wait_before_retry
+from .redaction import public_cause
+from .send import Transport
+
+MOST_REDIRECTS = 5
+LARGEST_ERROR = 2**16
+NEVER = float("-inf")
+SLACK = 0.05
+"""The part of its timeout by which a silent host may be found out too late."""
+
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})", re.ASCII)
+_ADVICE = {
+    401: "; it wants credentials, and none are ever sent to a host that a record's URL names",
+    403: "; its URL may have expired: get the record again for a new one",
+    404: "; it may be gone, or its URL have expired: get the record again for a new one",
+}
+
+
+class Target(Protocol):
+    """Where the bytes go, and what is known of those that are there already."""
+
+    size: int
+    total: int | None
+    validator: str | None
+    """What names the version that they are of, for If-Range; without it there is nothing to resume."""
+
+    def restart(self, validator: str | None, total: int | None) -> None:
+        """Drop what is there; what comes now is of another version."""
+        ...
+
+    def take(self, chunk: bytes) -> bool:
+        """Gather a chunk; whether there are enough of them now to be written."""
+        ...
+
+    async def write(self) -> None:
+        """Write what is gathered, as slowly as the disk is."""
+        ...
+
+
+def check_url(url: str | httpx.URL) -> httpx.URL:
+    """A URL that may be fetched; raises `InvalidRequestError` with the reason for any other."""
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError, ValueError) as error:
+        raise InvalidRequestError(f"this is not a URL: {error}") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise InvalidRequestError("a URL to download from must begin with https:// or http:// and name a host")
+    if parsed.userinfo:
+        raise InvalidRequestError("a URL to download from must not hold a user and password")
+    return parsed.copy_with(fragment=None)
+
+
+class Download:
+    """One file on its way. `timeout` is how many seconds may pass without a byte."""
+
+    writes = uncertain = False  # for its errors: nothing changes by being read
+
+    def __init__(self, transport: Transport, config: Config, url: httpx.URL, target: Target, timeout: float) -> None:
+        self._transport = transport
+        self._config = config
+        self._url = url
+        self._target = target
+        self._timeout = timeout
+        self._shown = url.copy_with(query=None)  # the query may hold a signature
+        self._own_error: Exception | None = None
+        self.title: str = f"GET {self._shown}"
+        self.attempts: int = 0
+
+    async def run(self) -> None:
+        """Fetch the file whole; raises an `APIError`, or whatever the target raised."""
+        clock, retries, best = self._transport.clock, 0, 0
+        while (failure := await self._attempt()) is not None:
+            if self._target.size > best:
+                retries, best = 0, self._target.size
+            wait = wait_before_retry(
+                failure.outcome,
+                safe=True,
+                retries=retries,
+                max_retries=self._config.max_retries,
+                retry_after=failure.retry_after,
+                jitter=clock.jitter(),
+                remaining=self._config.deadline,  # a download may last longer, a single wait of it may not
+            )
+            if wait is None:
+                cause = failure.cause and public_cause(failure.cause, self._config.api_key, self.public_request())
+                raise self._to_error(failure) from cause
+            retries += 1
+            await clock.sleep(wait)
+
+    async def _attempt(self) -> Failure | None:
+        self.attempts += 1
+        try:
+            async with self._transport._limits.slots, asyncio.timeout(self._timeout) as scope:
+                self._transport._check_open()
+                failure = await self._exchange(scope)
+        except TimeoutError as error:
+            if error is self._own_error:
+                raise
+            failure = Failure(Outcome.UNKNOWN, f"nothing came for {self._timeout:g} s", error, timed_out=True)
+        log.debug("%s -> %s, attempt %d", self.title, failure.what if failure else "whole", self.attempts)
+        return failure
+
+    async def _exchange(self, scope: asyncio.Timeout) -> Failure | None:
+        """Ask, along redirects (they can lose no key), and take what is answered."""
+        url, redirects = self._url, 0
+        while True:
+            engine = self._transport._engine.elsewhere(url)
+            try:
+                async with engine.open(self._request(url)) as response:
+                    if self._is_stale(response):
+                        self._restart(None, None)
+                        continue
+                    if not response.has_redirect_location:
+                        return await self._take(response, scope)
+            except httpx.HTTPStatusError as error:  # a hook of the caller's client raised for the status
+                return failure_of_status(error.response, b"")
+            except Exception as error:
+                if error is self._own_error:
+                    raise
+                return failure_without_answer(error, never_sent=engine.never_sent(error))
+            redirects += 1
+            following = _follow(url, response.headers["location"])
+            if isinstance(following, str) or redirects > MOST_REDIRECTS:
+                why = following if isinstance(following, str) else f"more than {MOST_REDIRECTS} times"
+                return Failure(Outcome.FINAL, f"redirected {why}", response=response)
+            url = following
+
+    def _request(self, url: httpx.URL) -> OutgoingRequest:
+        headers = {
+            "Host": url.netloc.decode("ascii"),
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",  # or lengths and ranges would not be the file's own
+            "User-Agent": self._config.user_agent,
+        }
+        if self._target.size and self._target.validator:
+            headers |= {"Range": f"bytes={self._target.size}-", "If-Range": self._target.validator}
+        raw = HiddenHeaders((name.encode("ascii"), value.encode("ascii")) for name, value in headers.items())
+        return OutgoingRequest("GET", url, raw, b"", UNTIMED)
+
+    def _is_stale(self, response: httpx.Response) -> bool:
+        """Whether the rest cannot be had, so that all has to be asked for."""
+        status = response.status_code
+        return self._target.size > 0 and (status == 416 or (status == 206 and self._total_of_part(response) is None))
+
+    def _total_of_part(self, response: httpx.Response) -> int | None:
+        """The size of the whole file, if this part begins where the target ends and is of the same version."""
+        target, found = self._target, _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+        if found is None or int(found[1]) != target.size or target.total not in (None, int(found[2])):
+            return None
+        same = target.validator is not None and validator_of(response) in (None, target.validator)
+        return int(found[2]) if same else None
+
+    async def _take(self, response: httpx.Response, scope: asyncio.Timeout) -> Failure | None:
+        target, status = self._target, response.status_code
+        if not 200 <= status < 300:
+            return failure_of_status(response, await _error_body(response))
+        encoding = response.headers.get("content-encoding", "").strip().lower()
+        if encoding not in ("", "identity") or status not in (200, 206) or (status == 206 and not target.size):
+            what = f"answered {status}{encoding and ' in ' + encoding}, which is not the file as it was asked for"
+            return Failure(Outcome.FINAL, what, response=response)
+        if status == 200:
+            self._restart(validator_of(response), _length_of(response))
+        else:
+            target.total = self._total_of_part(response)
+        now, timed = asyncio.get_running_loop().time, NEVER
+        async for chunk in _chunks(response):
+            with self._noting_own_errors():
+                if target.take(chunk):
+                    scope.reschedule(None)  # a slow disk is not a silent host
+                    timed = NEVER
+                    await target.write()
+            if now() > timed + self._timeout * SLACK:  # a timer for each chunk would cost more than the chunk
+                timed = now()
+                scope.reschedule(timed + self._timeout * (1 + SLACK))
+        if target.total in (None, target.size):
+            return None
+        failure = Failure(Outcome.UNKNOWN, f"the body ended after {target.size} of {target.total} bytes")
+        if target.size > (target.total or 0):
+            self._restart(None, None)
+        return failure
+
+    def _restart(self, validator: str | None, total: int | None) -> None:
+        with self._noting_own_errors():
+            self._target.restart(validator, total)
+
+    @contextmanager
+    def _noting_own_errors(self) -> Iterator[None]:
+        """The target's errors (the disk's, a callback's) are not the network's, and come out as they are."""
+        try:
+            yield
+        except Exception as error:
+            self._own_error = error
+            raise
+
+    def public_request(self) -> httpx.Request:
+        return httpx.Request("GET", self._shown)
+
+    def hide(self, text: str) -> str:
+        return self._config.api_key.hide_in(text)
+
+    def _to_error(self, failure: Failure) -> APIError:
+        error = failure.to_error(self)
+        if isinstance(error, APIStatusError):  # its words are about the service and its key
+            tries = f" after {self.attempts} attempts" if self.attempts > 1 else ""
+            advice = _ADVICE.get(error.status_code, "")
+            error.args = (f"{self.title}: {failure.what} ({error.message}){tries}{advice}",)
+        return error
+
+
+def _follow(url: httpx.URL, location: str) -> httpx.URL | str:
+    """Where a redirect leads, or why it is not followed."""
+    try:
+        following = check_url(url.join(location))
+    except (httpx.InvalidURL, ValueError) as error:
+        return f"to where nothing can be fetched: {error}"
+    return "from https to http" if url.scheme == "https" and following.scheme == "http" else following
+
+
+def validator_of(response: httpx.Response) -> str | None:
+    """What can be sent as If-Range: a strong ETag, or a date of change that is strong too (RFC 9110, 8.8.2.2)."""
+    headers: Mapping[str, str] = response.headers
+    etag, changed = headers.get("etag", ""), headers.get("last-modified", "")
+    if etag.startswith('"') and etag.isascii() and etag.isprintable():
+        return etag
+    try:
+        age = parsedate_to_datetime(headers["date"]) - parsedate_to_datetime(changed)
+    except (KeyError, ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return changed if age.total_seconds() >= 1 and changed.isascii() else None
+
+
+def _length_of(response: httpx.Response) -> int | None:
+    length = response.headers.get("content-length", "")
+    return int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else None
+
+
+def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    """As they come: gathering them into larger ones costs more than it saves."""
+    if response.is_stream_consumed or not isinstance(response.stream, httpx.AsyncByteStream):
+        return _at_once(response.content)  # a hook of the caller's client, or a mock, has read it already
+    return response.stream.__aiter__()
+
+
+async def _at_once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+async def _error_body(response: httpx.Response) -> bytes:
+    try:
+        return await read_body(response, LARGEST_ERROR)
+    except Exception:  # the status says enough
+        return b""

@@ -1,0 +1,93 @@
+"""What happened inside: a debug line and an event per attempt, and the exchanges of `client.capture_exchanges()`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import attrs
+import httpx
+
+log: logging.Logger = logging.getLogger("llamadapro.transport")
+
+
+@attrs.frozen(kw_only=True)
+class Attempt:
+    """One attempt of one call, as given to `on_attempt`."""
+
+    operation: str
+    """The operation's name in snake_case, such as ``get_contact``; ``request`` for `client.request`."""
+    method: str
+    path: str
+    """Without the query, which may hold personal data."""
+    number: int
+    """1 for the first."""
+    elapsed: float
+    """Seconds, from taking a connection to the end of the body."""
+    status_code: int | None
+    """None where no answer came."""
+    request_id: str | None
+    error: str | None
+    """What went wrong, in a few words; None if nothing."""
+
+
+@attrs.frozen(kw_only=True)
+class Exchange:
+    """One call, as recorded by `client.capture_exchanges()`: what its last attempt brought, and how many there were."""
+
+    operation: str
+    method: str
+    path: str
+    status_code: int | None
+    headers: httpx.Headers
+    request_id: str | None
+    attempts: int
+    elapsed: float
+    """Seconds, waiting included."""
+
+
+Recorders = tuple[tuple[object, list[Exchange]], ...]
+_recorders: ContextVar[Recorders] = ContextVar("llamadapro_recorders", default=())
+
+
+@contextmanager
+def capture(owner: object) -> Iterator[list[Exchange]]:
+    """Collect the exchanges of `owner`'s calls made in this context and in tasks started from it."""
+    exchanges: list[Exchange] = []
+    token = _recorders.set((*_recorders.get(), (owner, exchanges)))
+    try:
+        yield exchanges
+    finally:
+        _recorders.reset(token)
+
+
+def record_exchange(owner: object, make: Callable[[], Exchange]) -> None:
+    """Add an exchange to whoever records; costs nothing where nobody does."""
+    for recorded, exchanges in _recorders.get():
+        if recorded is owner:
+            exchanges.append(make())
+
+
+def notify(on_attempt: Callable[[Attempt], Any] | None, make: Callable[[], Attempt]) -> None:
+    """The debug line, and the caller's callback; a callback's own failure must not change what is sent.
+
+    Costs nothing where nobody listens.
+    """
+    debugged = log.isEnabledFor(logging.DEBUG)
+    if on_attempt is None and not debugged:
+        return
+    attempt = make()
+    if debugged:
+        result = attempt.status_code if attempt.error is None else f"{attempt.status_code or '-'} ({attempt.error})"
+        log.debug(
+            "%s %s -> %s in %.0f ms, attempt %d, request id %s",
+            *(attempt.method, attempt.path, result, attempt.elapsed * 1000, attempt.number, attempt.request_id or "-"),
+        )
+    if on_attempt is not None:
+        try:
+            on_attempt(attempt)
+        except Exception:
+            log.exception("on_attempt failed")

@@ -1,0 +1,182 @@
+"""Conversations in sales funnels, one or many at a time (section v1/conversations)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from llamadapro_api import api
+
+from ..errors import InvalidPhoneNumberError
+from ._base import Resource, prepare
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from llamadapro_api.models import (
+        BulkResult,
+        BulkSingleConversationCreateParamsDict,
+        BulkSingleConversationUpdateParamsDict,
+        Conversation,
+        CreateConversationBody,
+    )
+    from llamadapro_api.types import PreparedRequest
+
+    from .._bulk import BulkOutcome, ImportIssue, ImportReport, Rows
+
+_MAX_LISTED = 20
+
+
+class Conversations(Resource):
+    """Conversations in sales funnels."""
+
+    async def create(self, **fields: Unpack[CreateConversationBody]) -> Conversation:
+        """Create one conversation and get it back whole (Create); keywords: `CreateConversationBody`.
+
+        Give `contact_id`, or `contact`, whose addresses decide whether a known contact is updated or a new one made.
+        Example::
+
+            await client.conversations.create(
+                funnel_id=3, contact={"first_name": "Jane", "phones": ["+56912345678"]}
+            )
+        """
+        return await self._send(api.create, **self._with_numbers(fields))
+
+    async def bulk_create(
+        self, items: Iterable[BulkSingleConversationCreateParamsDict | Mapping[str, Any]], /
+    ) -> BulkOutcome:
+        """Create many conversations in one request (BulkCreate). Never sent twice; for a great many: `import_many`.
+
+        Good items are created even where others are not: the answer's `issues` hold what the service says about
+        single items, beside its own ``report``. Keys the document does not know go along as they are.
+
+        Raises `InvalidPhoneNumberError`, which names all bad numbers, before any network use. Example::
+
+            result = await client.conversations.bulk_create(items)
+            print(result.report.counts)
+            for item, errors, warnings in result.issues:
+                print(item, [error.message for error in errors])
+        """
+        return await self._bulk(api.bulk_create, [*items])
+
+    async def bulk_update(
+        self, items: Iterable[BulkSingleConversationUpdateParamsDict | Mapping[str, Any]], /
+    ) -> BulkOutcome:
+        """Change many conversations in one request (BulkUpdate); each item has its ``id``. As `bulk_create`."""
+        return await self._bulk(api.bulk_update, [*items])
+
+    async def import_many(
+        self,
+        items: Rows,
+        *,
+        update: bool = False,
+        chunk_size: int = 500,
+        concurrency: int = 4,
+        ledger: str | PathLike[str] | None = None,
+        resend_unknown: bool = False,
+        timeout: float | None = None,
+        on_progress: Callable[[ImportReport], object] | None = None,
+        on_issue: Callable[[ImportIssue], object] | None = None,
+        max_issues: int = 1000,
+    ) -> ImportReport:
+        """Create (BulkCreate) or with `update` change (BulkUpdate) any number of conversations, and never any twice.
+
+        - `items`: any iterable or async iterable of dictionaries, such as a generator over a file of millions. It is
+          read no faster than its rows are sent: `concurrency` chunks of `chunk_size` rows are in memory, no more.
+          An exception among the rows stands for one that could not be read. A slow source should be an async one.
+        - `ledger`: a file (SQLite) that remembers what became of each chunk, so that a run that was interrupted, by
+          ``kill -9`` too, is resumed by doing the same again: what is done is not sent again, what certainly was not
+          processed is. It must be the same source; another is noticed and refused.
+        - `resend_unknown`: also send the chunks again that **may** have been processed. Else they are only listed.
+        - `timeout`: seconds for it all. What is then being sent becomes unknown.
+        - `on_progress`: called after each chunk with the report so far, always the same object. An exception from it
+          stops the import gently: what is being sent is seen through.
+        - `on_issue`: called for each row about which there is something to say; the report keeps `max_issues` of them.
+
+        Each row is checked before it is sent, more strictly than in `bulk_create`: an unknown key is a mistake here.
+        Bad rows, and those the service refuses, are reported and do not hold up the others; nor does a chunk that
+        fails, unless all would: 401, 403, 404, 405, a redirect or a closed client end the import.
+
+        Raises `InvalidRequestError` (options, or a ledger of another source), `WaitTimeoutError`, the errors named
+        above, and whatever the source raises: each with the report so far as its attribute `report`. Example::
+
+            def rows():
+                with open("people.csv", newline="") as file:
+                    for row in csv.DictReader(file):
+                        yield {"funnel_id": 3, "contact": {"first_name": row["name"], "phones": [row["phone"]]}}
+
+            report = await client.conversations.import_many(rows(), ledger="people.ledger")
+            print(report)
+            for issue in report.issues:
+                print(issue.row, issue.reason)
+        """
+        from llamadapro_api.models import (
+            bulk_single_conversation_create_params as to_create,
+        )
+        from llamadapro_api.models import (
+            bulk_single_conversation_update_params as to_update,
+        )
+
+        from .._bulk.run import Importer
+
+        operation: Callable[..., PreparedRequest[BulkResult]] = api.bulk_update if update else api.bulk_create
+        write = (
+            to_update.write_bulk_single_conversation_update_params
+            if update
+            else to_create.write_bulk_single_conversation_create_params
+        )
+        importer = Importer(
+            check=lambda row: write(self._with_numbers(row)),
+            send=lambda rows: self._send(operation, conversations=rows),
+            about={"operation": operation.__name__, "base_url": str(self._client._config.base_url)},
+            ledger=ledger,
+            chunk_size=chunk_size,
+            concurrency=concurrency,
+            resend_unknown=resend_unknown,
+            timeout=timeout,
+            max_issues=max_issues,
+            on_progress=on_progress,
+            on_issue=on_issue,
+            clock=self._clock,
+        )
+        return await importer.run(items)
+
+    async def _bulk(self, operation: Callable[..., PreparedRequest[BulkResult]], items: list[Any]) -> BulkOutcome:
+        from .._bulk.batch import with_items
+
+        call = prepare(operation, conversations=self._all_with_numbers(items))
+        return await self._client._send(with_items(call, items))
+
+    def _with_numbers(self, item: Any) -> Any:
+        """The item with its contact's numbers in E.164 form: a copy, where that changes any."""
+        contact = item.get("contact") if isinstance(item, Mapping) else None
+        phones = contact.get("phones") if isinstance(contact, Mapping) else None
+        if contact is None or not isinstance(phones, (list, tuple)):
+            return item
+        numbers: list[str] = []
+        bad: list[str] = []
+        for place, phone in enumerate(phones):
+            try:
+                numbers.append(self._number(phone))
+            except InvalidPhoneNumberError as error:
+                bad.append(f"contact.phones[{place}]: {error}")
+        if bad:
+            raise InvalidPhoneNumberError("; ".join(bad))
+        return item if numbers == [*phones] else {**item, "contact": {**contact, "phones": numbers}}
+
+    def _all_with_numbers(self, items: list[Any]) -> list[Any]:
+        good: list[Any] = []
+        bad: list[str] = []
+        for index, item in enumerate(items):
+            try:
+                good.append(self._with_numbers(item))
+            except InvalidPhoneNumberError as error:
+                bad.append(f"\n  [{index}].{error}")
+        if bad:
+            more = f"\n  and {len(bad) - _MAX_LISTED} more" if len(bad) > _MAX_LISTED else ""
+            listed = "".join(bad[:_MAX_LISTED]) + more
+            raise InvalidPhoneNumberError(
+                f"{len(bad)} of {len(items)} items have phone numbers that cannot be used:{listed}"
+            )
+        return good

@@ -1,0 +1,243 @@
+"""WhatsApp messages and media (sections v1/messages and v1/whatsapp)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from llamadapro_api import api
+from llamadapro_api.errors import DeserializationError
+from llamadapro_api.types import PreparedRequest
+
+from .._polling import poll
+from ..errors import InvalidRequestError
+from ._base import Resource, prepare
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from llamadapro_api.models import (
+        CreateMessageBody,
+        CreateMessageOptions,
+        Media,
+        Message,
+        UploadMediaBody,
+        WhatsAppTemplateMessageVariableDict,
+    )
+
+    from .._media.upload import File, MediaType
+
+END_STATUSES = frozenset({"delivered", "read", "failed"})
+"""Statuses by which a message has arrived, or never will. The page shows only ``pending``: these are WhatsApp's own."""
+
+
+class Messages(Resource):
+    """WhatsApp messages. Numbers are E.164, or national with the client's `default_region`.
+
+    A message is never sent twice: where an answer was lost, the error's `may_have_been_processed` says so.
+    """
+
+    async def get(self, message_id: int | str, /) -> Message:
+        """Get one message with its status (GetMessage)."""
+        return await self._send(api.get_message, message_id)
+
+    async def send(self, **fields: Unpack[CreateMessageBody]) -> Message:
+        """Send a free-form message of any type (CreateMessage); keywords: `CreateMessageBody`."""
+        self._check_numbers(fields, "from_phone_number", "to_phone_number")
+        return await self._send(api.create_message, **fields)
+
+    async def send_text(self, *, to: str, text: str, from_: str, **options: Unpack[CreateMessageOptions]) -> Message:
+        """Send a text (CreateMessage with type ``text``). Further keywords: `CreateMessageOptions`.
+
+        Raises `InvalidPhoneNumberError` before any network use. Example::
+
+            await client.messages.send_text(to="+14155552671", from_="+56912345678", text="Hi Jane")
+        """
+        to, from_ = self._numbers(to=to, from_=from_)
+        return await self._send(
+            api.create_message, to_phone_number=to, from_phone_number=from_, content=text, type_="text", **options
+        )
+
+    async def send_template(
+        self,
+        *,
+        to: str,
+        from_: str,
+        template_name: str,
+        language_code: str,
+        variables: Sequence[str | WhatsAppTemplateMessageVariableDict] | None = None,
+        components: Sequence[Mapping[str, Any]] | None = None,
+        user_id: str | None = None,
+        custom_fields: Mapping[str, Any] | None = None,
+    ) -> Message:
+        """Send a template that WhatsApp has approved (CreateTemplateMessage).
+
+        Give `variables` (the texts of the body, in their order) or `components` (headers, buttons, media), not both;
+        a template without any takes neither. Example::
+
+            await client.messages.send_template(
+                to="+14155552671", from_="+56912345678",
+                template_name="welcome", language_code="en", variables=["Jane"],
+            )
+        """
+        if variables is not None and components is not None:
+            raise InvalidRequestError("give variables or components, not both: the service takes one of the two")
+        options: dict[str, Any] = {"components": components, "user_id": user_id, "custom_fields": custom_fields}
+        if variables is not None:
+            options["variables"] = [{"value": item} if isinstance(item, str) else item for item in variables]
+        to, from_ = self._numbers(to=to, from_=from_)
+        return await self._send(
+            api.create_template_message,
+            to_phone_number=to,
+            from_phone_number=from_,
+            template_name=template_name,
+            language_code=language_code,
+            **_given(options),
+        )
+
+    async def send_media(
+        self,
+        *,
+        to: str,
+        from_: str,
+        file: File,
+        type: MediaType | None = None,
+        caption: str | None = None,
+        file_name: str | None = None,
+        content_type: str | None = None,
+        max_bytes: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        user_id: str | None = None,
+        custom_fields: Mapping[str, Any] | None = None,
+    ) -> Message:
+        """Send a file with an optional caption: uploaded (UploadMedia), then sent (CreateMessage).
+
+        `file` is a path, bytes, or a file opened in binary mode. Its media type is told by its name, or else by its
+        first bytes, and `type` (image, audio, video, document, sticker) by that; what is given is taken as it is.
+        `max_bytes` replaces WhatsApp's own limit for the type (`llamadapro._media.upload.LIMITS`).
+        A large file may take longer than `timeout` lets it: ``client.with_options(timeout=300, deadline=300)``.
+
+        Raises `InvalidRequestError` for a file too large or not to be told, and `OSError` for one that cannot be read,
+        before any network use. Should the message fail once the file is uploaded, the error has a note with its
+        ``file_id``, to be sent by `send` without another upload. Example::
+
+            await client.messages.send_media(to="+14155552671", from_="+56912345678", file="offer.pdf")
+        """
+        to, from_ = self._numbers(to=to, from_=from_)
+        options = {"user_id": user_id, "custom_fields": custom_fields}
+
+        from .._media.upload import read_upload
+
+        def message(file_id: str, kind: MediaType) -> PreparedRequest[Message]:
+            return prepare(
+                api.create_message,
+                to_phone_number=to,
+                from_phone_number=from_,
+                content=caption or "",
+                type_=kind,
+                file_id=file_id,
+                **_given(options),
+            )
+
+        message("", type or "document")  # what cannot be sent is refused before anything is uploaded
+        read = await read_upload(file, type=type, file_name=file_name, content_type=content_type, max_bytes=max_bytes)
+        upload = prepare(
+            api.upload_media,
+            from_phone_number=from_,
+            file_name=read.file_name,
+            content_type=read.content_type,
+            content=read.content,
+            **_given({"tags": tags}),
+        )
+        file_id = await self._client._send(_for_its_id(upload))
+        try:
+            return await self._client._send(message(file_id, read.type))
+        except BaseException as error:
+            error.add_note(
+                f"The file is uploaded: messages.send(file_id={file_id!r}, type_={read.type!r}, …) sends it."
+            )
+            raise
+
+    async def upload_media(
+        self, *, file: File | None = None, max_bytes: int | None = None, **fields: Unpack[UploadMediaBody]
+    ) -> Media:
+        """Upload media for WhatsApp (UploadMedia); keywords: `UploadMediaBody`. Never uploaded twice.
+
+        In one of three ways: `file_id` alone, a file that the service has; `file` (a path, bytes, or a file opened in
+        binary mode), whose name and type are told as in `send_media` unless given; or `file_name`, `content_type` and
+        `content`, base64 text. `max_bytes` replaces WhatsApp's own limit.
+
+        Raises `InvalidRequestError` before any network use if it is not one of the three, or too large. Example::
+
+            media = await client.messages.upload_media(file="logo.png", from_phone_number="+56912345678")
+        """
+        from .._media.upload import check_size, kind_of, read_upload
+
+        self._check_numbers(fields, "from_phone_number")
+        prepare(api.upload_media, **fields)  # an unknown keyword or a wrong type comes before what is missing
+        given = {"file"} if file is not None else set()
+        given |= {name for name in ("file_id", "file_name", "content_type", "content") if fields.get(name) is not None}
+        if file is not None and not given & {"file_id", "content"}:
+            read = await read_upload(
+                file,
+                file_name=fields.get("file_name"),
+                content_type=fields.get("content_type"),
+                max_bytes=max_bytes,
+            )
+            fields = {
+                **fields,
+                "file_name": read.file_name,
+                "content_type": read.content_type,
+                "content": read.content,
+            }
+        elif given == {"file_name", "content_type", "content"}:
+            check_size(len(fields.get("content", "")) * 3 // 4, kind_of(fields.get("content_type", "")), max_bytes)
+        elif given != {"file_id"}:
+            raise InvalidRequestError(
+                "give file_id alone, or file, or all of file_name, content_type and content (base64); "
+                f"this has {', '.join(sorted(given)) or 'none of them'}"
+            )
+        return await self._send(api.upload_media, **fields)
+
+    async def wait(
+        self,
+        message_id: int | str,
+        /,
+        *,
+        timeout: float = 60.0,
+        until: Collection[str] = END_STATUSES,
+        on_status: Callable[[Message], object] | None = None,
+    ) -> Message:
+        """Wait until a message has arrived or failed, and return it (GetMessage, again and again).
+
+        `timeout` is in seconds; `until` holds the statuses that end it (`END_STATUSES`, inferred: a message may go from
+        one to the next unseen, so name the later ones and ``failed`` too); `on_status` is called with the message
+        whenever its status is a new one. An unknown status is neither an end nor an error. Raises `WaitTimeoutError`,
+        whose `last` is the message as last seen. Example::
+
+            message = await client.messages.wait(message.id, timeout=300, until=("read", "failed"))
+        """
+        return await poll(
+            lambda: self.get(message_id),
+            lambda message: message.status in until,
+            timeout=timeout,
+            clock=self._clock,
+            what=f"message {message_id} to arrive",
+            on_status=on_status,
+        )
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _for_its_id(call: PreparedRequest[Media]) -> PreparedRequest[str]:
+    """The same upload, read for what a message needs of it; without that it is not an answer as the document says."""
+
+    def read(answer: Any) -> str:
+        file_id = call.read(answer).file_id
+        if not isinstance(file_id, str) or not file_id:
+            raise DeserializationError("the uploaded file has no id").within("fileId")
+        return file_id
+
+    return PreparedRequest(call.operation, call.method, call.url_path, read, idempotent=call.idempotent, body=call.body)

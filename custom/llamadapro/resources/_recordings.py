@@ -1,0 +1,89 @@
+"""Recordings of calls (section v1/recordings)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llamadapro_api import api, models
+
+from ..errors import InvalidRequestError
+from ._base import Resource
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+    from typing import Unpack
+
+    from llamadapro_api.models import LoadRecordingBody, Recording
+
+    from .._media.download import Progress
+
+
+class Recordings(Resource):
+    """Recordings of calls."""
+
+    async def get(self, recording_id: int | str, /) -> Recording:
+        """Get what is known of a recording, its URL among it (GetRecording)."""
+        return await self._send(api.get_recording, recording_id)
+
+    async def load(self, **fields: Unpack[LoadRecordingBody]) -> None:
+        """Have the service take in a recording from a URL (LoadRecording); keywords: `LoadRecordingBody`.
+
+        The page shows no answer for success, so 200, 201 and 204 are all taken for one. `call_start_time` is plain
+        text there; ISO 8601 is the safe choice. Phone numbers must be E.164. Example::
+
+            await client.recordings.load(user_id=7, url="https://example.com/call.wav", call_direction="incoming")
+        """
+        self._check_numbers(fields, "call_to", "call_from")
+        await self._send(api.load_recording, **fields)
+
+    async def download(
+        self,
+        recording_or_url: Recording | str,
+        path: str | os.PathLike[str],
+        /,
+        *,
+        on_progress: Progress | None = None,
+        resume: bool = True,
+        timeout: float = 30.0,
+    ) -> Path:
+        """Download a recording's audio to `path`, which is written whole or not at all, and return it as a `Path`.
+
+        The bytes gather in ``<path>.part``. A connection that breaks is taken up where it broke, as often as something
+        comes (`max_retries` counts the tries that bring nothing), and with `resume` so is what an earlier run left, if
+        the host says that the file is still the same. Give the `Recording` rather than its URL for that: a signed URL
+        is another one each time. `timeout` is how many seconds may pass without a byte; there is no other end.
+        `on_progress` is called with the bytes received and the bytes in all (None if the host does not say); the count
+        falls back when the host wants to begin anew. Memory stays flat; one of `max_connections` is in use.
+
+        Neither the API key nor `default_headers` ever go to the host that the URL names; redirects are followed.
+
+        Raises `InvalidRequestError` for what cannot be downloaded, the `APIError` family (`NotFoundError`,
+        `PermissionDeniedError` for an expired URL, `APITimeoutError`, …), and `OSError` for what the disk refuses.
+        Example::
+
+            recording = await client.calls.get_recording(call.id, timeout=60)
+            await client.recordings.download(recording, "call.wav", on_progress=print)
+        """
+        from .._media.download import download
+
+        if isinstance(recording_or_url, models.Recording):
+            url, source = recording_or_url.url, f"recording {recording_or_url.id}"
+            if not url:
+                raise InvalidRequestError(f"{source} has no URL (yet): get it again later")
+        elif isinstance(recording_or_url, str):
+            url, source = recording_or_url, None
+        else:
+            raise InvalidRequestError(
+                f"download takes a Recording or its URL, not {recording_or_url!r}: get the recording by its id first"
+            )
+        return await download(
+            self._client._transport,
+            self._client._config,
+            url,
+            path,
+            source=source,
+            on_progress=on_progress,
+            resume=resume,
+            timeout=timeout,
+        )

@@ -1,0 +1,82 @@
+"""Tasks (section v1/tasks)."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING
+
+from llamadapro_api import api
+
+from ._base import Resource
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from llamadapro_api.models import CreateTaskBody, GetTasksQuery, Task, UpdateTaskBody
+
+    from .._pagination import AsyncPaginator
+
+
+class Tasks(Resource):
+    """Things to do, for users and AI employees."""
+
+    def list(
+        self, *, max_items: int | None = None, prefetch: bool = False, **query: Unpack[GetTasksQuery]
+    ) -> AsyncPaginator[Task]:
+        """List tasks (GetTasks); keywords: `GetTasksQuery`. `limit` is the size of a page.
+
+        Example::
+
+            async for task in client.tasks.list(status="overdue", assigned_to_type="user"):
+                print(task.due_date, task.objective)
+        """
+        return self._paginate(api.get_tasks, query, max_items=max_items, prefetch=prefetch)
+
+    async def create(self, **fields: Unpack[CreateTaskBody]) -> Task:
+        """Create a task (CreateTask); keywords: `CreateTaskBody`.
+
+        Example::
+
+            await client.tasks.create(
+                objective="Send the proposal",
+                context={"conversation_id": 12},
+                created_by={"type_": "user", "id": "7"},
+                assigned_to={"type_": "user", "id": "7"},
+                due_date=timedelta(days=2),
+            )
+
+        `due_date` is a datetime with a time zone, a time from now (timedelta or python-dateutil's relativedelta), or a
+        date: its last second, UTC.
+        """
+        _end_of_day(fields)
+        return await self._send(api.create_task, **fields)
+
+    async def get(self, task_id: int | str, /) -> Task:
+        """Get one task (GetTask); raises `NotFoundError` if there is none."""
+        return await self._send(api.get_task, task_id)
+
+    async def update(self, task_id: int | str, /, **fields: Unpack[UpdateTaskBody]) -> Task:
+        """Change the given fields of a task (UpdateTask); keywords: `UpdateTaskBody`. `due_date` as in `create`."""
+        _end_of_day(fields)
+        return await self._send(api.update_task, task_id, **fields)
+
+    async def delete(self, task_id: int | str, /) -> Task:
+        """Delete a task for good (DeleteTask); returns what was deleted."""
+        return await self._send(api.delete_task, task_id)
+
+    async def complete(self, task_id: int | str, /) -> Task:
+        """Mark a task as done (UpdateTask with status ``completed``)."""
+        return await self.update(task_id, status="completed")
+
+    async def cancel(self, task_id: int | str, /, *, reason: str | None = None) -> Task:
+        """Call a task off (UpdateTask with status ``cancelled``), with the reason if there is one to give."""
+        if reason is None:
+            return await self.update(task_id, status="cancelled")
+        return await self.update(task_id, status="cancelled", cancellation_reason=reason)
+
+
+def _end_of_day(fields: CreateTaskBody | UpdateTaskBody) -> None:
+    """What is due on a day is not overdue before that day is over."""
+    due = fields.get("due_date")
+    if isinstance(due, date) and not isinstance(due, datetime):
+        fields["due_date"] = datetime.combine(due, time(23, 59, 59), UTC)
