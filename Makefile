@@ -47,7 +47,7 @@ types: $(READY) verifytypes ## mypy --strict and pyright: the packages, the exam
 	$(BIN)/mypy --strict examples/*.py examples/fastapi_app tests/typing
 	$(BIN)/pyright --project pyproject.toml
 
-verifytypes: $(READY) ## pyright --verifytypes: every public name has its whole type
+verifytypes: $(READY) ## pyright --verifytypes: every public name is fully typed
 	@mkdir -p build
 	@for package in llamadapro llamadapro_api llamadapro_sandbox llamadapro_contract; do \
 		$(BIN)/pyright --pythonpath $(BIN)/python --verifytypes $$package --ignoreexternal > build/verifytypes.txt \
@@ -104,7 +104,7 @@ schemathesis: $(READY) ## thousands of generated requests to the sandbox: every 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "schemathesis==4.32.*"
 	$(BIN)/python -m pytest -s tests/contract/test_schemathesis.py
 
-bench: .venv-bench/.ready ## what calls, models, a start and a download cost, beside other clients (ARGS=--quick: 2 minutes)
+bench: .venv-bench/.ready ## what calls, models, a start and a download cost, compared with other clients (ARGS=--quick: 2 minutes)
 	.venv-bench/bin/python -m benchmarks.run $(ARGS)
 
 .venv-bench/.ready: pyproject.toml benchmarks/requirements.txt

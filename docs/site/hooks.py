@@ -1,4 +1,4 @@
-"""What the site holds beside the pages: the HTTP reference, and the benchmarks once they have been written."""
+"""What the site adds to the pages: the HTTP reference, and the benchmarks once they exist."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 HTTP_REFERENCE = Path(__file__).parents[2] / "build" / "http.html"
-# Redoc would fetch its logo from its makers, and tell them of every visit if it were let: nothing leaves this page.
+# Redoc would load its logo from its vendor's server, which would see every visit: nothing is fetched from elsewhere.
 HEAD = """<head>
 <meta http-equiv="Content-Security-Policy" content="default-src 'self' 'unsafe-inline' data: blob:">
 <style>a[href="https://redocly.com/redoc/"] p::after { content: " Redocly" }</style>"""
