@@ -112,9 +112,10 @@ bench: .venv-bench/.ready ## what calls, models, a start and a download cost, co
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt --editable ".[aiohttp]"
 	touch $@
 
-docs: .venv-docs/.ready ## build the documentation site into build/docs, and check its links (needs node)
+docs: $(READY) .venv-docs/.ready ## build the documentation site into build/docs, and check its links (needs node)
 	@command -v npx >/dev/null || { echo "make docs needs npx, which comes with Node.js 20 or newer: https://nodejs.org" >&2; exit 1; }
-	npx --yes @redocly/cli@2.77.0 build-docs openapi.yaml --output build/http.html --title "LlamadaPro HTTP API" --inlineBundle --openapi.disableTelemetry
+	$(BIN)/python docs/site/http_reference.py build/http.yaml
+	npx --yes @redocly/cli@2.77.0 build-docs build/http.yaml --output build/http.html --title "LlamadaPro HTTP API" --inlineBundle --openapi.disableTelemetry
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
 	@echo "to read it: $(PYTHON) -m http.server --directory build/docs"
 
