@@ -23,8 +23,8 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable ".[sandbox,aiohttp,contract]"
 	touch $@
 
-demo: $(READY) ## start the sandbox and run the quickstart against it
-	@$(BIN)/python examples/quickstart.py --sandbox
+demo: $(READY) ## start the sandbox and run the quickstart against it (ARGS=--stay: leave it open)
+	@$(BIN)/python examples/quickstart.py --sandbox $(ARGS)
 
 test: $(READY) ## run the tests: first in two processes, then those that measure time
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone" $(ARGS)
