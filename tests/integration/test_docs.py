@@ -185,8 +185,6 @@ def test_a_failure_names_the_line_of_the_page(run: Run, tmp_path: Path) -> None:
 
 
 PRIVATE_IMPORT = re.compile(r"^\s*(?:from|import)\s+llamadapro(?:_api)?(?:\.\w+)*\._\w+", re.MULTILINE)
-    r"^\s*(?:from|import)\s+(?:llamadapro(?:\.\w+)*\._\w+|llamadapro\._|llamadapro_api\._)", re.MULTILINE
-)
 
 
 @pytest.mark.parametrize(
