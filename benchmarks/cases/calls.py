@@ -187,9 +187,9 @@ CROWD = Measure(
 )
 MEASURES = [GET, SEND, CROWD]
 
-_GET = "contacts.get, typed, beside httpx get + json"
-_SEND = "send_text, 100 at once, beside httpx post + json"
-_CROWD = "CPU of a request at 1,000 at once, beside 10 at once"
+_GET = "contacts.get, typed, vs httpx get + json"
+_SEND = "send_text, 100 at once, vs httpx post + json"
+_CROWD = "CPU of a request at 1,000 at once, vs 10 at once"
 ROWS = [
     Row(_GET, "get", "llamadapro", "raw httpx", bar=0.75),
     Row(_GET, "get", "llamadapro, aiohttp", "raw httpx", bar=0.45),

@@ -157,14 +157,14 @@ _READ = "page of 100 contacts, bytes to models"
 _WRITE = "500 bulk conversations, plain data to bytes"
 ROWS = [
     Row(f"{_READ}: times as fast as json + stock output", "read", "stock generator", "llamadapro", 3.5, at_least=True),
-    Row(f"{_READ}, beside pydantic v2", "read", "llamadapro", "pydantic v2", 0.7),
+    Row(f"{_READ}, vs pydantic v2", "read", "llamadapro", "pydantic v2", 0.7),
     *[
-        Row(f"{_READ}, beside ours", "read", name, "llamadapro", comparison=True)
+        Row(f"{_READ}, vs ours", "read", name, "llamadapro", comparison=True)
         for name in ("stock generator, orjson", "msgspec", "json alone", "orjson alone")
     ],
     Row(f"{_WRITE}: times as fast as json + stock models", "write", "stock generator", "llamadapro", 7, at_least=True),
     *[
-        Row(f"{_WRITE}, beside ours", "write", name, "llamadapro", comparison=True)
+        Row(f"{_WRITE}, vs ours", "write", name, "llamadapro", comparison=True)
         for name in WRITE.contenders
         if name not in ("llamadapro", "stock generator")
     ],

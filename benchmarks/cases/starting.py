@@ -57,7 +57,7 @@ SECOND = Measure(
 )
 MEASURES = [START, FIRST, PREPARED, SECOND]
 
-_START = "import + construct + first resource, beside bare httpx"
+_START = "import + construct + first resource, vs bare httpx"
 _SECOND = "second client built, milliseconds"
 ROWS = [
     Row(_START, "start", "llamadapro", "bare httpx", 1.3),
