@@ -21,9 +21,9 @@ class Baseline:
         try:
             accepted = json.loads(path.read_text("utf-8"))["accepted"]
             return cls({str(entry["id"]): entry for entry in accepted})
-        except (ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             raise ConfigurationError(
-                f"{path} is not a baseline file ({type(error).__name__}: {error}); --write-baseline {path} creates one"
+                f"{path} cannot be read as a baseline ({type(error).__name__}: {error}); --write-baseline creates one"
             ) from None
 
     def to_json(self) -> str:

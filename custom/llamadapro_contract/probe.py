@@ -21,38 +21,29 @@ Connect = Callable[[KeyPlacement, str | None], AsyncLlamadaPro]
 """Builds a client that sends this key, or without one the real key, in this way."""
 
 EXCLUDED = {
-    "CreateMessage": "sends a message",
-    "CreateTemplateMessage": "sends a message",
-    "StartBridgeCall": "starts a call",
-    "StartAgentCall": "starts a call",
-    "StartAgentCallV2": "starts a call",
-    "UploadMedia": "leaves media behind that nothing deletes",
-    "LoadRecording": "leaves a recording behind that nothing deletes",
-    "CreateCall": "leaves a call behind that nothing deletes",
-    "Create": "leaves a conversation behind that nothing deletes",
-    "BulkCreate": "leaves conversations behind that nothing deletes",
-    "BulkUpdate": "changes conversations that nobody marked as test data",
+    "sends a message": ("CreateMessage", "CreateTemplateMessage"),
+    "starts a call": ("StartBridgeCall", "StartAgentCall", "StartAgentCallV2"),
+    "leaves records that nothing deletes": ("UploadMedia", "LoadRecording", "CreateCall", "Create", "BulkCreate"),
+    "changes conversations that are not test data": ("BulkUpdate",),
 }
-"""Never requested, and why."""
+"""Why some operations are never requested."""
 
 CRUD_NOUNS = ("Contact", "Task", "CustomFieldDefinition", "CustomFieldListOption")
 """What `--write` creates, changes and deletes."""
 
-PATH_ALTERNATIVES = [
-    ("/custom-fields/definitions", "/custom-field-definitions"),
-    ("/custom-fields/definitions", "/customFields/definitions"),
-    ("/custom-fields/definitions", "/custom-fields"),
-    ("/custom-fields/definitions/{definitionId}/options", "/custom-field-definitions/{definitionId}/options"),
-    ("/custom-fields/definitions/{definitionId}/options", "/custom-field-definitions/{definitionId}/list-options"),
-    ("/custom-fields/definitions/{definitionId}/options", "/custom-fields/definitions/{definitionId}/list-options"),
-    ("/custom-fields/definitions/{definitionId}/options", "/custom-fields/{definitionId}/options"),
-    ("/calls/{callId}/transcription", "/calls/{callId}/transcriptions"),
-    ("/calls/{callId}/transcription", "/calls/{callId}/transcript"),
-    ("/calls/{callId}/recording", "/calls/{callId}/recordings"),
-    ("/recordings/", "/call-recordings/"),
-    ("/recordings/", "/calls/recordings/"),
-    ("/messages/", "/whatsapp/messages/"),
-]
+PATH_ALTERNATIVES = {
+    "/custom-fields/definitions": ("/custom-field-definitions", "/customFields/definitions", "/custom-fields"),
+    "/custom-fields/definitions/{definitionId}/options": (
+        "/custom-field-definitions/{definitionId}/options",
+        "/custom-field-definitions/{definitionId}/list-options",
+        "/custom-fields/definitions/{definitionId}/list-options",
+        "/custom-fields/{definitionId}/options",
+    ),
+    "/calls/{callId}/transcription": ("/calls/{callId}/transcriptions", "/calls/{callId}/transcript"),
+    "/calls/{callId}/recording": ("/calls/{callId}/recordings",),
+    "/recordings/": ("/call-recordings/", "/calls/recordings/"),
+    "/messages/": ("/whatsapp/messages/",),
+}
 """What an inferred path may be called instead; nothing else is guessed."""
 
 KEY_PLACEMENTS = (KeyPlacement("X-API-Key"), KeyPlacement("Authorization", "Bearer"), KeyPlacement("Authorization"))
@@ -408,8 +399,9 @@ class _Probe:
                 self._add("not seen", "operation-not-seen", self._why(name, wrote), operation.pointer, name)
 
     def _why(self, name: str, wrote: bool) -> str:
-        if name in EXCLUDED:
-            return f"never requested: it {EXCLUDED[name]}"
+        for reason, names in EXCLUDED.items():
+            if name in names:
+                return f"never requested ({reason})"
         if name in self.requested:
             return "requested, but for no record that exists, or refused"
         if self.document.operations[name].method == "GET":
@@ -439,7 +431,8 @@ def _candidate_paths(operation: Operation, moved: Mapping[str, str]) -> Iterator
 
     yield from fresh(new + operation.path[len(old) :] for old, new in moved.items() if operation.path.startswith(old))
     if operation.method == "GET":  # nothing is written or deleted where one only guesses
-        yield from fresh(operation.path.replace(old, new) for old, new in PATH_ALTERNATIVES if old in operation.path)
+        for old, others in PATH_ALTERNATIVES.items():
+            yield from fresh(operation.path.replace(old, new) for new in others if old in operation.path)
 
 
 def _normalize(response: httpx.Response, path: str) -> tuple[int, str]:

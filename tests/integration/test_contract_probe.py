@@ -318,7 +318,9 @@ async def ask(
 
         def connect(placement: KeyPlacement, key: str | None) -> AsyncLlamadaPro:
             value = f"{placement.scheme} {key or KEY}" if placement.scheme else key or KEY
-            return AsyncLlamadaPro(value, "http://sandbox", http_client=http, api_key_header=placement.header)
+            return AsyncLlamadaPro(
+                value, "http://sandbox", http_client=http, max_retries=0, api_key_header=placement.header
+            )
 
         await probe(connect, document, report, write=write, ids=ids)
     return report, sandbox
