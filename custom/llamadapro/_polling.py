@@ -12,7 +12,7 @@ from .errors import InvalidRequestError, NotFoundError, WaitTimeoutError
 T = TypeVar("T")
 
 FIRST_INTERVAL = 0.5
-LONGEST_INTERVAL = 10.0
+MAX_INTERVAL = 10.0
 GROWTH = 1.5
 
 _NOTHING = object()
@@ -36,39 +36,39 @@ async def poll(
     ends = clock.now() + timeout
     interval = FIRST_INTERVAL
     last: T | None = None
-    told: object = _NOTHING
+    reported: object = _NOTHING
     while True:
-        # The last question is not let run past the end either.
+        # The last request does not run past the end either.
         scope = asyncio.timeout(ends - clock.now())
         try:
             async with scope:
                 last = await ask()
         except TimeoutError:
             if not scope.expired():
-                raise  # the question's own deadline
-            raise _too_late(what, timeout, last) from None
+                raise  # the request's own deadline
+            raise _timeout_error(what, timeout, last) from None
         status = getattr(last, "status", None)
-        if on_status is not None and (told is _NOTHING or status != told):
+        if on_status is not None and (reported is _NOTHING or status != reported):
             on_status(last)
-            told = status
+            reported = status
         if done(last):
             return last
         left = ends - clock.now()
         if left <= 0:
-            raise _too_late(what, timeout, last)
+            raise _timeout_error(what, timeout, last)
         await clock.sleep(min(interval, left))
-        interval = min(LONGEST_INTERVAL, interval * GROWTH)
+        interval = min(MAX_INTERVAL, interval * GROWTH)
 
 
-def _too_late(what: str, timeout: float, last: object) -> WaitTimeoutError:
+def _timeout_error(what: str, timeout: float, last: object) -> WaitTimeoutError:
     status = getattr(last, "status", None)
     seen = f"; its last status was {status!r}" if status else ""
     return WaitTimeoutError(
-        f"waited {timeout:g} s for {what}{seen}; it goes on, and can be waited for again", last=last
+        f"timed out after {timeout:g} s waiting for {what}{seen}; it is still in progress, call wait() again", last=last
     )
 
 
-async def poll_until_there(ask: Callable[[], Awaitable[T]], *, timeout: float | None, clock: Clock, what: str) -> T:
+async def poll_until_found(ask: Callable[[], Awaitable[T]], *, timeout: float | None, clock: Clock, what: str) -> T:
     """Ask for what may not exist yet: a 404 means not yet, any other error is one. Without a timeout, ask once."""
     if timeout is None:
         return await ask()

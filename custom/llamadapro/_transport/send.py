@@ -17,7 +17,8 @@ import orjson
 from llamadapro_api.errors import DeserializationError
 from llamadapro_api.types import PreparedRequest
 
-from .._config import Config, HiddenHeaders
+from .._config import Config
+from .._secret import RawHeaders
 from ..errors import ConfigurationError, InvalidRequestError
 from .base_engine import Engine, OutgoingRequest
 from .body import BadBody, parse_json, read_body
@@ -57,7 +58,7 @@ class Transport:
         trip = _Trip(call, config, self.clock)
         return await self._run(trip, lambda response, body: (_read(call, body), request_id_of(response)))
 
-    async def fetch(self, call: PreparedRequest[Any], config: Config) -> httpx.Response:
+    async def send_raw(self, call: PreparedRequest[Any], config: Config) -> httpx.Response:
         """The same for an answer that the document does not know: as it came."""
         trip = _Trip(call, config, self.clock)
         return await self._run(trip, lambda response, body: public_response(response, body, trip.public_request()))
@@ -173,7 +174,7 @@ class _Trip:
         self._headers = config.headers
         if self._content:
             length = str(len(self._content)).encode()
-            self._headers = HiddenHeaders(
+            self._headers = RawHeaders(
                 (*config.headers, (b"Content-Type", b"application/json"), (b"Content-Length", length))
             )
         self.attempts = 0
@@ -202,11 +203,13 @@ class _Trip:
     def begin_attempt(self) -> None:
         self.attempts += 1
         self.response = None
-        self.outgoing = OutgoingRequest(self.call.method, self._url, self._headers, self._content, self.config.phases)
+        self.outgoing = OutgoingRequest(
+            self.call.method, self._url, self._headers, self._content, self.config.httpx_timeouts
+        )
 
     def end(self, *, queueing: bool) -> float | None:
         """When the attempt must end, in the loop's time: by the deadline, or by `timeout`, which counts no queueing."""
-        left, limit = self.remaining(), self.config.attempt_limit
+        left, limit = self.remaining(), self.config.attempt_timeout
         self.by_deadline = queueing or limit is None or (left is not None and left <= limit)
         seconds = left if self.by_deadline else limit
         return None if seconds is None else asyncio.get_running_loop().time() + seconds
@@ -218,11 +221,11 @@ class _Trip:
         return max(0.0, self.config.deadline - (self._clock.now() - self._started))
 
     def public_request(self) -> httpx.Request:
-        return public_request(self.call.method, self._url, self._headers, self._content, self.config.api_key_header)
+        return public_request(self.call.method, self._url, self._headers, self._content, self.config.key_header)
 
     def hide(self, text: str) -> str:
         """Without the key, which the service may quote in what it says."""
-        return self.config.api_key.hide_in(text)
+        return self.config.api_key.redact(text)
 
     def to_attempt(self, elapsed: float, result: object) -> Attempt:
         return Attempt(
@@ -271,7 +274,7 @@ def _read(call: PreparedRequest[T], body: bytes) -> T:
 
 def _out_of_time(trip: _Trip, error: TimeoutError) -> Failure:
     trip.ended = trip.by_deadline
-    limit = f"deadline of {trip.config.deadline} s" if trip.ended else f"timeout of {trip.config.attempt_limit} s"
+    limit = f"deadline of {trip.config.deadline} s" if trip.ended else f"timeout of {trip.config.attempt_timeout} s"
     if trip.outgoing.touched:
         return Failure(Outcome.UNKNOWN, f"no complete answer came within the {limit}", error, timed_out=True)
     return Failure(Outcome.NOT_SENT, f"could not reach the service within the {limit}", error, timed_out=True)
