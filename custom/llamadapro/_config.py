@@ -6,7 +6,7 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import attrs
 import httpx
@@ -16,9 +16,6 @@ from llamadapro_api import document
 from ._headers import build_headers, check_header_name, check_headers, is_header_value
 from ._secret import RawHeaders, Secret
 from .errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from ._transport.events import Attempt
 
 EngineName = Literal["httpx", "aiohttp"]
 
@@ -150,7 +147,7 @@ def _verify(given: bool | str | ssl.SSLContext) -> bool | ssl.SSLContext:
         raise ConfigurationError(f"the certificates of verify={given!r} cannot be read: {error}") from None
 
 
-def _on_attempt(given: Callable[[Attempt], Any] | None) -> Callable[[Attempt], Any] | None:
+def _on_attempt(given: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
     if given is None or callable(given):
         return given
     raise ConfigurationError(f"on_attempt must be something to call with each attempt, not {_short(given)}")
@@ -185,7 +182,7 @@ class Config:
     proxy: httpx.Proxy | None = attrs.field(default=None, converter=_proxy)
     verify: bool | ssl.SSLContext = attrs.field(default=True, converter=_verify)
     max_response_bytes: int = attrs.field(default=64 * 2**20, validator=_positive_int)
-    on_attempt: Callable[[Attempt], Any] | None = attrs.field(default=None, converter=_on_attempt)
+    on_attempt: Callable[[Any], Any] | None = attrs.field(default=None, converter=_on_attempt)
     http_client: httpx.AsyncClient | None = attrs.field(default=None, converter=_http_client, repr=False)
 
     headers: RawHeaders = attrs.field(init=False, repr=False, eq=False)

@@ -25,6 +25,7 @@ async def poll(
     timeout: float,
     clock: Clock,
     what: str,
+    advice: str = "it is still in progress: call wait() again, or give it more time",
     on_status: Callable[[T], object] | None = None,
 ) -> T:
     """Ask until `done` says yes; raises `WaitTimeoutError` with the last answer after `timeout` seconds.
@@ -46,7 +47,7 @@ async def poll(
         except TimeoutError:
             if not scope.expired():
                 raise  # the request's own deadline
-            raise _timeout_error(what, timeout, last) from None
+            raise _timeout_error(what, timeout, last, advice) from None
         status = getattr(last, "status", None)
         if on_status is not None and (reported is _NOTHING or status != reported):
             on_status(last)
@@ -55,20 +56,20 @@ async def poll(
             return last
         left = ends - clock.now()
         if left <= 0:
-            raise _timeout_error(what, timeout, last)
+            raise _timeout_error(what, timeout, last, advice)
         await clock.sleep(min(interval, left))
         interval = min(MAX_INTERVAL, interval * GROWTH)
 
 
-def _timeout_error(what: str, timeout: float, last: object) -> WaitTimeoutError:
+def _timeout_error(what: str, timeout: float, last: object, advice: str) -> WaitTimeoutError:
     status = getattr(last, "status", None)
     seen = f"; its last status was {status!r}" if status else ""
-    return WaitTimeoutError(
-        f"timed out after {timeout:g} s waiting for {what}{seen}; it is still in progress, call wait() again", last=last
-    )
+    return WaitTimeoutError(f"timed out after {timeout:g} s waiting for {what}{seen}; {advice}", last=last)
 
 
-async def poll_until_found(ask: Callable[[], Awaitable[T]], *, timeout: float | None, clock: Clock, what: str) -> T:
+async def poll_until_found(
+    ask: Callable[[], Awaitable[T]], *, timeout: float | None, clock: Clock, what: str, advice: str
+) -> T:
     """Ask for what may not exist yet: a 404 means not yet, any other error is one. Without a timeout, ask once."""
     if timeout is None:
         return await ask()
@@ -79,6 +80,8 @@ async def poll_until_found(ask: Callable[[], Awaitable[T]], *, timeout: float | 
         except NotFoundError:
             return None
 
-    found = await poll(ask_once, lambda thing: thing is not None, timeout=timeout, clock=clock, what=what)
+    found = await poll(
+        ask_once, lambda thing: thing is not None, timeout=timeout, clock=clock, what=what, advice=advice
+    )
     assert found is not None  # what `done` has just made sure of
     return found

@@ -14,6 +14,8 @@ from ._base import Resource, build_request
 FINAL_STATUSES = frozenset({"completed", "failed", "busy", "no-answer", "canceled", "cancelled"})
 """Statuses after which a call does not change. The page lists none: these are the usual ones of the trade."""
 
+_NONE_YET = "the service has none so far: try again later, unless the call's status says that it failed"
+
 
 class Calls(Resource):
     """Telephone calls. A call is never started twice; numbers are E.164, or national with `default_region`."""
@@ -132,6 +134,7 @@ class Calls(Resource):
             timeout=timeout,
             clock=self._session.clock,
             what=f"the transcription of call {call_id}",
+            advice=_NONE_YET,
         )
 
     async def get_recording(self, call_id: int | str, /, *, timeout: float | None = None) -> models.Recording:
@@ -141,6 +144,7 @@ class Calls(Resource):
             timeout=timeout,
             clock=self._session.clock,
             what=f"the recording of call {call_id}",
+            advice=_NONE_YET,
         )
 
     async def wait(
