@@ -23,8 +23,8 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable ".[sandbox,aiohttp,contract]"
 	touch $@
 
-demo: $(READY) ## start the sandbox and run the quickstart against it
-	@$(BIN)/python examples/quickstart.py --sandbox
+demo: $(READY) ## start the sandbox and run the quickstart against it (ARGS=--stay: leave it open)
+	@$(BIN)/python examples/quickstart.py --sandbox $(ARGS)
 
 test: $(READY) ## run the tests: first in two processes, then those that measure time
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not serial" $(ARGS)
@@ -47,7 +47,7 @@ types: $(READY) verifytypes ## mypy --strict and pyright: the packages, the exam
 	$(BIN)/mypy --strict examples/*.py examples/fastapi_app tests/typing
 	$(BIN)/pyright --project pyproject.toml
 
-verifytypes: $(READY) ## pyright --verifytypes: every public name has its whole type
+verifytypes: $(READY) ## pyright --verifytypes: every public name is fully typed
 	@mkdir -p build
 	@for package in llamadapro llamadapro_api llamadapro_sandbox llamadapro_contract; do \
 		$(BIN)/pyright --pythonpath $(BIN)/python --verifytypes $$package --ignoreexternal > build/verifytypes.txt \
@@ -104,7 +104,7 @@ schemathesis: $(READY) ## thousands of generated requests to the sandbox: every 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "schemathesis==4.32.*"
 	$(BIN)/python -m pytest -s tests/contract/test_schemathesis.py
 
-bench: .venv-bench/.ready ## what calls, models, a start and a download cost, beside other clients (ARGS=--quick: 2 minutes)
+bench: .venv-bench/.ready ## what calls, models, a start and a download cost, compared with other clients (ARGS=--quick: 2 minutes)
 	.venv-bench/bin/python -m benchmarks.run $(ARGS)
 
 .venv-bench/.ready: pyproject.toml benchmarks/requirements.txt
@@ -112,9 +112,10 @@ bench: .venv-bench/.ready ## what calls, models, a start and a download cost, be
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt --editable ".[aiohttp]"
 	touch $@
 
-docs: .venv-docs/.ready ## build the documentation site into build/docs, and check its links (needs node)
+docs: $(READY) .venv-docs/.ready ## build the documentation site into build/docs, and check its links (needs node)
 	@command -v npx >/dev/null || { echo "make docs needs npx, which comes with Node.js 20 or newer: https://nodejs.org" >&2; exit 1; }
-	npx --yes @redocly/cli@2.77.0 build-docs openapi.yaml --output build/http.html --title "LlamadaPro HTTP API" --inlineBundle --openapi.disableTelemetry
+	$(BIN)/python docs/site/http_reference.py build/http.yaml
+	npx --yes @redocly/cli@2.77.0 build-docs build/http.yaml --output build/http.html --title "LlamadaPro HTTP API" --inlineBundle --openapi.disableTelemetry
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
 	@echo "to read it: $(PYTHON) -m http.server --directory build/docs"
 

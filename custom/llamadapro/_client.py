@@ -216,7 +216,7 @@ class AsyncLlamadaPro:
             response = await client.request("GET", "/api/v1/anything", params={"page": 2})
             response.json()
         """
-        return await self._transport.fetch(self._free_call(method, path, params, json), self._config)
+        return await self._transport.send_raw(self._free_call(method, path, params, json), self._config)
 
     def capture_exchanges(self) -> AbstractContextManager[list[Exchange]]:
         """Collect one `Exchange` per API call made inside ``with client.capture_exchanges() as exchanges:``."""

@@ -36,7 +36,7 @@ environment:
 
 exit codes: 0 no contradiction, 1 contradictions, 2 the service could not be asked, 130 interrupted
 """
-SHORTEST_HIDDEN = 12
+MIN_REDACTED_LENGTH = 12
 """Shorter keys are words that a report may use by chance."""
 FORMAT_NAMES = ("json", "junit", "markdown", "text")
 ID_NAMES = ("callId", "messageId", "recordingId")
@@ -81,9 +81,9 @@ async def _run(options: argparse.Namespace) -> int:
     # Late: whoever asks for help does not wait for all this, nor needs the extra.
     from llamadapro import AsyncLlamadaPro
 
-    from .asking import KeyRefused, probe
     from .findings import Report
-    from .patch import patched, suggestion
+    from .patch import patch_document, unified_diff
+    from .probe import KeyRejectedError, probe
     from .reporting import FORMATS
 
     document = _document(options.document)
@@ -96,21 +96,21 @@ async def _run(options: argparse.Namespace) -> int:
         header = options.api_key_header or document.key_header
         key = options.api_key or _key()
         known = await client(key, header)
-        strangers = {
+        unauthenticated = {
             "a wrong key": await client("contract-probe-wrong-key", header),
             "no key": await client("none", "X-Contract-Probe"),  # the client always sends one: here, where nobody looks
         }
         report = Report(document, _shown(known))
         try:
             await probe(
-                known, strangers, document, report, write=options.write, ids=dict(options.id), items=options.items
+                known, unauthenticated, document, report, write=options.write, ids=dict(options.id), items=options.items
             )
-        except KeyRefused as refused:
+        except KeyRejectedError as refused:
             raise ConfigurationError(f"the service refuses the key: {refused}") from None
     print(_without(key, FORMATS[options.format](report)))
     if options.patch:
-        changed = patched(document.text, report.findings)
-        options.patch.write_text(_without(key, suggestion(document.text, changed)), "utf-8")
+        changed = patch_document(document.text, report.findings)
+        options.patch.write_text(_without(key, unified_diff(document.text, changed)), "utf-8")
         print(f"the suggested change of openapi.yaml is in {options.patch}", file=sys.stderr)
     return 1 if report.of("contradiction") else 0
 
@@ -124,7 +124,7 @@ def _document(path: Path | None) -> Document:
         return packaged()
     try:
         document = Document(path.read_text("utf-8"))
-        if not document.operations or not document.key_header:  # read now, so that what is missing is told of the file
+        if not document.operations or not document.key_header:  # read now, so that the error names the file
             raise LookupError("it has no operations")
     except (YAMLError, LookupError, TypeError, AttributeError, UnicodeError) as error:
         raise ConfigurationError(
@@ -146,7 +146,7 @@ def _key() -> str:
 
 def _without(key: str, text: str) -> str:
     """What a service answers may quote the key."""
-    return text.replace(key, "<key>") if len(key) >= SHORTEST_HIDDEN else text
+    return text.replace(key, "<key>") if len(key) >= MIN_REDACTED_LENGTH else text
 
 
 def requests_per_second(text: str) -> float:

@@ -20,10 +20,10 @@ class Finding:
     severity: Severity
     kind: str
     """Such as `field-missing`; docs/regenerating.md lists them."""
-    what: str
+    message: str
     pointer: Pointer
     """Where it stands in the document."""
-    place: str = ""
+    path: str = ""
     """Where in the answer, as a JSON path."""
     operations: tuple[str, ...] = ()
     fix: tuple[Any, ...] = ()
@@ -31,7 +31,7 @@ class Finding:
     line: int = 0
 
     @property
-    def where(self) -> str:
+    def location(self) -> str:
         return "#/" + "/".join(key.replace("~", "~0").replace("/", "~1") for key in self.pointer)
 
     @property
@@ -50,16 +50,16 @@ class Report:
     _found: dict[tuple[Any, ...], Finding] = field(default_factory=dict)
 
     def add(self, finding: Finding, operation: str = "") -> None:
-        key = (finding.kind, finding.pointer, repr(finding.fix[:2]) if finding.fix else finding.what)
+        key = (finding.kind, finding.pointer, repr(finding.fix[:2]) if finding.fix else finding.message)
         old = self._found.get(key, finding)
         asked = (*old.operations, *finding.operations, operation)
         operations = dict.fromkeys(name for name in asked if name)
         self._found[key] = Finding(
             old.severity,
             old.kind,
-            old.what,
+            old.message,
             old.pointer,
-            old.place,
+            old.path,
             tuple(operations),
             old.fix,
             self.document.line(old.pointer),

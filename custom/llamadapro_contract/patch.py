@@ -17,8 +17,8 @@ RESPONSES = {"400": "BadRequest", "401": "Unauthorized", "403": "Forbidden", "40
 RESPONSES |= {"429": "AssumedTooManyRequests", "500": "InternalServerError"}
 
 
-def patched(text: str, findings: Iterable[Finding]) -> str:
-    """The whole document, changed."""
+def patch_document(text: str, findings: Iterable[Finding]) -> str:
+    """The text of the changed document."""
     document = Document(text)
     # Paths move last, for the other changes are found by the old ones.
     for finding in sorted(findings, key=lambda one: one.fix[:1] == ("move",)):
@@ -27,7 +27,7 @@ def patched(text: str, findings: Iterable[Finding]) -> str:
     return document.dump()
 
 
-def suggestion(text: str, changed: str) -> str:
+def unified_diff(text: str, changed: str) -> str:
     """The change as a unified diff, for `git apply` or `patch -p1`; empty if nothing is to be changed."""
     lines = difflib.unified_diff(
         text.splitlines(keepends=True), changed.splitlines(keepends=True), "a/openapi.yaml", "b/openapi.yaml"
@@ -130,8 +130,8 @@ _FIXES: dict[str, Any] = {
 
 
 def _note(schema: Any, finding: Finding) -> None:
-    """What a machine should not decide is left beside the schema, for a person."""
-    schema["x-probe"] = f"{finding.what} at {finding.place}"
+    """Leave what a person must decide as a note in the schema."""
+    schema["x-probe"] = f"{finding.message} at {finding.path}"
 
 
 def _rekey(mapping: Any, old: str, new: str) -> None:

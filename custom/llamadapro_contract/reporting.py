@@ -17,9 +17,9 @@ def as_text(report: Report) -> str:
     for severity in SEVERITIES:
         for one in report.of(severity):
             lines.append(f"{severity:14} {one.kind:20} {one.operation}")
-            place = f" at {one.place}" if one.place else ""
-            lines.append(f"{'':14} {one.what}{place}")
-            lines.append(f"{'':14} openapi.yaml:{one.line} {one.where}")
+            path = f" at {one.path}" if one.path else ""
+            lines.append(f"{'':14} {one.message}{path}")
+            lines.append(f"{'':14} openapi.yaml:{one.line} {one.location}")
     lines += [f"note: {note}" for note in report.notes]
     return "\n".join([*lines, _summary(report)])
 
@@ -32,7 +32,7 @@ def as_markdown(report: Report) -> str:
             lines += ["", f"## {severity.capitalize()} ({len(found)})", ""]
             lines += ["| operation | what | in the answer | in the document |", "|---|---|---|---|"]
             lines += [
-                f"| {_cell(one.operation)} | {one.kind}: {_cell(one.what)} | {_cell(one.place)} | line {one.line} |"
+                f"| {_cell(one.operation)} | {one.kind}: {_cell(one.message)} | {_cell(one.path)} | line {one.line} |"
                 for one in found
             ]
     return "\n".join([*lines, *(f"\nNote: {note}" for note in report.notes)])
@@ -44,20 +44,20 @@ def as_json(report: Report) -> str:
             "severity": one.severity,
             "kind": one.kind,
             "operations": list(one.operations),
-            "place": one.place,
-            "what": one.what,
-            "document": {"pointer": one.where, "line": one.line},
+            "path": one.path,
+            "message": one.message,
+            "document": {"pointer": one.location, "line": one.line},
         }
         for one in report.findings
     ]
-    whole = {
+    content = {
         "baseUrl": report.base_url,
         "requests": report.requests,
         "counts": report.counts,
         "notes": report.notes,
         "findings": found,
     }
-    return json.dumps(whole, ensure_ascii=False, indent=2)
+    return json.dumps(content, ensure_ascii=False, indent=2)
 
 
 def as_junit(report: Report) -> str:
@@ -69,13 +69,15 @@ def as_junit(report: Report) -> str:
         f' failures="{counts["contradiction"]}" skipped="{counts["not seen"]}">',
     ]
     for one in report.findings:
-        lines.append(f"  <testcase classname={_attribute(one.operation)} name={_attribute(f'{one.kind}: {one.what}')}>")
+        lines.append(
+            f"  <testcase classname={_attribute(one.operation)} name={_attribute(f'{one.kind}: {one.message}')}>"
+        )
         if one.severity == "contradiction":
-            lines.append(f"    <failure message={_attribute(one.what)}>{_told(one)}</failure>")
+            lines.append(f"    <failure message={_attribute(one.message)}>{_details(one)}</failure>")
         elif one.severity == "not seen":
-            lines.append(f"    <skipped message={_attribute(one.what)}/>")
+            lines.append(f"    <skipped message={_attribute(one.message)}/>")
         else:
-            lines.append(f"    <system-out>{_told(one)}</system-out>")
+            lines.append(f"    <system-out>{_details(one)}</system-out>")
         lines.append("  </testcase>")
     return "\n".join([*lines, "</testsuite>"])
 
@@ -93,8 +95,10 @@ def _summary(report: Report) -> str:
     return f"{report.requests} requests to {report.base_url}: {counted}"
 
 
-def _told(finding: Finding) -> str:
-    return escape(_CONTROL.sub("?", f"{finding.severity} {finding.place} openapi.yaml:{finding.line} {finding.where}"))
+def _details(finding: Finding) -> str:
+    return escape(
+        _CONTROL.sub("?", f"{finding.severity} {finding.path} openapi.yaml:{finding.line} {finding.location}")
+    )
 
 
 def _attribute(text: str) -> str:

@@ -24,11 +24,11 @@ import httpx
 import pytest
 
 from llamadapro import AsyncLlamadaPro
-from llamadapro_contract.asking import probe
 from llamadapro_contract.cli import main, parser
 from llamadapro_contract.document import Document, packaged
 from llamadapro_contract.findings import Report
-from llamadapro_contract.patch import patched, suggestion
+from llamadapro_contract.patch import patch_document, unified_diff
+from llamadapro_contract.probe import probe
 from llamadapro_contract.reporting import FORMATS
 from llamadapro_sandbox import Sandbox
 from tests.contract.check_generated import ROOT, generate
@@ -271,7 +271,7 @@ DIVERGENCES: dict[str, tuple[Change, str, str, str]] = {
         Change(in_each(CONTACTS, "items")(lambda one: one["items"] and one["items"][0].__setitem__("id", 1))),
         "contradiction",
         "page-token-ignored",
-        "begins like the one before",
+        "begins like the previous one",
     ),
     "items renamed": (
         Change(renamed(CONTACTS, "items", "data")),
@@ -405,8 +405,8 @@ async def test_an_answer_where_none_is_documented(document: Document) -> None:
 async def test_a_divergence_is_found_and_named(document: Document, name: str) -> None:
     change, severity, kind, words = DIVERGENCES[name]
     report, _ = await ask(document, change)
-    found = [one for one in report.findings if one.kind == kind and words in one.what]
-    assert found, "\n".join(f"{one.kind} {one.what}" for one in report.of("contradiction") + report.of("addition"))
+    found = [one for one in report.findings if one.kind == kind and words in one.message]
+    assert found, "\n".join(f"{one.kind} {one.message}" for one in report.of("contradiction") + report.of("addition"))
     assert {one.severity for one in found} == {severity}
     assert all(one.operation != "-" and one.line > 1 for one in found)
 
@@ -423,7 +423,7 @@ async def test_an_extra_field_and_an_open_set_are_no_contradiction(document: Doc
 
 async def test_of_the_unchanged_sandbox_the_patch_only_confirms(document: Document) -> None:
     report, _ = await ask(document)
-    told = suggestion(document.text, patched(document.text, report.findings))
+    told = unified_diff(document.text, patch_document(document.text, report.findings))
     changes = [line for line in told.splitlines() if line[:1] in "+-" and line[1:2] == " "]
     assert {line[1:].strip() for line in changes} == {"x-provenance: inferred", "x-provenance: confirmed"}
     assert len(changes) == 2 * 14
@@ -455,11 +455,11 @@ async def test_the_patched_document_fits_the_changed_service(document: Document,
     change = Change(answer, MOVED)
     report, _ = await ask(document, change)
     assert len(report.of("contradiction")) >= 8
-    changed = patched(document.text, report.findings)
+    changed = patch_document(document.text, report.findings)
     again, _ = await ask(Document(changed), change)
     assert [*again.of("contradiction"), *again.of("addition")] == []
     (tmp_path / "openapi.yaml").write_text(document.text)
-    run(["git", "apply", "-"], tmp_path, suggestion(document.text, changed))
+    run(["git", "apply", "-"], tmp_path, unified_diff(document.text, changed))
     assert (tmp_path / "openapi.yaml").read_text() == changed
 
 
@@ -497,7 +497,7 @@ async def test_patched_and_regenerated_the_client_works_with_the_changed_service
     report, _ = await ask(document, Change(RENAMED, MOVED))
     shutil.copytree(ROOT / "custom" / "templates", tmp_path / "custom" / "templates")
     shutil.copy(ROOT / "generator-config.yaml", tmp_path)
-    (tmp_path / "openapi.yaml").write_text(patched(document.text, report.findings), "utf-8")
+    (tmp_path / "openapi.yaml").write_text(patch_document(document.text, report.findings), "utf-8")
     generate(tmp_path, tmp_path / "generated" / "llamadapro_api")
 
     def tried(generated: Path) -> str:
@@ -605,7 +605,7 @@ async def test_every_format_tells_the_same(document: Document) -> None:
     suite = ElementTree.fromstring(told["junit"])
     assert len(suite.findall("testcase/failure")) == len(report.of("contradiction")) == int(suite.attrib["failures"])
     found = json.loads(told["json"])["findings"][0]
-    assert found["place"].startswith("$.items[0].userId")
+    assert found["path"].startswith("$.items[0].userId")
     assert found["document"]["pointer"] == "#/components/schemas/Contact/properties/userId"
     lines = document.text.splitlines()
     assert "userId" in lines[found["document"]["line"] - 1]

@@ -31,7 +31,7 @@ import pytest
 import trustme
 
 from llamadapro import errors, models
-from llamadapro._transport.download import MOST_REDIRECTS, check_url, validator_of
+from llamadapro._transport.download import MAX_REDIRECTS, check_url, validator_of
 from llamadapro_sandbox import Sandbox
 from tests.clocks import FakeClock
 from tests.faults.clients import KEY, available, client_for, leaks, outcome_of
@@ -417,7 +417,7 @@ async def test_redirects_end(engine: str, path: Path) -> None:
     assert type(error) is errors.APIStatusError
     assert error.status_code == 307
     assert "more than 5 times" in str(error)
-    assert len(site.requests) == MOST_REDIRECTS + 1
+    assert len(site.requests) == MAX_REDIRECTS + 1
     assert left(path.parent) == set()
 
 
@@ -778,7 +778,7 @@ def test_urls_lose_only_their_fragment() -> None:
 
 @engines
 async def test_a_write_that_falls_short_is_completed(engine: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llamadapro._media.download.FLUSH", 50_000)
+    monkeypatch.setattr("llamadapro._media.download.WRITE_SIZE", 50_000)
     monkeypatch.setattr(os, "writev", lambda file, chunks: os.write(file, b"".join(chunks)[:1000]))
     with fault_server().site(then=host()) as site:
         async with client_for(engine, "http://api.invalid") as client:

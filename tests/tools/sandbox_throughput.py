@@ -47,8 +47,8 @@ def serve(app: Any, listener: socket.socket) -> None:
     asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
 
 
-async def ask(port: int, end: float) -> int:
-    """Ask again and again on one connection; a client this plain leaves the processor to the server."""
+async def request(port: int, end: float) -> int:
+    """ApiRequest again and again on one connection; a client this plain leaves the processor to the server."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     request = f"GET {PATH} HTTP/1.1\r\nHost: sandbox\r\n{KEY_HEADER}: {key_value('sandbox')}\r\n\r\n".encode()
     count = 0
@@ -66,7 +66,7 @@ async def ask(port: int, end: float) -> int:
 
 async def rate(port: int, seconds: float) -> float:
     end = time.monotonic() + seconds
-    return sum(await asyncio.gather(*(ask(port, end) for _ in range(CONNECTIONS)))) / seconds
+    return sum(await asyncio.gather(*(request(port, end) for _ in range(CONNECTIONS)))) / seconds
 
 
 async def expected(sandbox: Sandbox) -> bytes:

@@ -49,24 +49,24 @@ class Exchange:
     """Seconds, waiting included."""
 
 
-Recorders = tuple[tuple[object, list[Exchange]], ...]
-_recorders: ContextVar[Recorders] = ContextVar("llamadapro_recorders", default=())
+Captures = tuple[tuple[object, list[Exchange]], ...]
+_captures: ContextVar[Captures] = ContextVar("llamadapro_recorders", default=())
 
 
 @contextmanager
 def capture(owner: object) -> Iterator[list[Exchange]]:
     """Collect the exchanges of `owner`'s calls made in this context and in tasks started from it."""
     exchanges: list[Exchange] = []
-    token = _recorders.set((*_recorders.get(), (owner, exchanges)))
+    token = _captures.set((*_captures.get(), (owner, exchanges)))
     try:
         yield exchanges
     finally:
-        _recorders.reset(token)
+        _captures.reset(token)
 
 
-def record_exchange(owner: object, make: Callable[[], Exchange]) -> None:
+def add_exchange(owner: object, make: Callable[[], Exchange]) -> None:
     """Add an exchange to whoever records; costs nothing where nobody does."""
-    for recorded, exchanges in _recorders.get():
+    for recorded, exchanges in _captures.get():
         if recorded is owner:
             exchanges.append(make())
 

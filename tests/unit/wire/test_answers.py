@@ -47,7 +47,7 @@ async def test_a_success_that_cannot_be_read_is_not_repeated(
     with pytest.raises(APIResponseValidationError) as caught:
         await client.contacts.create(first_name="Jane")
     assert caught.value.may_have_been_processed is True
-    assert "look before sending it again" in str(caught.value)
+    assert "check before retrying" in str(caught.value)
     assert len(httpx_mock.get_requests()) == 2
 
 

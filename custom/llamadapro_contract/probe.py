@@ -1,4 +1,4 @@
-"""Asks the service and judges what it answers. Reads unless told to write; sends no message and starts no call."""
+"""Sends requests to the service and compares its answers. Read-only by default; sends no message, starts no call."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LISTS = {
 }
 """What lists, what reads one item of it, and what says how many a page holds."""
 
-NEVER = {
+EXCLUDED = {
     "CreateMessage": "sends a message",
     "CreateTemplateMessage": "sends a message",
     "StartBridgeCall": "starts a call",
@@ -40,7 +40,7 @@ NEVER = {
 }
 """Never asked, and why."""
 
-SPELLINGS = [
+PATH_ALTERNATIVES = [
     ("/custom-fields/definitions", "/custom-field-definitions"),
     ("/custom-fields/definitions", "/customFields/definitions"),
     ("/custom-fields/definitions", "/custom-fields"),
@@ -57,17 +57,17 @@ SPELLINGS = [
 ]
 """What an inferred path may be called instead; nothing else is guessed."""
 
-NOWHERE = "/api/v1/contract-probe-nowhere"
-IMPOSSIBLE = 999_999_999_999
+MISSING_PATH = "/api/v1/contract-probe-missing"
+MISSING_ID = 999_999_999_999
 
 
-class KeyRefused(Exception):
+class KeyRejectedError(Exception):
     """The service does not take the key: nothing can be said about it."""
 
 
 async def probe(
     client: AsyncLlamadaPro,
-    strangers: Mapping[str, AsyncLlamadaPro],
+    unauthenticated: Mapping[str, AsyncLlamadaPro],
     document: Document,
     report: Report,
     *,
@@ -75,14 +75,17 @@ async def probe(
     ids: Mapping[str, str] | None = None,
     items: int = 3,
 ) -> Report:
-    """Ask all that may be asked. `strangers` are clients without a right key; `ids` are of records that no list has."""
+    """Send all requests that are allowed.
+
+    `unauthenticated`: clients without a valid key. `ids`: of records that no list has.
+    """
     asked = _Probe(client, document, report)
-    await asked.orient()
+    await asked._sample_404()
     await asked.read(dict(ids or {}), items)
-    await asked.knock(strangers)
+    await asked._check_auth(unauthenticated)
     if write:
         await asked.write()
-    asked.conclude(write)
+    asked.summarize(write)
     return report
 
 
@@ -93,7 +96,7 @@ class _Probe:
         self.moved: dict[str, str] = {}
         self.succeeded: set[str] = set()
         self.asked: set[str] = set()
-        self.nowhere: tuple[int, str] = (0, "")
+        self.missing: tuple[int, str] = (0, "")
 
     # --- one question --------------------------------------------------------------------------------------------
 
@@ -120,35 +123,39 @@ class _Probe:
         self.asked.add(name)
 
         async def send(path: str) -> httpx.Response:
-            return await self.raw(operation.method, _filled(path, ids or {}), params, json)
+            return await self.raw(operation.method, _fill_path(path, ids or {}), params, json)
 
         path = self.moved.get(operation.path, operation.path)
         response = await send(path)
-        if self._is_lost(response, _filled(path, ids or {}), real):
+        if self._is_wrong_path(response, _fill_path(path, ids or {}), real):
             found = await self._search(operation, send, ids or {}, real)
             if found is None:
-                what = f"{operation.method} {path} answers {response.status_code}, as a path that does not exist"
-                self._add("contradiction", "path-missing", what, ("paths", operation.path), name)
+                message = f"{operation.method} {path} answers {response.status_code}, as a path that does not exist"
+                self._add("contradiction", "path-missing", message, ("paths", operation.path), name)
                 return None
             response = found
         return self.judge(operation, response)
 
-    def _is_lost(self, response: httpx.Response, path: str, real: bool) -> bool:
+    def _is_wrong_path(self, response: httpx.Response, path: str, real: bool) -> bool:
         """Whether it is the path that is not found, rather than the record."""
         if response.status_code == 405 or (real and response.status_code == 404):
             return True
-        return response.status_code == 404 and "*" in self.nowhere[1] and _normal(response, path) == self.nowhere
+        return response.status_code == 404 and "*" in self.missing[1] and _normalize(response, path) == self.missing
 
     async def _search(
         self, operation: Operation, send: Callable[[str], Any], ids: Mapping[str, Any], real: bool
     ) -> httpx.Response | None:
-        for path in _candidates(operation, self.moved):
+        for path in _candidate_paths(operation, self.moved):
             response: httpx.Response = await send(path)
-            no_such_record = response.status_code == 404 and not self._is_lost(response, _filled(path, ids), real)
+            no_such_record = response.status_code == 404 and not self._is_wrong_path(
+                response, _fill_path(path, ids), real
+            )
             if response.is_success or no_such_record:
                 self.moved[operation.path] = path
-                what = f"{operation.path} is {path}"
-                self._add("contradiction", "path-moved", what, ("paths", operation.path), operation.id, ("move", path))
+                message = f"{operation.path} is {path}"
+                self._add(
+                    "contradiction", "path-moved", message, ("paths", operation.path), operation.id, ("move", path)
+                )
                 return response
         return None
 
@@ -156,24 +163,24 @@ class _Probe:
         """Hold an answer against the document."""
         status, name = str(response.status_code), operation.id
         if status == "401" and name in LISTS:
-            raise KeyRefused(f"{operation.method} {operation.path} answers 401")
+            raise KeyRejectedError(f"{operation.method} {operation.path} answers 401")
         like = status
         if status not in operation.raw["responses"]:
             known = ", ".join(operation.raw["responses"])
-            what = f"the status {status} is not documented ({known})"
+            message = f"the status {status} is not documented ({known})"
             passing = response.status_code == 429 or response.status_code >= 500
             at = (*operation.pointer, "responses")
-            self._add("addition" if passing else "contradiction", "status", what, at, name, ("add-status", status))
+            self._add("addition" if passing else "contradiction", "status", message, at, name, ("add-status", status))
             like = operation.success if response.is_success else "401"
         pointer = self.document.answer(operation, like)
         body, readable = _body(response)
         if pointer is None:
             if response.content:
-                what = f"an answer {status} without a body is documented, and one came"
-                self._add("contradiction", "body-unexpected", what, (*operation.pointer, "responses", status), name)
+                message = f"an answer {status} without a body is documented, and one came"
+                self._add("contradiction", "body-unexpected", message, (*operation.pointer, "responses", status), name)
         elif not readable:
-            what = f"the answer {status} is no JSON ({response.headers.get('content-type', 'no content type')})"
-            self._add("contradiction", "body-unreadable", what, pointer, name)
+            message = f"the answer {status} is no JSON ({response.headers.get('content-type', 'no content type')})"
+            self._add("contradiction", "body-unreadable", message, pointer, name)
         else:
             self.report.extend(self.comparer.compare(body, pointer, name), name)
         if not response.is_success:
@@ -182,15 +189,15 @@ class _Probe:
         return body
 
     def _add(
-        self, severity: Any, kind: str, what: str, pointer: Pointer, operation: str = "", fix: tuple[Any, ...] = ()
+        self, severity: Any, kind: str, message: str, pointer: Pointer, operation: str = "", fix: tuple[Any, ...] = ()
     ) -> None:
-        self.report.add(Finding(severity, kind, what, pointer, fix=fix), operation)
+        self.report.add(Finding(severity, kind, message, pointer, fix=fix), operation)
 
     # --- what is asked -------------------------------------------------------------------------------------------
 
-    async def orient(self) -> None:
-        """What the service says of a path that surely does not exist."""
-        self.nowhere = _normal(await self.raw("GET", NOWHERE), NOWHERE)
+    async def _sample_404(self) -> None:
+        """Record the answer to a path that does not exist."""
+        self.missing = _normalize(await self.raw("GET", MISSING_PATH), MISSING_PATH)
 
     async def read(self, ids: dict[str, str], count: int) -> None:
         for name, (one, size) in LISTS.items():
@@ -198,9 +205,9 @@ class _Probe:
             for item in items[:count]:
                 await self.ask(one, self._ids(one, item.get("id")))
             if len(items) > 1:
-                await self._turn_the_page(name, size, None)
+                await self._check_paging(name, size, None)
         if len(_items(await self.ask("SearchContacts", json={"size": count, "includeTotalCount": True}))) > 1:
-            await self._turn_the_page("SearchContacts", None, "size")
+            await self._check_paging("SearchContacts", None, "size")
         lists = _items(await self.ask("GetCustomFieldDefinitions", params={"filterBy": "fieldType:LIST"}))
         for definition in [one for one in lists if one.get("fieldType") == "LIST"][:count]:
             parent = {"definitionId": definition.get("id")}
@@ -217,7 +224,7 @@ class _Probe:
             if operation.method == "GET" and "{" in operation.path:
                 await self.ask(operation.id, self._ids(operation.id, None), real=False)
 
-    async def _turn_the_page(self, name: str, in_query: str | None, in_body: str | None) -> None:
+    async def _check_paging(self, name: str, in_query: str | None, in_body: str | None) -> None:
         """There are two items at least: a page of one must lead to another."""
         at = self.document.operations[name].pointer
 
@@ -228,28 +235,30 @@ class _Probe:
         first = await page({})
         token = first.get("nextPageToken") if isinstance(first, dict) else None
         if token is None:
-            what = "there is more, and no nextPageToken leads to it"
-            self._add("contradiction", "page-token-missing", what, at, name)
+            message = "there is more, and no nextPageToken leads to it"
+            self._add("contradiction", "page-token-missing", message, at, name)
             return
         second = await page({"pageToken": token})
         if _items(second) and _items(second)[0].get("id") == _items(first)[0].get("id"):
-            what = "the page that pageToken leads to begins like the one before"
-            self._add("contradiction", "page-token-ignored", what, at, name)
+            message = "the page that pageToken leads to begins like the previous one"
+            self._add("contradiction", "page-token-ignored", message, at, name)
 
-    async def knock(self, strangers: Mapping[str, AsyncLlamadaPro]) -> None:
-        """Whether it keeps strangers out."""
+    async def _check_auth(self, unauthenticated: Mapping[str, AsyncLlamadaPro]) -> None:
+        """Check that unauthenticated requests are rejected."""
         for name in LISTS:
             operation = self.document.operations[name]
-            for what, client in strangers.items():
+            for credentials, client in unauthenticated.items():
                 path = self.moved.get(operation.path, operation.path)
                 response = await self.raw(operation.method, path, client=client)
                 if response.status_code == 401:
                     body, _ = _body(response)
                     pointer = self.document.answer(operation, "401")
                     self.report.extend(self.comparer.compare(body, pointer or (), name), name)
-                elif response.is_success and what == "a wrong key":
-                    told = f"{what} is answered {response.status_code}, not 401"
-                    self._add("contradiction", "key-not-checked", told, (*operation.pointer, "responses", "401"), name)
+                elif response.is_success and credentials == "a wrong key":
+                    message = f"{credentials} is answered {response.status_code}, not 401"
+                    self._add(
+                        "contradiction", "key-not-checked", message, (*operation.pointer, "responses", "401"), name
+                    )
 
     def _ids(self, name: str, last: Any) -> dict[str, Any]:
         """Ids for a path: its last as given, or none that exists."""
@@ -259,7 +268,7 @@ class _Probe:
             parameter, _ = self.document.resolve((*operation.pointer, "parameters", str(index)))
             if parameter["in"] == "path":
                 number = parameter["schema"].get("type") == "integer"
-                found[parameter["name"]] = last or (IMPOSSIBLE if number else "contract-probe-none")
+                found[parameter["name"]] = last or (MISSING_ID if number else "contract-probe-none")
         return found
 
     # --- with --write --------------------------------------------------------------------------------------------
@@ -267,30 +276,30 @@ class _Probe:
     async def write(self) -> None:
         mark = f"contract-probe-{token_hex(4)}"
         async with AsyncExitStack() as stack:
-            await self._life("Contact", {}, {"firstName": mark}, {"lastName": mark}, stack)
+            await self._crud_cycle("Contact", {}, {"firstName": mark}, {"lastName": mark}, stack)
             task = self._task(mark, _items(await self.ask("GetTasks", params={"limit": 5})))
             if task is None:
                 self.report.notes.append(
                     "no task was created: there is none of a user whose conversation it could be about"
                 )
             else:
-                await self._life("Task", {}, task, {"objective": f"{mark}, changed"}, stack, "taskId")
+                await self._crud_cycle("Task", {}, task, {"objective": f"{mark}, changed"}, stack, "taskId")
             field = {
                 "entityType": "CONTACT",
                 "fieldKey": mark.replace("-", "_"),
                 "fieldLabel": mark,
                 "fieldType": "LIST",
             }
-            made = await self._life("CustomFieldDefinition", {}, field, {"fieldLabel": f"{mark}, changed"}, stack)
+            made = await self._crud_cycle("CustomFieldDefinition", {}, field, {"fieldLabel": f"{mark}, changed"}, stack)
             if made is not None:
                 parent = {"definitionId": made}
                 option = {"definitionId": made, "value": mark, "label": mark}
-                await self._life(
+                await self._crud_cycle(
                     "CustomFieldListOption", parent, option, {"label": f"{mark}, changed"}, stack, "optionId"
                 )
                 await self.ask("GetCustomFieldListOptions", parent)
 
-    async def _life(
+    async def _crud_cycle(
         self, noun: str, parent: dict[str, Any], body: Any, changes: Any, stack: AsyncExitStack, key: str = "id"
     ) -> Any:
         """Create, read, change; deleted when the stack unwinds, whatever happens. The new id, or None."""
@@ -324,28 +333,28 @@ class _Probe:
 
     # --- at the end ----------------------------------------------------------------------------------------------
 
-    def conclude(self, wrote: bool) -> None:
-        """What only all answers together tell."""
-        for pointer, old, new in self.comparer.renamed():
+    def summarize(self, wrote: bool) -> None:
+        """Derive what only all answers together show."""
+        for pointer, old, new in self.comparer.renamed_fields():
             for kind, name in (("field-undocumented", new), ("field-missing", old)):
                 self.report.drop(kind, pointer, name)
-            what = f"the field {old} never came, and {new} did: it seems to be renamed"
+            message = f"the field {old} never came, and {new} did: it seems to be renamed"
             for name in self.comparer.seen.operations[pointer]:
-                self._add("contradiction", "field-renamed", what, pointer, name, ("rename", old, new))
-        for pointer, names, operations in self.comparer.unseen():
-            what = f"documented and never seen: {', '.join(names)}"
-            self.report.add(Finding("not seen", "field-not-seen", what, pointer, operations=operations))
+                self._add("contradiction", "field-renamed", message, pointer, name, ("rename", old, new))
+        for pointer, names, operations in self.comparer.unseen_fields():
+            message = f"documented and never seen: {', '.join(names)}"
+            self.report.add(Finding("not seen", "field-not-seen", message, pointer, operations=operations))
         for name, operation in self.document.operations.items():
             if name in self.succeeded:
                 fix = ("confirm",) if operation.is_inferred else ()
-                what = f"{operation.method} {self.moved.get(operation.path, operation.path)} is there"
-                self._add("confirmation", "operation", what, operation.pointer, name, fix)
+                message = f"{operation.method} {self.moved.get(operation.path, operation.path)} is there"
+                self._add("confirmation", "operation", message, operation.pointer, name, fix)
             else:
                 self._add("not seen", "operation-not-seen", self._why(name, wrote), operation.pointer, name)
 
     def _why(self, name: str, wrote: bool) -> str:
-        if name in NEVER:
-            return f"never asked: it {NEVER[name]}"
+        if name in EXCLUDED:
+            return f"never asked: it {EXCLUDED[name]}"
         if name in self.asked:
             return "asked, but for no record that exists, or refused"
         if self.document.operations[name].method == "GET":
@@ -353,15 +362,15 @@ class _Probe:
         return "there was nothing to do it with" if wrote else "only asked with --write"
 
 
-def _filled(path: str, ids: Mapping[str, Any]) -> str:
+def _fill_path(path: str, ids: Mapping[str, Any]) -> str:
     def fill(found: re.Match[str]) -> str:
-        value = ids.get(found[1], ids.get("id", IMPOSSIBLE))
+        value = ids.get(found[1], ids.get("id", MISSING_ID))
         return quote(str(value), safe="")
 
     return re.sub(r"{(\w+)}", fill, path)
 
 
-def _candidates(operation: Operation, moved: Mapping[str, str]) -> Iterator[str]:
+def _candidate_paths(operation: Operation, moved: Mapping[str, str]) -> Iterator[str]:
     """Other spellings: as what lies above it moved, then those of the list."""
     tried = {operation.path}
 
@@ -373,10 +382,10 @@ def _candidates(operation: Operation, moved: Mapping[str, str]) -> Iterator[str]
 
     yield from fresh(new + operation.path[len(old) :] for old, new in moved.items() if operation.path.startswith(old))
     if operation.method == "GET":  # nothing is written or deleted where one only guesses
-        yield from fresh(operation.path.replace(old, new) for old, new in SPELLINGS if old in operation.path)
+        yield from fresh(operation.path.replace(old, new) for old, new in PATH_ALTERNATIVES if old in operation.path)
 
 
-def _normal(response: httpx.Response, path: str) -> tuple[int, str]:
+def _normalize(response: httpx.Response, path: str) -> tuple[int, str]:
     """An answer without what differs from one request to the next; its path is a star."""
     return response.status_code, re.sub(r"[0-9a-f-]*[0-9][0-9a-f-]*", "0", response.text.replace(path, "*"))
 
