@@ -17,7 +17,8 @@ from typing import Any, Protocol
 import attrs
 import httpx
 
-from .._config import Config, HiddenHeaders
+from .._config import Config
+from .._secret import RawHeaders
 from .proxies import environment_proxy
 
 KEEPALIVE_EXPIRY = 4.0
@@ -57,11 +58,11 @@ class OutgoingRequest:
     __slots__ = ("content", "headers", "may_have_reached_server", "method", "timeout", "url")
 
     def __init__(
-        self, method: str, url: httpx.URL, headers: HiddenHeaders, content: bytes, timeout: Mapping[str, float | None]
+        self, method: str, url: httpx.URL, headers: RawHeaders, content: bytes, timeout: Mapping[str, float | None]
     ) -> None:
         self.method: str = method
         self.url: httpx.URL = url
-        self.headers: HiddenHeaders = headers
+        self.headers: RawHeaders = headers
         self.content: bytes = content
         self.timeout: Mapping[str, float | None] = timeout
         self.may_have_reached_server: bool = False

@@ -8,10 +8,10 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from .._config import Engine, build_proxy
+from .._config import EngineName, build_proxy
 
 
-def environment_proxy(url: httpx.URL, engine: Engine) -> httpx.Proxy | None:
+def environment_proxy(url: httpx.URL, engine: EngineName) -> httpx.Proxy | None:
     """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY give for this URL."""
     proxies = getproxies()
     if _is_excluded(url, proxies.get("no", "")):
