@@ -183,11 +183,12 @@ class _Connections:
     async def aclose(self, *, for_good: bool) -> None:
         self._closed = self._closed or for_good
         connector, self._connector = self._connector, None
-        self._sessions.clear()
+        sessions, self._sessions = self._sessions, {}
         for transport in self._transports():
             _abort(transport)
         if connector is not None:
             await connector.close()
+        sessions.clear()  # closed now, with their connector
 
     def abort(self, *, for_good: bool) -> None:
         self._closing = self._loop.create_task(self.aclose(for_good=for_good))
@@ -289,7 +290,7 @@ def _proxy_options(proxy: httpx.Proxy, scheme: str) -> dict[str, Any]:
     return options
 
 
-def _abort(transport: asyncio.BaseTransport) -> None:
+def _abort(transport: asyncio.Transport) -> None:
     """Close at once: what is buffered here or in the system is not sent any more."""
     with suppress(OSError, AttributeError):  # a socket of another kind of loop
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)

@@ -25,7 +25,7 @@ KEEPALIVE_EXPIRY = 4.0
 """Seconds that a connection is kept for the next request: Node, uvicorn and Apache close theirs after 5."""
 
 KEEPALIVE_MARGIN = 1.0
-"""Seconds before the server's own limit at which a connection is no longer used: a request is on its way for a while."""
+"""Seconds before the server's own limit at which a connection is no longer used: a request takes a while to arrive."""
 
 _KEEPALIVE_TIMEOUT = re.compile(rb"\btimeout\s*=\s*(\d{1,9})\b", re.ASCII | re.IGNORECASE)
 
@@ -97,11 +97,10 @@ class PooledEngine(Engine):
 
     def _ssl_context(self, http: Any = httpx) -> ssl.SSLContext | bool:
         """The certificates to check: False where the way to the service has no TLS, as loading them takes 30 ms."""
-        encrypted = any(url.scheme == "https" for url in (self._config.base_url, self._proxy and self._proxy.url) if url)
         verify = self._config.verify
         if isinstance(verify, ssl.SSLContext):
             return verify
-        if not encrypted:
+        if "https" not in (self._config.base_url.scheme, self._proxy and self._proxy.url.scheme):
             return False
         return _default_context(http) if verify is True else http.create_ssl_context(verify=verify)
 

@@ -129,7 +129,7 @@ class Download:
         """Ask, along redirects (they can lose no key), and take what is answered."""
         url, redirects = self._url, 0
         while True:
-            engine = self._transport._engine.elsewhere(url)
+            engine = self._transport._engine.for_origin(url)
             try:
                 async with engine.open(self._request(url)) as response:
                     if self._is_stale(response):
@@ -140,9 +140,9 @@ class Download:
             except httpx.HTTPStatusError as error:  # a hook of the caller's client raised for the status
                 return failure_of_status(error.response, b"")
             except Exception as error:
-                if error is self._own_error:
+                if error is self._own_error or not engine.is_network_failure(error):
                     raise
-                return failure_without_answer(error, unsent=engine.never_sent(error))
+                return failure_without_answer(error, unsent=engine.is_unsent(error))
             redirects += 1
             following = _follow(url, response.headers["location"])
             if isinstance(following, str) or redirects > MAX_REDIRECTS:

@@ -37,15 +37,16 @@ class Library:
     @cached_property
     def client_class(self) -> Any:
         """`AsyncClient` whose `send` does no work that is not for us: it has no cookies and follows no redirects."""
-        http = self.http
+        cookies: Any = self.http.Cookies
+        client: Any = self.http.AsyncClient
 
-        class NoCookies(http.Cookies):  # type: ignore[misc]
+        class NoCookies(cookies):  # type: ignore[misc]
             def extract_cookies(self, response: Any) -> None:
                 """Reading a response for cookies takes as long as the rest of `send`."""
 
         no_cookies = NoCookies()
 
-        class Client(http.AsyncClient):  # type: ignore[misc]
+        class Client(client):  # type: ignore[misc]
             @property
             def cookies(self) -> Any:
                 return no_cookies
@@ -58,8 +59,9 @@ class Library:
     @cached_property
     def no_auth(self) -> Any:
         """No credentials, not even those that a URL holds: the key is a header of ours."""
+        auth: Any = self.http.Auth
 
-        class NoAuth(self.http.Auth):  # type: ignore[misc]
+        class NoAuth(auth):  # type: ignore[misc]
             async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
                 yield request
 
@@ -68,8 +70,9 @@ class Library:
     @cached_property
     def body_class(self) -> Any:
         """A request's body that notes when the engine takes it, which is after the connection stands."""
+        stream: Any = self.http.ByteStream
 
-        class Body(self.http.ByteStream):  # type: ignore[misc]
+        class Body(stream):  # type: ignore[misc]
             def __init__(self, outgoing: OutgoingRequest) -> None:
                 super().__init__(outgoing.content)
                 self._outgoing = outgoing
@@ -84,8 +87,9 @@ class Library:
     @cached_property
     def per_loop_class(self) -> Any:
         """A transport of its own for each event loop."""
+        transport: Any = self.http.AsyncBaseTransport
 
-        class PerLoop(self.http.AsyncBaseTransport):  # type: ignore[misc]
+        class PerLoop(transport):  # type: ignore[misc]
             def __init__(self, make: Callable[[], Any]) -> None:
                 self._transports = LoopLocal(make)
 
@@ -107,7 +111,7 @@ class Library:
         """The response as httpx's; its body still to be read, unless somebody has read it."""
         if self.is_httpx:
             return response  # type: ignore[no-any-return]
-        headers, body = response.headers.raw, {"stream": _TranslatedStream(response.stream, self)}
+        headers, body = response.headers.raw, dict[str, Any](stream=_TranslatedStream(response.stream, self))
         if response.is_stream_consumed:  # a hook of the caller's client, or a mock, has read it, and unpacked it
             headers = [(name, value) for name, value in headers if name.lower() != b"content-encoding"]
             body = {"content": response.content}

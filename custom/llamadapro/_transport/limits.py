@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from .._config import RateLimiter
 from .clock import Clock
+from .loops import LoopLocal
 
 
 class DeadlineExceeded(Exception):
@@ -18,12 +20,17 @@ class Limits:
     def __init__(self, max_connections: int, rate_limit: float | RateLimiter | None, clock: Clock) -> None:
         # In front of the connection pool rather than in it: asyncio's semaphore is fair and cheap, while httpcore's
         # queue is scanned by every waiter at every change.
-        self.slots: asyncio.Semaphore = asyncio.Semaphore(max_connections)
+        self._slots = LoopLocal(partial(asyncio.Semaphore, max_connections))
         self._clock = clock
         self._limiter = rate_limit if isinstance(rate_limit, RateLimiter) else None
         self._interval = 0.0 if rate_limit is None or isinstance(rate_limit, RateLimiter) else 1.0 / rate_limit
         self._next = 0.0
         self._paused_until = 0.0
+
+    @property
+    def slots(self) -> asyncio.Semaphore:
+        """The running event loop's."""
+        return self._slots.get()
 
     def has_capacity(self) -> bool:
         """Whether a request may go at once."""

@@ -155,6 +155,7 @@ class _ResponseBody:
         self._stream = stream
         self._bodyless = bodyless
         self._lease = lease
+        self._parts: Any = None
         self._is_closed = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -174,7 +175,7 @@ class _ResponseBody:
             return
         self._is_closed = True
         try:
-            if self._bodyless:
+            if self._bodyless and self._parts is None:
                 async for _ in self:  # nothing: h11 wants to be asked before it says so
                     pass
             if hasattr(self._stream, "aclose"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from traceback import clear_frames
+
 import httpx
 
 from .._secret import Secret
@@ -34,6 +36,18 @@ def redact_cause(error: BaseException, key: Secret, request: httpx.Request) -> B
             return _placeholder(error, key)
         links += (link.__cause__, link.__context__)
     return error
+
+
+def forget_locals(error: BaseException) -> None:
+    """Clear the locals of the frames that a foreign error came through, which hold the key; their places stay."""
+    seen: set[int] = set()
+    links: list[BaseException | None] = [error]
+    while links:
+        link = links.pop()
+        if link is not None and id(link) not in seen:
+            seen.add(id(link))
+            clear_frames(link.__traceback__)
+            links += (link.__cause__, link.__context__)
 
 
 def _leaks(error: BaseException, key: Secret) -> bool:

@@ -21,14 +21,14 @@ from .._config import Config
 from .._secret import RawHeaders
 from ..errors import ConfigurationError, InvalidRequestError
 from .base_engine import Engine, OutgoingRequest
-from .body import InvalidBody, parse_json, read_body
+from .body import InvalidBody, TruncatedBody, parse_json, read_body
 from .clock import Clock, SystemClock
 from .engines import build_engine
 from .events import Attempt, Exchange, add_exchange, notify
 from .failures import Failure, failure_of_status, failure_without_answer, redact_response, request_id_of, unreadable
 from .limits import DeadlineExceeded, Limits
 from .policy import Outcome, retry_delay
-from .redaction import redact_cause, redact_request
+from .redaction import forget_locals, redact_cause, redact_request
 
 T = TypeVar("T")
 
@@ -134,15 +134,16 @@ class Transport:
                 try:
                     body = await read_body(response, state.config.max_response_bytes, method=state.prepared.method)
                 except Exception as error:
+                    if not isinstance(error, (InvalidBody, TruncatedBody)):
+                        self._check_network_failure(error)
                     return _body_failure(response, error)
         except httpx.HTTPStatusError as error:
             # A hook of the caller's client raised for the status: the answer is there all the same.
             state.response = error.response
             return failure_of_status(error.response, b"")
         except Exception as error:
-            # What is not even the network's failure, before anything was sent, is an engine that could not be built.
-            unbuilt = not state.outgoing.touched and not isinstance(error, httpx.HTTPError)
-            return failure_without_answer(error, unsent=unbuilt or self._engine.never_sent(error))
+            self._check_network_failure(error)
+            return failure_without_answer(error, unsent=self._engine.is_unsent(error))
         except asyncio.CancelledError as error:
             # The frames that it came through hold the key in their locals.
             raise error.with_traceback(None) from None
@@ -152,6 +153,13 @@ class Transport:
             return _Success(read(response, body))
         except (InvalidBody, DeserializationError) as error:
             return unreadable(response, error, body)
+
+
+    def _check_network_failure(self, error: Exception) -> None:
+        """Raise anything else as it is: a fault of an installed tool, or the "no match" of a mock."""
+        if not self._engine.is_network_failure(error):
+            forget_locals(error)
+            raise error
 
 
 @attrs.frozen
@@ -275,7 +283,7 @@ def _read(prepared: PreparedRequest[T], body: bytes) -> T:
 def _timeout_failure(state: _CallState, error: TimeoutError) -> Failure:
     state.ended = state.by_deadline
     limit = f"deadline of {state.config.deadline} s" if state.ended else f"timeout of {state.config.attempt_timeout} s"
-    if state.outgoing.touched:
+    if state.outgoing.may_have_reached_server:
         return Failure(Outcome.AMBIGUOUS, f"no complete response within the {limit}", error, timed_out=True)
     return Failure(Outcome.NOT_SENT, f"could not reach the service within the {limit}", error, timed_out=True)
 
