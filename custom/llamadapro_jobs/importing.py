@@ -17,7 +17,7 @@ import attrs
 import orjson
 
 from llamadapro._bulk import iter_issues
-from llamadapro._reports import ImportIssue, ImportReport, UnfinishedChunk
+from llamadapro._reports import ImportIssue, ImportReport, Rows, UnfinishedChunk
 from llamadapro._transport import Clock
 from llamadapro.errors import InvalidRequestError
 from llamadapro_api.errors import ValidationError
@@ -25,7 +25,7 @@ from llamadapro_api.models import BulkIssue, BulkReport, BulkResult
 
 from .ledger import POLL, Claim, Entry, Ledger, NewUnit, Outcome, State, Turn, open_ledger
 from .run import MAX_REASON, Limits, Run, StopRun, check_integer, job_error
-from .source import Rows, Source
+from .source import Source
 
 
 @attrs.frozen
@@ -96,7 +96,7 @@ class ImportMany:
 
     only_added = True
     not_taken: State = "pending"
-    max_attempts = None
+    max_attempts: int | None = None
 
     def __init__(
         self,

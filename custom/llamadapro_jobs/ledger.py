@@ -9,6 +9,7 @@ still are those of its claim.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
@@ -240,7 +241,7 @@ def begin_steps(
 
 
 def _check_same(known: Mapping[str, Any], now: Mapping[str, Any], join: bool) -> None:
-    """Refuse another job: it would take what this one has sent for its own. Who joins may leave out what it is about."""
+    """Refuse another job: it would take what this one has sent for its own. Who joins may leave things out."""
     for name in now if join else {**known, **now}:
         if known.get(name) != now.get(name):
             raise InvalidRequestError(
@@ -306,7 +307,7 @@ delete from llamadapro_units where run = :run and key is null and place in (
 _RATE = "select rate, next_slot, {now} from llamadapro_runs where id = :run and rate is not null{lock}"
 _CLAIM = """
 with picked as (
-    select id from llamadapro_units where run = :run and state = 'pending' and not_before <= {now}{only}
+    select id from llamadapro_units where run = :run and state = 'pending' and {which}
     order by not_before, id limit :places{skip}
 ), numbered as (select id, row_number() over (order by id) - 1 as n from picked)
 update llamadapro_units set state = 'sending', worker = :worker, attempt = attempt + 1, detail = null,
@@ -354,10 +355,10 @@ def turn_steps(
     what is read behind it is what became of that commit.
     """
     own = {"run": run, "worker": worker}
-    batch: dict[str, tuple[str, Mapping[str, Any]]] = {
-        "renew": (sql.sql(_RENEW), {**own, "lease": min(lease, 1e9), "feeding": int(turn.feeding)}),
-        "lapse": (sql.sql(_LAPSE), {**own, "lapsed": LAPSED}),
-    }
+    batch: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    if lease < math.inf:
+        batch["renew"] = (sql.sql(_RENEW), {**own, "lease": lease, "feeding": int(turn.feeding)})
+        batch["lapse"] = (sql.sql(_LAPSE), {**own, "lapsed": LAPSED})
     if turn.settle:
         text = _SETTLE.replace("{rows}", sql.rows("settle", **_OUTCOME))
         batch["settle"] = (sql.sql(text), {**own, "settle": _json(turn.settle)})
@@ -373,7 +374,7 @@ def turn_steps(
     rows = yield batch
     if recover:
         return Granted([Claim(*row) for row in rows["mine"]], wait=0.0)
-    if not turn.places:
+    if not turn.places and not (turn.only_added and turn.add):
         return Granted([])
 
     places, start, step = turn.places, 0.0, 0.0
@@ -381,17 +382,16 @@ def turn_steps(
         rate, next_slot, now = rows["rate"][0]
         start, step = max(next_slot, now), 1.0 / rate
         places = max(0, min(places, int((now + HORIZON - start) / step) + 1)) if start - now < HORIZON else 0
-    only = ""
+    which = "not_before <= {now}"
     claim: dict[str, Any] = {**own, "places": places, "start": start, "step": step}
     after: dict[str, tuple[str, Mapping[str, Any]]] = {}
     if turn.only_added:
-        only = f" and key in (select s.key from {sql.rows('added', key='text')})"
+        which = "key in (select s.key from {rows})".replace("{rows}", sql.rows("added", key="text"))
         claim["added"] = _json(turn.add)
-        known = f"{_ENTRY} key in (select s.key from {sql.rows('added', key='text')})"
-        after["known"] = (known, {"run": run, "added": claim["added"]})
+        after["known"] = (_ENTRY + which, {"run": run, "added": claim["added"]})
     else:
         after["ahead"] = (sql.sql(_AHEAD), own)
-    batch = {"claims": (sql.sql(_CLAIM.replace("{only}", only)), claim)}
+    batch = {"claims": (sql.sql(_CLAIM.replace("{which}", which)), claim)}
     if step:
         batch["reserve"] = (sql.sql(_RESERVE), {**own, "start": start, "step": step})
     rows = yield {**batch, **after}
@@ -399,10 +399,10 @@ def turn_steps(
     if turn.only_added:
         mine = {one.id for one in claims}
         return Granted(claims, {row[1]: Entry(*row) for row in rows["known"] if row[0] not in mine})
-    return Granted(claims, wait=_wait(*rows["ahead"][0], step))
+    return Granted(claims, wait=_wait(*rows["ahead"][0], step=step))
 
 
-def _wait(due: float | None, others_send: bool, others_feed: bool, next_slot: float, step: float) -> float | None:
+def _wait(due: float | None, others_send: bool, others_feed: bool, next_slot: float, *, step: float) -> float | None:
     if due is not None:
         if step:
             due = max(due, next_slot - HORIZON + step / 2)

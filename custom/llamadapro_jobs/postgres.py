@@ -9,6 +9,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -56,9 +57,11 @@ POSTGRES = Dialect(
 )
 _LOCK = "select pg_advisory_xact_lock(7813583561)"  # tables are made by one process, should several begin at once
 # Where the server's default may forget a commit in a crash, a claim could be sent twice.
-_DURABLE = (
-    "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'"
-)
+_DURABLE = "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'"
+
+
+# Read-only: after a failover, until the connection leads to the new primary.
+_LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, TimeoutError)
 
 
 class PostgresLedger:
@@ -71,7 +74,9 @@ class PostgresLedger:
         try:
             parts = conninfo_to_dict(url)
         except psycopg.Error:
-            raise InvalidRequestError("the ledger's address is no PostgreSQL URL: postgresql://USER@HOST/DATABASE") from None
+            raise InvalidRequestError(
+                "the ledger's address is no PostgreSQL URL: postgresql://USER@HOST/DATABASE"
+            ) from None
         self._name = f"ledger {parts.get('dbname', '')!r} at {parts.get('host', 'the local socket')}"
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._known_good = False
@@ -115,10 +120,8 @@ class PostgresLedger:
     async def close(self) -> None:
         if self._connection is not None:
             self._patience = 0.0  # what cannot be told to the ledger any more, its lease tells
-            try:
+            with suppress(LlamadaProError):
                 await self._execute(lambda _: one_step(LEAVE, run=self._run, worker=self._worker))
-            except LlamadaProError:
-                pass
         await self._disconnect()
 
     async def _execute(self, steps: Callable[[bool], Steps[T]]) -> T:
@@ -129,7 +132,7 @@ class PostgresLedger:
             try:
                 async with asyncio.timeout(max(1.0, min(self.lease, LEASE) / 2)):
                     return await self._transaction(await self._connect(), steps(recover))
-            except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError, psycopg.errors.ReadOnlySqlTransaction) as error:
+            except _LOST as error:
                 await self._disconnect()
                 if not self._known_good or asyncio.get_running_loop().time() + pause > ends:
                     kind = LlamadaProError if self._known_good else InvalidRequestError
@@ -150,9 +153,7 @@ class PostgresLedger:
                         name: await connection.execute(_positional(text), parameters)
                         for name, (text, parameters) in batch.items()
                     }
-                rows = {
-                    name: await cursor.fetchall() if cursor.description else [] for name, cursor in cursors.items()
-                }
+                rows = {name: await cursor.fetchall() if cursor.description else [] for name, cursor in cursors.items()}
                 try:
                     batch = steps.send(rows)
                 except StopIteration as done:
@@ -185,10 +186,8 @@ class PostgresLedger:
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            try:
+            with suppress(psycopg.Error):
                 await connection.close()
-            except psycopg.Error:
-                pass
 
     def _reason(self, error: BaseException) -> str:
         """What the database says, on a line; never the URL, which may hold a password."""

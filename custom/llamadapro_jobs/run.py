@@ -131,7 +131,7 @@ class Run:
         self.stopped: Exception | None = None
 
     async def run(self, last: object) -> None:
-        """Work until nothing is left, or until something stops the run: that is `stopped` then. `last` is the report."""
+        """Work until nothing is left or something stops the run, which is `stopped` then. `last` is the report."""
         turns = asyncio.create_task(self._turns())
         try:
             done, _ = await asyncio.wait({turns}, timeout=self._limits.timeout)
@@ -281,8 +281,10 @@ class Run:
         try:
             if claim.delay > 0:
                 await self._clock.sleep(claim.delay)
+                if self.stopped:
+                    return outcome
             # A process that was held up longer than its lease must not send what others may know as unknown.
-            if not self.stopped and time.monotonic() < self._sending_ends:
+            if time.monotonic() < self._sending_ends:
                 outcome = attrs.evolve(outcome, state="unknown", detail=INTERRUPTED)
                 outcome = await self._job.send(claim)
                 self._failures = 0
@@ -325,6 +327,8 @@ class Run:
                 self.stop(error)
         else:
             self._failures = 0
+        if self._job.only_added:
+            delay = 0.0  # it is for the next run
         return Outcome(claim.id, claim.attempt, state, str(error)[:MAX_REASON].replace("\0", ""), delay, limited)
 
 

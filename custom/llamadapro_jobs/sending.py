@@ -10,14 +10,14 @@ from typing import Any, Protocol
 
 import orjson
 
-from llamadapro._reports import SendIssue, SendReport
+from llamadapro._reports import Rows, SendIssue, SendReport
 from llamadapro._transport import Clock
 from llamadapro.errors import InvalidPhoneNumberError, InvalidRequestError
 from llamadapro_api.types import PreparedRequest
 
 from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State, open_ledger
 from .run import BATCH, MAX_REASON, Limits, Run, check_integer, job_error
-from .source import Rows, Source
+from .source import Source
 
 Key = str | Callable[[Any], str]
 

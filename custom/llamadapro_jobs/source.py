@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
+from llamadapro._reports import Rows
 from llamadapro.errors import InvalidRequestError
-
-Rows = Iterable[Mapping[str, Any] | Exception] | AsyncIterable[Mapping[str, Any] | Exception]
-"""A source of rows; an exception among them stands for a row that could not be read, and says why."""
 
 
 class Source:

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import Any, TypeVar
 
+import attrs
+
 from llamadapro.errors import InvalidRequestError, LlamadaProError
 
 from .ledger import (
@@ -178,3 +180,13 @@ class SqliteLedger:
         except sqlite3.Error as error:
             held = f"; another {self._noun} is using it: wait until that ends" if "locked" in str(error) else ""
             raise kind(f"{self._name} cannot be used: {error}{held}") from None
+
+
+class PlanLedger(SqliteLedger):
+    """A temporary ledger that grants no claim: for a run that only reads its source."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    async def turn(self, turn: Turn) -> Granted:
+        return await super().turn(attrs.evolve(turn, places=0))
