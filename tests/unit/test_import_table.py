@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from llamadapro_jobs.cli.table import BadRow, ColumnIndex, Row, Table, TableError
 from llamadapro.models import BulkSingleConversationCreateParamsDict as Created
 from llamadapro.models import BulkSingleConversationUpdateParamsDict as Updated
 from llamadapro_api.models.bulk_single_conversation_create_params import write_bulk_single_conversation_create_params
+from llamadapro_jobs.cli.table import BadRow, ColumnIndex, Row, Table, TableError
 
 
 def table(text: str, kind: Any = Created, **options: Any) -> Table:
