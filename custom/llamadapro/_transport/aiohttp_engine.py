@@ -63,8 +63,7 @@ class AiohttpEngine(PooledEngine):
                 extensions={"http_version": b"HTTP/1.1", "reason_phrase": (answer.reason or "").encode()},
             )
             if answer.content.is_eof():
-                answer.release()
-                exchange.transport = None
+                exchange.complete()
         finally:
             if answer is not None:
                 answer.close()
@@ -106,29 +105,35 @@ class AiohttpEngine(PooledEngine):
 
 
 class _Exchange:
-    """One request and its answer: the transport that they go over, and when the answer's headers are due."""
+    """One request and its answer: the connection that they go over, and when the answer's headers are due."""
 
     def __init__(self, request: OutgoingRequest) -> None:
         self.request = request
         self.answer_due = None if request.timeout["read"] is None else asyncio.timeout(None)
-        self.connections: _Connections | None = None
-        self.protocol: Any = None
-        self.transport: asyncio.Transport | None = None
+        self._connections: _Connections | None = None
+        self._protocol: Any = None
+        self._transport: asyncio.Transport | None = None
 
     def connected(self, connections: _Connections, protocol: Any) -> None:
-        self.connections, self.protocol, self.transport = connections, protocol, protocol.transport
+        self._connections, self._protocol, self._transport = connections, protocol, protocol.transport
+        connections.in_use.add(protocol)
         self.request.may_have_reached_server = True
 
     def note_keepalive(self, headers: tuple[tuple[bytes, bytes], ...]) -> None:
-        if self.connections is not None:
-            self.connections.expires_at[self.protocol] = monotonic() + keepalive_seconds(headers)
+        if self._connections is not None:
+            self._connections.expires_at[self._protocol] = monotonic() + keepalive_seconds(headers)
+
+    def complete(self) -> None:
+        self._transport = None
 
     def abort(self) -> None:
         """End what was not answered to its end: aiohttp would send what is still in its buffer, for as long as the
         other side takes to read it.
         """
-        if self.transport is not None:
-            _abort(self.transport)
+        if self._connections is not None:
+            self._connections.in_use.discard(self._protocol)
+        if self._transport is not None:
+            _reset(self._transport)
 
 
 class _Connections:
@@ -144,6 +149,8 @@ class _Connections:
         self._closed = False
         self.expires_at: dict[Any, float] = {}
         """When each connection is too old for another request."""
+        self.in_use: set[Any] = set()
+        """Those on which a request is on its way."""
 
     def session(self, timed: bool) -> aiohttp.ClientSession:
         """Only a timed one pays for traces. Tools that add theirs to new sessions get new ones."""
@@ -184,8 +191,11 @@ class _Connections:
         self._closed = self._closed or for_good
         connector, self._connector = self._connector, None
         sessions, self._sessions = self._sessions, {}
-        for transport in self._transports():
-            _abort(transport)
+        for protocol in list(self.expires_at):
+            if protocol in self.in_use:
+                _reset(protocol.transport)
+            elif protocol.transport is not None:
+                protocol.transport.abort()
         if connector is not None:
             await connector.close()
         sessions.clear()  # closed now, with their connector
@@ -197,9 +207,8 @@ class _Connections:
         self._closed = True
         for transport in self._transports():
             _close_without_loop(transport)
-        if self._loop.is_closed() and self._connector is not None:
-            for _ in self._connector.close().__await__():  # has nothing to wait for any more
-                pass
+        if self._connector is not None:
+            _close_without_waiting(self._connector, self._loop)
 
     def disown(self) -> None:
         for transport in self._transports():
@@ -225,6 +234,7 @@ class _Connector(aiohttp.TCPConnector):
         connection = await super().connect(*args, **kwargs)
         while not self._connections.lend(connection.protocol):
             connection.close()
+            await asyncio.sleep(0)  # closed in fact, so that there are never more than there may be
             connection = await super().connect(*args, **kwargs)
         exchange.connected(self._connections, connection.protocol)
         return connection
@@ -290,8 +300,10 @@ def _proxy_options(proxy: httpx.Proxy, scheme: str) -> dict[str, Any]:
     return options
 
 
-def _abort(transport: asyncio.Transport) -> None:
+def _reset(transport: asyncio.Transport | None) -> None:
     """Close at once: what is buffered here or in the system is not sent any more."""
+    if transport is None:
+        return
     with suppress(OSError, AttributeError):  # a socket of another kind of loop
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     transport.abort()
@@ -306,6 +318,15 @@ def _close_without_loop(transport: Any) -> None:
     if isinstance(sock, socket.socket):
         sock.close()
         setattr(inner, "_sock", None)  # noqa: B010 - another object's; it would warn of a socket that is not closed
+
+
+def _close_without_waiting(connector: aiohttp.BaseConnector, loop: asyncio.AbstractEventLoop) -> None:
+    close = getattr(connector, "_close", None)
+    if close is not None:
+        close()
+    elif loop.is_closed():  # then there is nothing to wait for
+        for _ in connector.close().__await__():
+            pass
 
 
 def _close_descriptor(transport: asyncio.BaseTransport) -> None:
