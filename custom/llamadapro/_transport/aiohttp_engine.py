@@ -21,7 +21,7 @@ from yarl import URL
 
 from .._config import Config
 from ..errors import ConfigurationError
-from .base_engine import KEEPALIVE_EXPIRY, OutgoingRequest, PooledEngine, keepalive_seconds
+from .base_engine import KEEPALIVE_EXPIRY, OutgoingRequest, PooledEngine, keepalive_seconds, ssl_context
 from .loops import LoopConnections
 from .network import RESET_ON_CLOSE, is_readable
 
@@ -46,7 +46,7 @@ class AiohttpEngine(PooledEngine):
 
     def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
         super().__init__(config, proxy)
-        self._loops = LoopConnections(partial(_Connections, config.max_connections, self._ssl_context))
+        self._loops = LoopConnections(partial(_Connections, config, proxy))
         self._through = {} if proxy is None else _proxy_options(proxy, config.base_url.scheme)
 
     @asynccontextmanager
@@ -88,15 +88,19 @@ class AiohttpEngine(PooledEngine):
         if self._proxy is not None and request.url.scheme == "http":
             headers.extend(through.pop("proxy_headers"))
         content = request.content
-        return await self._loops.get().session(request.timeout["read"] is not None).request(
-            request.method,
-            # As it is written: a signed query in which %2F became / would no longer be what was signed.
-            URL(str(request.url), encoded=True),
-            headers=headers,
-            data=(content if len(content) < _STREAMED_FROM else io.BytesIO(content)) if content else None,
-            allow_redirects=False,
-            timeout=_timeout(request.timeout["pool"], request.timeout["connect"], request.timeout["read"]),
-            **through,
+        return (
+            await self._loops.get()
+            .session(request.timeout["read"] is not None)
+            .request(
+                request.method,
+                # As it is written: a signed query in which %2F became / would no longer be what was signed.
+                URL(str(request.url), encoded=True),
+                headers=headers,
+                data=(content if len(content) < _STREAMED_FROM else io.BytesIO(content)) if content else None,
+                allow_redirects=False,
+                timeout=_timeout(request.timeout["pool"], request.timeout["connect"], request.timeout["read"]),
+                **through,
+            )
         )
 
     async def aclose(self) -> None:
@@ -139,10 +143,10 @@ class _Exchange:
 class _Connections:
     """One event loop's: its connector, and the sessions on it."""
 
-    def __init__(self, limit: int, ssl_context: Any) -> None:
+    def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._limit = limit
-        self._ssl_context = ssl_context
+        self._config = config
+        self._proxy = proxy
         self._connector: _Connector | None = None
         self._sessions: dict[tuple[bool, object], aiohttp.ClientSession] = {}
         self._closing: asyncio.Task[None] | None = None
@@ -161,7 +165,10 @@ class _Connections:
         if session is None:
             if self._connector is None:
                 self._connector = _Connector(
-                    self, limit=self._limit, ssl=self._ssl_context(), keepalive_timeout=KEEPALIVE_EXPIRY
+                    self,
+                    limit=self._config.max_connections,
+                    ssl=ssl_context(self._config, self._proxy),
+                    keepalive_timeout=KEEPALIVE_EXPIRY,
                 )
             session = self._sessions[key] = aiohttp.ClientSession(
                 connector=self._connector,

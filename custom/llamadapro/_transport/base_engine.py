@@ -95,17 +95,17 @@ class PooledEngine(Engine):
     def is_network_failure(self, error: BaseException) -> bool:
         return isinstance(error, httpx.HTTPError)
 
-    def _ssl_context(self, http: Any = httpx) -> ssl.SSLContext | bool:
-        """The certificates to check: False where the way to the service has no TLS, as loading them takes 30 ms."""
-        verify = self._config.verify
-        if isinstance(verify, ssl.SSLContext):
-            return verify
-        if "https" not in (self._config.base_url.scheme, self._proxy and self._proxy.url.scheme):
-            return False
-        return _default_context(http) if verify is True else http.create_ssl_context(verify=verify)
-
     async def aclose(self) -> None:
         await asyncio.gather(*(engine.aclose() for engine in list(self._others.values())))
+
+
+def ssl_context(config: Config, proxy: httpx.Proxy | None, http: Any = httpx) -> ssl.SSLContext | bool:
+    """The certificates to check: False where the way to the service has no TLS, as loading them takes 30 ms."""
+    if isinstance(config.verify, ssl.SSLContext):
+        return config.verify
+    if "https" not in (config.base_url.scheme, proxy and proxy.url.scheme):
+        return False
+    return _default_context(http) if config.verify else http.create_ssl_context(verify=False)
 
 
 def _written(proxy: httpx.Proxy | None) -> str:

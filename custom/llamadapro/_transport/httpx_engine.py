@@ -14,7 +14,7 @@ import httpx
 
 from .._config import Config
 from ..errors import ConfigurationError
-from .base_engine import Engine, OutgoingRequest, PooledEngine
+from .base_engine import Engine, OutgoingRequest, PooledEngine, ssl_context
 from .libraries import library
 from .network import SocketBackend
 from .pool import Pool
@@ -59,7 +59,7 @@ class HttpxEngine(PooledEngine):
         http = self._library.http
         new_transport = partial(
             http.AsyncHTTPTransport,
-            verify=self._ssl_context(http),
+            verify=ssl_context(self._config, self._proxy, http),
             proxy=self._library.from_proxy(self._proxy),
             trust_env=False,
         )

@@ -77,7 +77,10 @@ C = TypeVar("C", bound=Connections)
 
 
 class LoopConnections(LoopLocal[C]):
-    """One set of connections per running event loop; they are closed when their loop ends, or when the client does."""
+    """One set of connections per running event loop; they are closed when their loop ends, or when the client does.
+
+    They must not refer to this: it could not be collected, nor close them then.
+    """
 
     def __init__(self, make: Callable[[], C]) -> None:
         super().__init__(make)

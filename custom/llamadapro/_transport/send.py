@@ -154,7 +154,6 @@ class Transport:
         except (InvalidBody, DeserializationError) as error:
             return unreadable(response, error, body)
 
-
     def _check_network_failure(self, error: Exception) -> None:
         """Raise anything else as it is: a fault of an installed tool, or the "no match" of a mock."""
         if not self._engine.is_network_failure(error):
