@@ -23,6 +23,7 @@ import pytest
 from tests.faults.cases import BY_NAME, FAULTS, KINDS, good, status
 from tests.faults.clients import ENGINES, KEY, available, client_for, outcome_of, surfaces
 from tests.faults.server import End, Outcome, Site, answer, fault_server, outcome
+from tests.openapi import KEY_HEADER, key_value
 
 errors = pytest.importorskip("llamadapro.errors")
 
@@ -60,12 +61,16 @@ class Surfaces:
 def _ours(name: str, thing: Any, depth: int = 3) -> Iterator[tuple[str, Any]]:
     """A thing and what it holds, as far as it is of our making: their reprs are what a debugger and a log show."""
     yield name, thing
-    if depth and type(thing).__module__.partition(".")[0] in ("llamadapro", "llamadapro_api"):
+    if depth and _is_ours(type(thing).__module__):
         slots = [slot for cls in type(thing).__mro__ for slot in getattr(cls, "__slots__", ())]
         held = dict(getattr(thing, "__dict__", {})) | {slot: getattr(thing, slot, None) for slot in slots}
         for key, value in held.items():
-            if type(value).__module__.partition(".")[0] in ("llamadapro", "llamadapro_api"):
+            if _is_ours(type(value).__module__):
                 yield from _ours(f"{name}.{key}", value, depth - 1)
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in ("llamadapro", "llamadapro_api")
 
 
 class _Lines(logging.Handler):
@@ -160,7 +165,9 @@ async def _success(engine: str, found: Surfaces) -> None:
         page = await client.contacts.list()
         found.look_at("page", page)
         found.look_at("paginator", client.contacts.list())
-        assert {request.headers["x-api-key"] for request in site.requests} == {KEY}  # where it belongs
+        assert {request.headers[KEY_HEADER.lower()] for request in site.requests} == {
+            key_value(KEY)
+        }  # where it belongs
 
 
 @situation("every fault")
@@ -247,7 +254,7 @@ async def _built(engine: str, found: Surfaces, **options: Any) -> None:
             refusal = error
     if refusal is not None:
         trace = refusal.__traceback__  # the test's own frames hold the key; those of the client begin below them
-        while trace is not None and "/llamadapro/" not in trace.tb_frame.f_code.co_filename:
+        while trace is not None and not _is_ours(trace.tb_frame.f_globals["__name__"]):
             trace = trace.tb_next
         assert trace is not None, refusal
         name = repr(options).replace(KEY, "…")
@@ -266,7 +273,7 @@ async def _other_header(engine: str, found: Surfaces) -> None:
             await SEND.call(client)
             found.look_at("client", client)
         assert {request.headers[header.lower()] for request in site.requests} == {KEY}
-        assert all("x-api-key" not in request.headers for request in site.requests)
+        assert all(KEY_HEADER.lower() not in request.headers for request in site.requests)
 
 
 @situation("redirects")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from .._config import Secret
+from .._secret import Secret
 
 HIDDEN = ("authorization", "proxy-authorization", "cookie")
 
