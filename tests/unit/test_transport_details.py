@@ -27,7 +27,7 @@ from llamadapro._transport.failures import (
 )
 from llamadapro._transport.limits import DeadlineExceeded, Limits
 from llamadapro._transport.policy import Outcome
-from llamadapro._transport.redaction import redact_cause, redact_request
+from llamadapro._transport.redaction import redact_error, redact_request
 from llamadapro.errors import (
     APIConnectionError,
     APIResponseValidationError,
@@ -402,7 +402,7 @@ showing = pytest.mark.parametrize(("error", "words"), SHOWING, ids=lambda one: t
 
 @showing
 def test_a_cause_that_shows_the_key_in_any_way_is_replaced(error: Exception, words: str) -> None:
-    shown = redact_cause(error, KEY, PUBLIC)
+    shown = redact_error(error, KEY, PUBLIC)
     assert type(shown) is RuntimeError
     assert str(shown) == f"{__name__}.{type(error).__qualname__}: {words}"
     assert (shown.__cause__, shown.__context__, vars(shown)) == (None, None, {})
@@ -417,7 +417,7 @@ def test_so_is_one_that_leads_to_it(link: str, depth: int) -> None:
         following = Given(KEY.reveal()) if at == depth - 1 else KeyError(at)
         setattr(last, link, following)
         last = following
-    shown = redact_cause(first, KEY, PUBLIC)
+    shown = redact_error(first, KEY, PUBLIC)
     assert type(shown) is RuntimeError
     assert str(shown) == "builtins.ValueError: first"
 
@@ -432,7 +432,7 @@ def test_any_other_cause_stays_itself_without_frames_or_the_real_request() -> No
             pass
     outer.__context__ = inner
     inner.__context__ = None
-    assert redact_cause(outer, KEY, PUBLIC) is outer
+    assert redact_error(outer, KEY, PUBLIC) is outer
     assert (outer.request, inner.request) == (PUBLIC, PUBLIC)
     assert (outer.__traceback__, inner.__traceback__) == (None, None)
 
@@ -440,7 +440,7 @@ def test_any_other_cause_stays_itself_without_frames_or_the_real_request() -> No
 async def test_causes_that_go_round_in_a_circle_come_to_an_end() -> None:
     one, other = ValueError("one"), ValueError("other")
     one.__cause__, other.__cause__ = other, one
-    assert redact_cause(one, KEY, PUBLIC) is one
+    assert redact_error(one, KEY, PUBLIC) is one
 
 
 # --- limits ------------------------------------------------------------------------------------------------------

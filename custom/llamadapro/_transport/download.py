@@ -22,7 +22,7 @@ from .body import read_body
 from .events import log
 from .failures import Failure, failure_of_status, failure_without_answer
 from .policy import Outcome, retry_delay
-from .redaction import redact_cause
+from .redaction import redact_error
 from .send import Transport
 
 MAX_REDIRECTS = 5
@@ -105,7 +105,7 @@ class Download:
                 remaining=self._config.deadline,  # a download may last longer, a single wait of it may not
             )
             if wait is None:
-                cause = failure.cause and redact_cause(failure.cause, self._config.api_key, self.redacted_request())
+                cause = failure.cause and redact_error(failure.cause, self._config.api_key, self.redacted_request())
                 raise self._to_error(failure) from cause
             retries += 1
             await clock.sleep(wait)

@@ -27,7 +27,7 @@ from .events import Attempt, Exchange, add_exchange, notify
 from .failures import Failure, failure_of_status, failure_without_answer, redact_response, request_id_of, unreadable
 from .limits import DeadlineExceeded, Limits
 from .policy import Outcome, retry_delay
-from .redaction import redact_cause, redact_request
+from .redaction import redact_error, redact_request
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class Transport:
                 await self.clock.sleep(wait)
         finally:
             add_exchange(self, state.as_exchange)
-        cause = result.cause and redact_cause(result.cause, state.config.api_key, state.redacted_request())
+        cause = result.cause and redact_error(result.cause, state.config.api_key, state.redacted_request())
         raise result.to_error(state) from cause
 
     def _retry_delay(self, failure: Failure, state: _CallState) -> float | None:
