@@ -27,8 +27,8 @@ demo: $(READY) ## start the sandbox and run the quickstart against it (ARGS=--st
 	@$(BIN)/python examples/quickstart.py --sandbox $(ARGS)
 
 test: $(READY) ## run the tests: first in two processes, then those that measure time
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone" $(ARGS)
-	$(BIN)/python -m pytest -m alone $(ARGS) || test $$? = 5  # none of those that ARGS chose
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not serial" $(ARGS)
+	$(BIN)/python -m pytest -m serial $(ARGS) || test $$? = 5  # none of those that ARGS chose
 
 lint: $(READY) ## ruff, the import walls, dead code, dependencies and pyproject.toml
 	$(BIN)/ruff check .
@@ -65,8 +65,8 @@ check-generated: $(READY) ## fail when generated/ is not what openapi.yaml gives
 redocly: ## lint the document (needs node)
 	npx --yes @redocly/cli@2.77.0 lint --extends=recommended-strict openapi.yaml
 
-prism: $(READY) ## walk all operations against Prism, a mock server nobody here wrote (needs node)
-	$(BIN)/python tests/contract/prism_walk.py
+prism: $(READY) ## call all operations against Prism, a mock server nobody here wrote (needs node)
+	$(BIN)/python -m tests.contract.prism
 
 contract: redocly check-generated schemathesis prism ## document, generated code, sandbox and client against each other
 	$(BIN)/python -m pytest tests/contract tests/integration/test_contract_probe.py --ignore tests/contract/test_schemathesis.py

@@ -238,9 +238,9 @@ DOCUMENT_CHANGES: dict[str, tuple[Any, str, str]] = {
         "",
     ),
     "key header renamed": (
-        lambda doc: doc["components"]["securitySchemes"]["ApiKeyAuth"].update(name="Authorization"),
+        lambda doc: doc["components"]["securitySchemes"]["ApiKeyAuth"].update(name="X-Other"),
         "major",
-        "X-API-Key",
+        "the key's header",
     ),
     "server moved": (lambda doc: doc["servers"][0].update(url="https://api.example.org"), "minor", "the address"),
 }

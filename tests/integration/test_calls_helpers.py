@@ -8,7 +8,8 @@ import pytest
 
 from llamadapro import errors
 from llamadapro_sandbox import Sandbox
-from tests.faults.clients import FakeClock, client_for
+from tests.clocks import FakeClock
+from tests.faults.clients import client_for
 from tests.faults.server import End, answer, fault_server, outcome
 
 TO, FAILING = "+14155552671", "+15005550001"

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamadapro._transport.body import InvalidBody, TruncatedBody, parse_json, read_body
-from tests.unit.openapi_document import MANY, json_values
+from tests.strategies import MANY, json_values
 
 LIMIT = 10_000
 chance = random.Random(1)

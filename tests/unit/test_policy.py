@@ -21,7 +21,7 @@ from llamadapro._transport.policy import (
     read_retry_after,
     retry_delay,
 )
-from tests.unit.openapi_document import MANY
+from tests.strategies import MANY
 
 # --- the table ---------------------------------------------------------------------------------------------------
 

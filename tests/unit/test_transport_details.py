@@ -36,7 +36,8 @@ from llamadapro.errors import (
     ConflictError,
 )
 from llamadapro_api.errors import DeserializationError
-from tests.faults.clients import FakeClock, ManualClock
+from tests.clocks import FakeClock, ManualClock
+from tests.openapi import key_headers
 
 LOOK = ". It may have been processed: check before retrying"
 
@@ -375,7 +376,7 @@ class Shown(Exception):
 class Holding(Exception):
     def __init__(self) -> None:
         super().__init__("plain")
-        self.headers = {"X-API-Key": KEY.reveal()}
+        self.headers = key_headers(KEY.reveal())
 
     def __repr__(self) -> str:
         return "<holding>"
@@ -423,7 +424,7 @@ def test_so_is_one_that_leads_to_it(link: str, depth: int) -> None:
 
 
 def test_any_other_cause_stays_itself_without_frames_or_the_real_request() -> None:
-    secret = httpx.Request("GET", "https://api.example.com/", headers={"X-API-Key": KEY.reveal()})
+    secret = httpx.Request("GET", "https://api.example.com/", headers=key_headers(KEY.reveal()))
     outer, inner = httpx.ReadError("reset", request=secret), httpx.ConnectError("refused", request=secret)
     for error in (outer, inner):
         try:
@@ -446,17 +447,9 @@ async def test_causes_that_go_round_in_a_circle_come_to_an_end() -> None:
 # --- limits ------------------------------------------------------------------------------------------------------
 
 
-class Zero(FakeClock):
-    """A clock that begins at zero, as a machine's may."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.time = 0.0
-
-
 @pytest.fixture
 def clock() -> FakeClock:
-    return Zero()
+    return FakeClock(start=0.0)  # as a machine's may
 
 
 async def test_without_limits_nobody_waits(clock: FakeClock) -> None:
@@ -551,7 +544,7 @@ async def test_a_pause_comes_before_a_rate(clock: FakeClock) -> None:
 
 async def test_another_pause_while_one_is_waited_for_is_waited_for_too() -> None:
     limits: Limits
-    clock = Zero()
+    clock = FakeClock(start=0.0)
     clock._on_sleep = lambda: limits.pause(2.0) if len(clock.sleeps) == 1 else None
     limits = Limits(1, None, clock)
     limits.pause(3.0)
