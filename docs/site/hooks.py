@@ -1,6 +1,6 @@
 """What the site adds to the pages: the HTTP reference, and the benchmarks once they exist."""
 
-import tomllib
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-VERSION = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+VERSION = runpy.run_path(str(Path(__file__).parents[2] / "custom/llamadapro/_version.py"))["__version__"]
 HTTP_REFERENCE = Path(__file__).parents[2] / "build" / "http.html"
 # Redoc would load its logo from its vendor's server, which would see every visit: nothing is fetched from elsewhere.
 HEAD = """<head>

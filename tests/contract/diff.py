@@ -2,7 +2,7 @@
 
 Two judges, for a change can be harmless on the wire and break a program (a schema renamed), or the other way round:
 `redocly diff` with a rule of our own reads openapi.yaml, and griffe reads the Python API (public names, signatures,
-keyword dictionaries, models). Fails when the version in pyproject.toml, or the changelog, did not move accordingly.
+keyword dictionaries, models). Fails when the version, or the changelog, did not move accordingly.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -305,7 +306,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             changes += redocly_changes(redocly(old / "openapi.yaml", ROOT / "openapi.yaml"))
         else:
             print("node is not here: the document was not given to redocly", file=sys.stderr)
-        versions = [tomllib.loads((at / "pyproject.toml").read_text())["project"]["version"] for at in (old, ROOT)]
+        versions = [version_of(at) for at in (old, ROOT)]
     for change in sorted(changes, key=lambda one: (-IMPACTS.index(one.impact), one.where)):
         print(f"{change.impact:6} {change.where}\n{'':6} {change.what}")
     impact = judged(changes)
@@ -314,6 +315,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if complaint:
         print(complaint)
     return 1 if complaint else 0
+
+
+def version_of(root: Path) -> str:
+    """The version in `_version.py`, or in the pyproject.toml of releases before 0.2."""
+    file = root / "custom/llamadapro/_version.py"
+    if file.exists():
+        return str(runpy.run_path(str(file))["__version__"])
+    return str(tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["version"])
 
 
 def _check_out(ref: str, folder: Path) -> None:

@@ -107,7 +107,7 @@ def run(
             return len(examples)
 
         yield run_page
-        runner.run(llamadapro_client._config.http_client.aclose())
+        runner.run(llamadapro_client._session.config.http_client.aclose())
 
 
 async def _awaited(result: Any) -> Any:

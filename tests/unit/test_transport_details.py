@@ -16,7 +16,7 @@ import attrs
 import httpx
 import pytest
 
-from llamadapro._config import Secret
+from llamadapro._secret import Secret
 from llamadapro._transport.body import InvalidBody, TruncatedBody, parse_json, read_body
 from llamadapro._transport.failures import (
     Failure,

@@ -13,7 +13,8 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from .._config import Config, is_header_value
+from .._config import Config
+from .._headers import is_header_value
 from .._transport import Transport
 from .._transport.download import Download, check_url
 from ..errors import InvalidRequestError

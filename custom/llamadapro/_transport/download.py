@@ -15,7 +15,9 @@ from typing import Protocol
 
 import httpx
 
-from .._config import UNTIMED, Config, HiddenHeaders
+from .._config import NO_TIMEOUTS, Config
+from .._headers import USER_AGENT
+from .._secret import RawHeaders
 from ..errors import APIError, APIStatusError, InvalidRequestError
 from .base_engine import OutgoingRequest
 from .body import read_body
@@ -153,12 +155,12 @@ class Download:
             "Host": url.netloc.decode("ascii"),
             "Accept": "*/*",
             "Accept-Encoding": "identity",  # or lengths and ranges would not be the file's own
-            "User-Agent": self._config.user_agent,
+            "User-Agent": USER_AGENT,
         }
         if self._sink.size and self._sink.validator:
             headers |= {"Range": f"bytes={self._sink.size}-", "If-Range": self._sink.validator}
-        raw = HiddenHeaders((name.encode("ascii"), value.encode("ascii")) for name, value in headers.items())
-        return OutgoingRequest("GET", url, raw, b"", UNTIMED)
+        raw = RawHeaders((name.encode("ascii"), value.encode("ascii")) for name, value in headers.items())
+        return OutgoingRequest("GET", url, raw, b"", NO_TIMEOUTS)
 
     def _is_stale(self, response: httpx.Response) -> bool:
         """Whether the rest cannot be had, so that all has to be asked for."""
@@ -219,7 +221,7 @@ class Download:
         return httpx.Request("GET", self._shown)
 
     def redact(self, text: str) -> str:
-        return self._config.api_key.hide_in(text)
+        return self._config.api_key.redact(text)
 
     def _to_error(self, failure: Failure) -> APIError:
         error = failure.to_error(self)

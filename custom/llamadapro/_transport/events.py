@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,7 +12,11 @@ from typing import Any
 import attrs
 import httpx
 
+from ..errors import ConfigurationError
+
 log: logging.Logger = logging.getLogger("llamadapro.transport")
+
+_LEVELS = ("debug", "info", "warning", "error")
 
 
 @attrs.frozen(kw_only=True)
@@ -91,3 +96,18 @@ def notify(on_attempt: Callable[[Attempt], Any] | None, make: Callable[[], Attem
             on_attempt(attempt)
         except Exception:
             log.exception("on_attempt failed")
+
+
+def set_up_logging() -> None:
+    """``LLAMADAPRO_LOG=debug`` logs a line per attempt to standard error, without any other set-up."""
+    level = os.environ.get("LLAMADAPRO_LOG", "").lower()
+    if not level:
+        return
+    if level not in _LEVELS:
+        raise ConfigurationError(f"LLAMADAPRO_LOG must be one of {', '.join(_LEVELS)}, not {level!r}")
+    logger = logging.getLogger("llamadapro")
+    logger.setLevel(level.upper())
+    if not logger.hasHandlers():  # an app that has set up its own logging gets the lines there
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+        logger.addHandler(handler)

@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 import httpx
 
-from .._config import Secret
+from .._secret import Secret
 
 E = TypeVar("E", bound=BaseException)
 

@@ -17,7 +17,8 @@ import orjson
 from llamadapro_api.errors import DeserializationError
 from llamadapro_api.types import PreparedRequest
 
-from .._config import Config, HiddenHeaders
+from .._config import Config
+from .._secret import RawHeaders
 from ..errors import ConfigurationError, InvalidRequestError
 from .base_engine import Engine, OutgoingRequest
 from .body import InvalidBody, parse_json, read_body
@@ -173,7 +174,7 @@ class _CallState:
         self._headers = config.headers
         if self._content:
             length = str(len(self._content)).encode()
-            self._headers = HiddenHeaders(
+            self._headers = RawHeaders(
                 (*config.headers, (b"Content-Type", b"application/json"), (b"Content-Length", length))
             )
         self.attempts = 0
@@ -203,12 +204,12 @@ class _CallState:
         self.attempts += 1
         self.response = None
         self.outgoing = OutgoingRequest(
-            self.prepared.method, self._url, self._headers, self._content, self.config.phases
+            self.prepared.method, self._url, self._headers, self._content, self.config.httpx_timeouts
         )
 
     def end(self, *, queueing: bool) -> float | None:
         """When the attempt must end, in the loop's time: by the deadline, or by `timeout`, which counts no queueing."""
-        left, limit = self.remaining(), self.config.attempt_limit
+        left, limit = self.remaining(), self.config.attempt_timeout
         self.by_deadline = queueing or limit is None or (left is not None and left <= limit)
         seconds = left if self.by_deadline else limit
         return None if seconds is None else asyncio.get_running_loop().time() + seconds
@@ -220,11 +221,11 @@ class _CallState:
         return max(0.0, self.config.deadline - (self._clock.now() - self._started))
 
     def redacted_request(self) -> httpx.Request:
-        return redact_request(self.prepared.method, self._url, self._headers, self._content, self.config.api_key_header)
+        return redact_request(self.prepared.method, self._url, self._headers, self._content, self.config.key_header)
 
     def redact(self, text: str) -> str:
         """Without the key, which the service may quote in what it says."""
-        return self.config.api_key.hide_in(text)
+        return self.config.api_key.redact(text)
 
     def as_attempt(self, elapsed: float, result: object) -> Attempt:
         return Attempt(
@@ -273,7 +274,7 @@ def _read(prepared: PreparedRequest[T], body: bytes) -> T:
 
 def _timeout_failure(state: _CallState, error: TimeoutError) -> Failure:
     state.ended = state.by_deadline
-    limit = f"deadline of {state.config.deadline} s" if state.ended else f"timeout of {state.config.attempt_limit} s"
+    limit = f"deadline of {state.config.deadline} s" if state.ended else f"timeout of {state.config.attempt_timeout} s"
     if state.outgoing.touched:
         return Failure(Outcome.AMBIGUOUS, f"no complete response within the {limit}", error, timed_out=True)
     return Failure(Outcome.NOT_SENT, f"could not reach the service within the {limit}", error, timed_out=True)
