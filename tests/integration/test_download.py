@@ -500,7 +500,7 @@ async def test_statuses(engine: str, path: Path, code: int, kind: type[errors.AP
     assert (len(site.requests), error.status_code, error.body) == (tries, code, "<Error/>")
     assert error.may_have_been_processed is False
     assert "API key" not in str(error)
-    assert str(error).startswith(f"GET {site.url}/a: status {code}")
+    assert str(error).startswith(f"GET {site.url}/a: {code}: ")
     assert leaks(error) == []
     assert "hush" not in f"{error} {error.request.url}"
     assert type(pickle.loads(pickle.dumps(error))) is kind
@@ -815,7 +815,7 @@ async def refusal_of(path: Path) -> str:
 async def test_a_download_replaces_nothing_but_files(kind: str, path: Path) -> None:
     NO_FILES[kind](path)
     before = path.lstat()
-    assert await refusal_of(path) == f"{path} is {kind}, which a download does not replace; choose another path"
+    assert await refusal_of(path) == f"{path} is {kind}, which no download replaces; choose another path"
     assert os.path.samestat(before, path.lstat())
     assert list(path.parent.iterdir()) == [path]
 

@@ -26,8 +26,8 @@ Progress = Callable[[int, int | None], object]
 """Called with the bytes received so far and the bytes in all, None where nobody says."""
 
 WRITE_SIZE = 2**20
-"""Bytes gathered before they are written, in a thread, while the next ones come: a slow disk blocks neither the loop nor
-the sender."""
+"""Bytes gathered before they are written, in a thread, while the next ones come: a slow disk blocks neither loop nor
+sender."""
 
 MAX_CHUNKS = 512
 """So many are written together at most, however small they are; a system call takes 1,024."""
@@ -51,7 +51,7 @@ async def download(
     name = str(address) if source is None else f"{source} {address.copy_with(query=None)}"
     part = PartialFile(Path(path), name, on_progress, resume=resume)
     try:
-        await Download(transport, config, address, part, timeout).run()
+        await transport.run(Download(transport, config, address, part, timeout))
         await part.finish()
     finally:
         part.close()
@@ -199,7 +199,7 @@ def _check_replaceable(path: Path) -> None:
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(f"{path} is a directory; the path must name the file to be written")
         if not stat.S_ISREG(mode):
-            raise InvalidRequestError(f"{path} is {_kind(mode)}, which a download does not replace; choose another path")
+            raise InvalidRequestError(f"{path} is {_kind(mode)}, which no download replaces; choose another path")
 
 
 def _open_own(path: Path, flags: int) -> int:

@@ -68,13 +68,21 @@ class Redactor:
                 end = stop
         return "".join((*kept, text[end:])) if end else text
 
-    def redact_bytes(self, data: bytes) -> bytes:
-        """The same for a body in whatever encoding; the key is ASCII."""
-        return self.redact(data.decode("latin-1")).encode("latin-1")
+    def redact_bytes(self, data: bytes, charset: str | None = None) -> bytes:
+        """The same for bytes: the key is ASCII, so that this finds it in most charsets, and in `charset` besides."""
+        redacted = self.redact(data.decode("latin-1")).encode("latin-1")
+        if charset is None or charset.lower() in ("utf-8", "ascii", "iso-8859-1"):
+            return redacted
+        try:
+            text = redacted.decode(charset, "replace")
+            plain = self.redact(text)
+            return redacted if plain == text else plain.encode(charset, "replace")
+        except (LookupError, ValueError):  # no charset, or none of text
+            return redacted
 
-    def redact_headers(self, headers: httpx.Headers) -> list[tuple[bytes, bytes]]:
-        """Headers as they were received."""
-        return [(self.redact_bytes(name), self.redact_bytes(value)) for name, value in headers.raw]
+    def redact_headers(self, response: httpx.Response) -> list[tuple[bytes, bytes]]:
+        """A response's headers."""
+        return [(self.redact_bytes(name), self.redact_bytes(value)) for name, value in response.headers.raw]
 
     def leaks(self, text: str) -> bool:
         """Whether the key shows."""
