@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Any
@@ -40,7 +40,13 @@ class Comparer:
         return self._value(value, pointer, "$")
 
     def _value(self, value: Any, pointer: Pointer, path: str) -> Iterator[Finding]:
-        schema, pointer = self.document.resolve(pointer)
+        schema, resolved = self.document.resolve(pointer)
+        for found in self._check(value, schema, resolved, path):
+            # Where many places share a schema, each is a difference of its own; the fields of an object are not.
+            own = found.path == path and found.kind != "field-missing"
+            yield replace(found, origin=pointer) if own else found
+
+    def _check(self, value: Any, schema: Any, pointer: Pointer, path: str) -> Iterator[Finding]:
         branches = "anyOf" if "anyOf" in schema else "oneOf"
         if branches in schema:
             yield from self._union(value, (*pointer, branches), path)

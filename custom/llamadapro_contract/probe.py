@@ -5,100 +5,99 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
-from json import JSONDecodeError
 from secrets import token_hex
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from llamadapro import APIStatusError, AsyncLlamadaPro, LlamadaProError
+from llamadapro import APIStatusError, AsyncLlamadaPro, ConfigurationError, LlamadaProError
 
 from .compare import Comparer
-from .document import Document, Operation, Pointer
-from .findings import Finding, Report
+from .document import Document, KeyPlacement, Operation, Pointer
+from .findings import Finding, Report, Severity
 
-LISTS = {
-    "GetContacts": ("GetContact", "pageSize"),
-    "GetTasks": ("GetTask", "limit"),
-    "GetCustomFieldDefinitions": ("GetCustomFieldDefinition", "pageSize"),
-}
-"""What lists, what reads one item of it, and what says how many a page holds."""
+Connect = Callable[[KeyPlacement, str | None], AsyncLlamadaPro]
+"""Builds a client that sends this key, or without one the real key, in this way."""
 
 EXCLUDED = {
-    "CreateMessage": "sends a message",
-    "CreateTemplateMessage": "sends a message",
-    "StartBridgeCall": "starts a call",
-    "StartAgentCall": "starts a call",
-    "StartAgentCallV2": "starts a call",
-    "UploadMedia": "leaves media behind that nothing deletes",
-    "LoadRecording": "leaves a recording behind that nothing deletes",
-    "CreateCall": "leaves a call behind that nothing deletes",
-    "Create": "leaves a conversation behind that nothing deletes",
-    "BulkCreate": "leaves conversations behind that nothing deletes",
-    "BulkUpdate": "changes conversations that nobody marked as test data",
+    "sends a message": ("CreateMessage", "CreateTemplateMessage"),
+    "starts a call": ("StartBridgeCall", "StartAgentCall", "StartAgentCallV2"),
+    "leaves records that nothing deletes": ("UploadMedia", "LoadRecording", "CreateCall", "Create", "BulkCreate"),
+    "changes conversations that are not test data": ("BulkUpdate",),
 }
-"""Never asked, and why."""
+"""Why some operations are never requested."""
 
-PATH_ALTERNATIVES = [
-    ("/custom-fields/definitions", "/custom-field-definitions"),
-    ("/custom-fields/definitions", "/customFields/definitions"),
-    ("/custom-fields/definitions", "/custom-fields"),
-    ("/custom-fields/definitions/{definitionId}/options", "/custom-field-definitions/{definitionId}/options"),
-    ("/custom-fields/definitions/{definitionId}/options", "/custom-field-definitions/{definitionId}/list-options"),
-    ("/custom-fields/definitions/{definitionId}/options", "/custom-fields/definitions/{definitionId}/list-options"),
-    ("/custom-fields/definitions/{definitionId}/options", "/custom-fields/{definitionId}/options"),
-    ("/calls/{callId}/transcription", "/calls/{callId}/transcriptions"),
-    ("/calls/{callId}/transcription", "/calls/{callId}/transcript"),
-    ("/calls/{callId}/recording", "/calls/{callId}/recordings"),
-    ("/recordings/", "/call-recordings/"),
-    ("/recordings/", "/calls/recordings/"),
-    ("/messages/", "/whatsapp/messages/"),
-]
+CRUD_NOUNS = ("Contact", "Task", "CustomFieldDefinition", "CustomFieldListOption")
+"""What `--write` creates, changes and deletes."""
+
+PATH_ALTERNATIVES = {
+    "/custom-fields/definitions": ("/custom-field-definitions", "/customFields/definitions", "/custom-fields"),
+    "/custom-fields/definitions/{definitionId}/options": (
+        "/custom-field-definitions/{definitionId}/options",
+        "/custom-field-definitions/{definitionId}/list-options",
+        "/custom-fields/definitions/{definitionId}/list-options",
+        "/custom-fields/{definitionId}/options",
+    ),
+    "/calls/{callId}/transcription": ("/calls/{callId}/transcriptions", "/calls/{callId}/transcript"),
+    "/calls/{callId}/recording": ("/calls/{callId}/recordings",),
+    "/recordings/": ("/call-recordings/", "/calls/recordings/"),
+    "/messages/": ("/whatsapp/messages/",),
+}
 """What an inferred path may be called instead; nothing else is guessed."""
+
+KEY_PLACEMENTS = (KeyPlacement("X-API-Key"), KeyPlacement("Authorization", "Bearer"), KeyPlacement("Authorization"))
+"""The usual ways to send a key, tried on a 401. Not the query: servers write it into their logs."""
 
 MISSING_PATH = "/api/v1/contract-probe-missing"
 MISSING_ID = 999_999_999_999
-
-
-class KeyRejectedError(Exception):
-    """The service does not take the key: nothing can be said about it."""
+WRONG_KEY = "contract-probe-wrong-key"
 
 
 async def probe(
-    client: AsyncLlamadaPro,
-    unauthenticated: Mapping[str, AsyncLlamadaPro],
+    connect: Connect,
     document: Document,
     report: Report,
     *,
     write: bool = False,
     ids: Mapping[str, str] | None = None,
     items: int = 3,
+    placement: KeyPlacement | None = None,
 ) -> Report:
-    """Send all requests that are allowed.
+    """Send all requests that are allowed; what was found until an error is in the report, too.
 
-    `unauthenticated`: clients without a valid key. `ids`: of records that no list has.
+    `ids`: of records that no list has. `items`: how many records of a list are read. `placement`: how the key is sent,
+    if not as the document says.
     """
-    asked = _Probe(client, document, report)
-    await asked._sample_404()
-    await asked.read(dict(ids or {}), items)
-    await asked._check_auth(unauthenticated)
-    if write:
-        await asked.write()
-    asked.summarize(write)
+    report.document = document
+    report.operations = report.operations or tuple(document.operations)
+    async with AsyncExitStack() as stack:
+        run = _Probe(connect, document, report, stack)
+        try:
+            await run.find_service(placement or document.key_placement)
+            await run.read(dict(ids or {}), items)
+            await run.check_auth()
+            if write:
+                await run.write()
+        finally:
+            run.summarize(write)
     return report
 
 
 class _Probe:
-    def __init__(self, client: AsyncLlamadaPro, document: Document, report: Report) -> None:
-        self.client, self.document, self.report = client, document, report
+    def __init__(self, connect: Connect, document: Document, report: Report, stack: AsyncExitStack) -> None:
+        self.connect, self.document, self.report, self.stack = connect, document, report, stack
         self.comparer = Comparer(document)
         self.moved: dict[str, str] = {}
-        self.succeeded: set[str] = set()
-        self.asked: set[str] = set()
+        self.requested: set[str] = set()
         self.missing: tuple[int, str] = (0, "")
 
-    # --- one question --------------------------------------------------------------------------------------------
+    # --- one request ---------------------------------------------------------------------------------------------
+
+    async def use(self, placement: KeyPlacement) -> None:
+        """Send all further requests with the key in this place."""
+        self.placement = placement
+        self.client = await self.stack.enter_async_context(self.connect(placement, None))
 
     async def raw(
         self, method: str, path: str, params: Any = None, json: Any = None, client: AsyncLlamadaPro | None = None
@@ -118,9 +117,11 @@ class _Probe:
         json: Any = None,
         real: bool = True,
     ) -> Any:
-        """Ask an operation and judge its answer: the body of a success, else None. `real`: its ids exist."""
-        operation = self.document.operations[name]
-        self.asked.add(name)
+        """Request an operation and compare its answer: the body of a success, else None. `real`: its ids exist."""
+        operation = self.document.operations.get(name)
+        if operation is None:
+            return None
+        self.requested.add(name)
 
         async def send(path: str) -> httpx.Response:
             return await self.raw(operation.method, _fill_path(path, ids or {}), params, json)
@@ -131,7 +132,7 @@ class _Probe:
             found = await self._search(operation, send, ids or {}, real)
             if found is None:
                 message = f"{operation.method} {path} answers {response.status_code}, as a path that does not exist"
-                self._add("contradiction", "path-missing", message, ("paths", operation.path), name)
+                self._add("contradiction", "path-missing", message, operation.pointer, name)
                 return None
             response = found
         return self.judge(operation, response)
@@ -147,23 +148,17 @@ class _Probe:
     ) -> httpx.Response | None:
         for path in _candidate_paths(operation, self.moved):
             response: httpx.Response = await send(path)
-            no_such_record = response.status_code == 404 and not self._is_wrong_path(
-                response, _fill_path(path, ids), real
-            )
-            if response.is_success or no_such_record:
+            wrong = self._is_wrong_path(response, _fill_path(path, ids), real)
+            if response.is_success or (response.status_code == 404 and not wrong):
                 self.moved[operation.path] = path
-                message = f"{operation.path} is {path}"
-                self._add(
-                    "contradiction", "path-moved", message, ("paths", operation.path), operation.id, ("move", path)
-                )
+                at, message = ("paths", operation.path), f"{operation.path} is {path}"
+                self._add("contradiction", "path-moved", message, at, operation.id, ("move", path))
                 return response
         return None
 
     def judge(self, operation: Operation, response: httpx.Response) -> Any:
-        """Hold an answer against the document."""
+        """Compare an answer with the document."""
         status, name = str(response.status_code), operation.id
-        if status == "401" and name in LISTS:
-            raise KeyRejectedError(f"{operation.method} {operation.path} answers 401")
         like = status
         if status not in operation.raw["responses"]:
             known = ", ".join(operation.raw["responses"])
@@ -176,53 +171,103 @@ class _Probe:
         body, readable = _body(response)
         if pointer is None:
             if response.content:
+                at = (*operation.pointer, "responses", like)
                 message = f"an answer {status} without a body is documented, and one came"
-                self._add("contradiction", "body-unexpected", message, (*operation.pointer, "responses", status), name)
+                self._add("contradiction", "body-unexpected", message, at, name)
         elif not readable:
-            message = f"the answer {status} is no JSON ({response.headers.get('content-type', 'no content type')})"
+            message = f"the answer {status} is not JSON ({_content_type(response)})"
             self._add("contradiction", "body-unreadable", message, pointer, name)
         else:
-            self.report.extend(self.comparer.compare(body, pointer, name), name)
+            self._compare(body, pointer, name)
         if not response.is_success:
             return None
-        self.succeeded.add(name)
+        self.report.succeeded.add(name)
         return body
 
+    def _compare(self, body: Any, pointer: Pointer, operation: str) -> None:
+        if operation in self.report.operations:
+            self.report.extend(self.comparer.compare(body, pointer, operation), operation)
+
     def _add(
-        self, severity: Any, kind: str, message: str, pointer: Pointer, operation: str = "", fix: tuple[Any, ...] = ()
+        self,
+        severity: Severity,
+        kind: str,
+        message: str,
+        pointer: Pointer,
+        operation: str,
+        fix: tuple[Any, ...] = (),
     ) -> None:
-        self.report.add(Finding(severity, kind, message, pointer, fix=fix), operation)
+        if operation in self.report.operations:
+            self.report.add(Finding(severity, kind, message, pointer, fix=fix), operation)
 
-    # --- what is asked -------------------------------------------------------------------------------------------
+    # --- what is requested ---------------------------------------------------------------------------------------
 
-    async def _sample_404(self) -> None:
-        """Record the answer to a path that does not exist."""
+    async def find_service(self, documented: KeyPlacement) -> None:
+        """Make sure that the service is there, and find out how it takes the key."""
+        await self.use(documented)
         self.missing = _normalize(await self.raw("GET", MISSING_PATH), MISSING_PATH)
+        answer = ""
+        for operation, _, size in self.document.lists:
+            response = await self.raw("GET", operation.path, {size: 1} if size else None)
+            if response.status_code == 401:
+                response = await self._place_key(operation, response)
+            wrong_path = self._is_wrong_path(response, operation.path, real=True)
+            if _body(response)[1] and not wrong_path and response.status_code < 500:
+                return
+            answer = f"GET {operation.path} answers {response.status_code} ({_content_type(response)})"
+        if answer:
+            raise ConfigurationError(f"this is not the service of the document: {answer}; check --base-url")
+
+    async def _place_key(self, operation: Operation, refused: httpx.Response) -> httpx.Response:
+        documented, tried = self.placement, [self.placement]
+        for placement in KEY_PLACEMENTS:
+            if placement in tried:
+                continue
+            tried.append(placement)
+            await self.use(placement)
+            response = await self.raw("GET", operation.path)
+            if response.status_code != 401:
+                message = f"the service takes the key as {placement!s}, not as {documented!s}"
+                fix = ("place-key", placement.header, placement.scheme or "")
+                at, name = self.document.security_scheme, self.report.operations[0]
+                self._add("contradiction", "key-placement", message, at, name, fix)
+                return response
+        ways = ", ".join(map(str, tried))
+        raise ConfigurationError(f"the service refuses the key: GET {operation.path} answers 401 to {ways}")
+
+    def _wants(self, *names: str | None) -> bool:
+        return any(name in self.report.operations for name in names)
 
     async def read(self, ids: dict[str, str], count: int) -> None:
-        for name, (one, size) in LISTS.items():
-            items = _items(await self.ask(name, params={size: count}))
-            for item in items[:count]:
-                await self.ask(one, self._ids(one, item.get("id")))
-            if len(items) > 1:
-                await self._check_paging(name, size, None)
-        if len(_items(await self.ask("SearchContacts", json={"size": count, "includeTotalCount": True}))) > 1:
-            await self._check_paging("SearchContacts", None, "size")
+        for operation, reader, size in self.document.lists:
+            if self._wants(operation.id, reader):
+                items = _items(await self.ask(operation.id, params={size: count} if size else None))
+                for item in items[:count] if reader else ():
+                    await self.ask(str(reader), self._ids(str(reader), item.get("id")))
+                if size and len(items) > 1:
+                    await self._check_paging(operation.id, size, None)
+        if self._wants("SearchContacts"):
+            found = await self.ask("SearchContacts", json={"size": count, "includeTotalCount": True})
+            if len(_items(found)) > 1:
+                await self._check_paging("SearchContacts", None, "size")
+        if self._wants("GetCustomFieldListOptions", "GetCustomFieldListOption"):
+            await self._read_options(count)
+        named = [("GetMessage", "messageId"), ("GetRecording", "recordingId")]
+        named += [(name, "callId") for name in ("GetCall", "GetCallTranscription", "GetCallRecording")]
+        for name, id_name in named:
+            if id_name in ids and self._wants(name):
+                certain = name not in ("GetCallTranscription", "GetCallRecording")
+                await self.ask(name, {**ids, "id": ids[id_name]}, real=certain)
+        for operation in self.document.operations.values():
+            if operation.method == "GET" and "{" in operation.path and self._wants(operation.id):
+                await self.ask(operation.id, self._ids(operation.id, None), real=False)
+
+    async def _read_options(self, count: int) -> None:
         lists = _items(await self.ask("GetCustomFieldDefinitions", params={"filterBy": "fieldType:LIST"}))
         for definition in [one for one in lists if one.get("fieldType") == "LIST"][:count]:
             parent = {"definitionId": definition.get("id")}
             for option in _items(await self.ask("GetCustomFieldListOptions", parent))[:count]:
                 await self.ask("GetCustomFieldListOption", {**parent, "optionId": option.get("id")})
-        if "messageId" in ids:
-            await self.ask("GetMessage", ids)
-        if "callId" in ids:
-            for name in ("GetCall", "GetCallTranscription", "GetCallRecording"):
-                await self.ask(name, ids, real=name == "GetCall")
-        if "recordingId" in ids:
-            await self.ask("GetRecording", {"id": ids["recordingId"]})
-        for operation in self.document.operations.values():
-            if operation.method == "GET" and "{" in operation.path:
-                await self.ask(operation.id, self._ids(operation.id, None), real=False)
 
     async def _check_paging(self, name: str, in_query: str | None, in_body: str | None) -> None:
         """There are two items at least: a page of one must lead to another."""
@@ -243,61 +288,61 @@ class _Probe:
             message = "the page that pageToken leads to begins like the previous one"
             self._add("contradiction", "page-token-ignored", message, at, name)
 
-    async def _check_auth(self, unauthenticated: Mapping[str, AsyncLlamadaPro]) -> None:
+    async def check_auth(self) -> None:
         """Check that unauthenticated requests are rejected."""
-        for name in LISTS:
-            operation = self.document.operations[name]
+        unauthenticated = {
+            "a wrong key": self.connect(self.placement, WRONG_KEY),
+            "no key": self.connect(KeyPlacement("X-Contract-Probe"), "none"),  # the client always sends one: elsewhere
+        }
+        for client in unauthenticated.values():
+            await self.stack.enter_async_context(client)
+        for operation in [one for one, _, _ in self.document.lists if self._wants(one.id)]:
             for credentials, client in unauthenticated.items():
                 path = self.moved.get(operation.path, operation.path)
                 response = await self.raw(operation.method, path, client=client)
-                if response.status_code == 401:
-                    body, _ = _body(response)
-                    pointer = self.document.answer(operation, "401")
-                    self.report.extend(self.comparer.compare(body, pointer or (), name), name)
+                if response.status_code == 401 and "401" in operation.raw["responses"]:
+                    self._compare(_body(response)[0], self.document.answer(operation, "401") or (), operation.id)
                 elif response.is_success and credentials == "a wrong key":
                     message = f"{credentials} is answered {response.status_code}, not 401"
-                    self._add(
-                        "contradiction", "key-not-checked", message, (*operation.pointer, "responses", "401"), name
-                    )
+                    at = (*operation.pointer, "responses", "401")
+                    self._add("contradiction", "key-not-checked", message, at, operation.id)
 
     def _ids(self, name: str, last: Any) -> dict[str, Any]:
         """Ids for a path: its last as given, or none that exists."""
-        found: dict[str, Any] = {}
-        operation = self.document.operations[name]
-        for index in range(len(operation.raw.get("parameters", ()))):
-            parameter, _ = self.document.resolve((*operation.pointer, "parameters", str(index)))
-            if parameter["in"] == "path":
-                number = parameter["schema"].get("type") == "integer"
-                found[parameter["name"]] = last or (MISSING_ID if number else "contract-probe-none")
-        return found
+        return {
+            name: last or (MISSING_ID if schema.get("type") == "integer" else "contract-probe-none")
+            for name, schema in self.document.parameters(self.document.operations[name], "path")
+        }
 
     # --- with --write --------------------------------------------------------------------------------------------
 
     async def write(self) -> None:
         mark = f"contract-probe-{token_hex(4)}"
         async with AsyncExitStack() as stack:
-            await self._crud_cycle("Contact", {}, {"firstName": mark}, {"lastName": mark}, stack)
-            task = self._task(mark, _items(await self.ask("GetTasks", params={"limit": 5})))
-            if task is None:
-                self.report.notes.append(
-                    "no task was created: there is none of a user whose conversation it could be about"
-                )
-            else:
-                await self._crud_cycle("Task", {}, task, {"objective": f"{mark}, changed"}, stack, "taskId")
-            field = {
-                "entityType": "CONTACT",
-                "fieldKey": mark.replace("-", "_"),
-                "fieldLabel": mark,
-                "fieldType": "LIST",
-            }
-            made = await self._crud_cycle("CustomFieldDefinition", {}, field, {"fieldLabel": f"{mark}, changed"}, stack)
-            if made is not None:
-                parent = {"definitionId": made}
-                option = {"definitionId": made, "value": mark, "label": mark}
-                await self._crud_cycle(
-                    "CustomFieldListOption", parent, option, {"label": f"{mark}, changed"}, stack, "optionId"
-                )
-                await self.ask("GetCustomFieldListOptions", parent)
+            if self._wants_crud("Contact"):
+                await self._crud_cycle("Contact", {}, {"firstName": mark}, {"lastName": mark}, stack)
+            if self._wants_crud("Task"):
+                task = self._task(mark, _items(await self.ask("GetTasks", params={"limit": 5})))
+                if task is None:
+                    about = "there is none of a user whose conversation it could be about"
+                    self.report.notes.append(f"no task was created: {about}")
+                else:
+                    await self._crud_cycle("Task", {}, task, {"objective": f"{mark}, changed"}, stack, "taskId")
+            if self._wants_crud("CustomFieldDefinition") or self._wants_crud("CustomFieldListOption"):
+                await self._write_custom_field(mark, stack)
+
+    async def _write_custom_field(self, mark: str, stack: AsyncExitStack) -> None:
+        changed = {"fieldLabel": f"{mark}, changed"}
+        field = {"entityType": "CONTACT", "fieldKey": mark.replace("-", "_"), "fieldLabel": mark, "fieldType": "LIST"}
+        made = await self._crud_cycle("CustomFieldDefinition", {}, field, changed, stack)
+        if made is not None and self._wants_crud("CustomFieldListOption"):
+            parent, changed = {"definitionId": made}, {"label": f"{mark}, changed"}
+            option = {"definitionId": made, "value": mark, "label": mark}
+            await self._crud_cycle("CustomFieldListOption", parent, option, changed, stack, "optionId")
+            await self.ask("GetCustomFieldListOptions", parent)
+
+    def _wants_crud(self, noun: str) -> bool:
+        return self._wants(*(f"{verb}{noun}" for verb in ("Create", "Update", "Delete")))
 
     async def _crud_cycle(
         self, noun: str, parent: dict[str, Any], body: Any, changes: Any, stack: AsyncExitStack, key: str = "id"
@@ -317,7 +362,7 @@ class _Probe:
     async def _remove(self, noun: str, ids: dict[str, Any]) -> None:
         with suppress(LlamadaProError):
             await self.ask(f"Delete{noun}", ids)
-        if f"Delete{noun}" not in self.succeeded:
+        if f"Delete{noun}" not in self.report.succeeded:
             self.report.notes.append(f"could not delete the test data {noun} {ids}: delete it by hand")
 
     @staticmethod
@@ -342,10 +387,11 @@ class _Probe:
             for name in self.comparer.seen.operations[pointer]:
                 self._add("contradiction", "field-renamed", message, pointer, name, ("rename", old, new))
         for pointer, names, operations in self.comparer.unseen_fields():
-            message = f"documented and never seen: {', '.join(names)}"
-            self.report.add(Finding("not seen", "field-not-seen", message, pointer, operations=operations))
-        for name, operation in self.document.operations.items():
-            if name in self.succeeded:
+            fields = ", ".join(f"{_schema_name(pointer)}.{name}" for name in names)
+            self.report.add(Finding("not seen", "field-not-seen", "in no answer", pointer, fields, operations))
+        for name in self.report.operations:
+            operation = self.document.operations[name]
+            if name in self.report.succeeded:
                 fix = ("confirm",) if operation.is_inferred else ()
                 message = f"{operation.method} {self.moved.get(operation.path, operation.path)} is there"
                 self._add("confirmation", "operation", message, operation.pointer, name, fix)
@@ -353,13 +399,16 @@ class _Probe:
                 self._add("not seen", "operation-not-seen", self._why(name, wrote), operation.pointer, name)
 
     def _why(self, name: str, wrote: bool) -> str:
-        if name in EXCLUDED:
-            return f"never asked: it {EXCLUDED[name]}"
-        if name in self.asked:
-            return "asked, but for no record that exists, or refused"
+        for reason, names in EXCLUDED.items():
+            if name in names:
+                return f"never requested ({reason})"
+        if name in self.requested:
+            return "requested, but for no record that exists, or refused"
         if self.document.operations[name].method == "GET":
-            return "there was no record to ask for"
-        return "there was nothing to do it with" if wrote else "only asked with --write"
+            return "there was no record to request"
+        if not name.endswith(CRUD_NOUNS):
+            return "the probe has no request for it"
+        return "there was nothing to do it with" if wrote else "only requested with --write"
 
 
 def _fill_path(path: str, ids: Mapping[str, Any]) -> str:
@@ -382,7 +431,8 @@ def _candidate_paths(operation: Operation, moved: Mapping[str, str]) -> Iterator
 
     yield from fresh(new + operation.path[len(old) :] for old, new in moved.items() if operation.path.startswith(old))
     if operation.method == "GET":  # nothing is written or deleted where one only guesses
-        yield from fresh(operation.path.replace(old, new) for old, new in PATH_ALTERNATIVES if old in operation.path)
+        for old, others in PATH_ALTERNATIVES.items():
+            yield from fresh(operation.path.replace(old, new) for new in others if old in operation.path)
 
 
 def _normalize(response: httpx.Response, path: str) -> tuple[int, str]:
@@ -393,8 +443,16 @@ def _normalize(response: httpx.Response, path: str) -> tuple[int, str]:
 def _body(response: httpx.Response) -> tuple[Any, bool]:
     try:
         return response.json(), True
-    except (JSONDecodeError, UnicodeDecodeError, ValueError):
+    except ValueError:
         return None, False
+
+
+def _content_type(response: httpx.Response) -> str:
+    return response.headers.get("content-type") or "no content type"
+
+
+def _schema_name(pointer: Pointer) -> str:
+    return pointer[2] if pointer[:2] == ("components", "schemas") else pointer[-1]
 
 
 def _items(page: Any) -> list[dict[str, Any]]:
