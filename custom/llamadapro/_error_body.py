@@ -7,10 +7,7 @@ from collections.abc import Iterator, Mapping
 from html import unescape
 from typing import Any, NamedTuple
 
-import orjson
-
-MAX_WORDS = 1000
-MAX_DETAILS = 500
+_MAX_WORDS = 1000
 _MAX_HTML = 2**16
 _MAX_DEPTH = 4
 _MAX_ITEMS = 20
@@ -50,20 +47,11 @@ def read_error_body(body: Any) -> ErrorBody:
     return ErrorBody(message, code if isinstance(code, (int, str)) else None, details)
 
 
-def abbreviate(value: Any) -> str:
-    """A value as JSON, or as Python shows it, of at most `MAX_DETAILS` characters."""
-    try:
-        text = orjson.dumps(value).decode()
-    except (TypeError, RecursionError):
-        text = str(value)
-    return _cut(text, MAX_DETAILS)
-
-
 def _text_of(value: Any, depth: int = 0) -> str:
     if isinstance(value, str):
         return _cut(" ".join((_html_text(value) if value.lstrip().startswith("<") else value).split()))
     if depth > _MAX_DEPTH:
-        return abbreviate(value)
+        return ""
     if isinstance(value, list):
         return _cut("; ".join(text for one in value[:_MAX_ITEMS] if (text := _text_of(one, depth + 1))))
     if not isinstance(value, Mapping):
@@ -84,7 +72,7 @@ def _text_of(value: Any, depth: int = 0) -> str:
 def _by_key(fields: Mapping[str, Any], depth: int) -> Iterator[str]:
     """Fields that nobody has heard of, such as a list of complaints for each field of the request."""
     for key, value in list(fields.items())[:_MAX_ITEMS]:
-        text = _text_of(value, depth) or (abbreviate(value) if isinstance(value, (bool, int, float)) else "")
+        text = _text_of(value, depth) or (str(value) if isinstance(value, (bool, int, float)) else "")
         if text:
             yield f"{key}: {text}"
 
@@ -104,8 +92,8 @@ def _lower_keys(value: Any) -> Mapping[str, Any]:
     return {str(key).lower(): one for key, one in value.items()} if isinstance(value, Mapping) else {}
 
 
-def _cut(text: str, limit: int = MAX_WORDS) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_WORDS else f"{text[: _MAX_WORDS - 3]}..."
 
 
 def _html_text(markup: str) -> str:

@@ -21,9 +21,16 @@ from .._secret import RawHeaders
 from ..errors import InvalidRequestError
 from .base_engine import Engine, OutgoingRequest
 from .body import read_body
-from .failures import MAX_ERROR_BODY, Failure, failure_of_status, failure_without_answer, redact_response
+from .failures import (
+    MAX_ERROR_BODY,
+    Failure,
+    failure_of_status,
+    failure_without_answer,
+    is_network_failure,
+    redact_response,
+)
 from .policy import Outcome
-from .send import NETWORK_FAILURES, Transport
+from .send import Transport
 from .state import RequestState
 
 MAX_REDIRECTS = 5
@@ -130,8 +137,8 @@ class Download(RequestState[None]):
                         return await self._receive(response, scope)
             except httpx.HTTPStatusError as error:  # a hook of the caller's client raised for the status
                 return failure_of_status(self, error.response, b"")
-            except NETWORK_FAILURES as error:
-                if error is self._own_error:
+            except Exception as error:
+                if error is self._own_error or not is_network_failure(error):
                     raise
                 return failure_without_answer(self, error, unsent=host.never_sent(error))
             redirects += 1

@@ -10,7 +10,7 @@ import orjson
 
 from llamadapro_api.errors import DeserializationError
 
-from .._error_body import ErrorBody, abbreviate, read_error_body
+from .._error_body import ErrorBody, read_error_body
 from ..errors import (
     APIConnectionError,
     APIError,
@@ -24,6 +24,12 @@ from .redaction import Redactor
 
 MAX_ERROR_BODY = 2**20
 """Bytes of an error's body that are kept; a longer one is not read."""
+
+
+_MAX_DETAILS = 500
+"""Characters of an error's details that its text shows."""
+_HTTP_LIBRARIES = {"httpx", "httpcore", "httpx2", "httpcore2", "h11", "aiohttp", "httpx_aiohttp", "anyio"}
+"""Whose exceptions are network failures, where a caller's client lets them out as they are."""
 
 
 class RequestInfo(Protocol):
@@ -105,7 +111,7 @@ class Failure:
         if said.code is not None:
             text += f" (code {said.code})"
         if said.details:
-            text += f"; details: {abbreviate(said.details)}"
+            text += f"; details: {_abbreviate(said.details)}"
         if self.retry_after is not None:
             text += f"; the service asks to wait {self.retry_after:g} s"
         advice = self.advice or info.advice(status)
@@ -153,6 +159,13 @@ def failure_without_answer(info: RequestInfo, error: BaseException, *, unsent: b
     if "_SWITCH_" in words:  # h11's way to say that the status was 101, which nobody asked for and no retry would mend
         return Failure(Outcome.FINAL, "answered 101 (switching protocols), which was not asked for", error)
     return Failure(Outcome.AMBIGUOUS, f"the connection broke before the answer was complete ({words})", error)
+
+
+def is_network_failure(error: BaseException) -> bool:
+    """Whether an engine raised it for the network; anything else (a tool's, a hook's, a mock's) is raised as it is."""
+    if isinstance(error, (httpx.HTTPError, OSError)):
+        return True
+    return any(base.__module__.partition(".")[0] in _HTTP_LIBRARIES for base in type(error).__mro__)
 
 
 def redact_response(
@@ -203,6 +216,14 @@ def _decode(response: httpx.Response) -> Any:
         return content.decode(response.charset_encoding or "utf-8", "replace")
     except (LookupError, ValueError):  # no charset, or none of text
         return content.decode("utf-8", "replace")
+
+
+def _abbreviate(details: Any) -> str:
+    try:
+        text = orjson.dumps(details).decode()
+    except TypeError:  # of more levels than orjson writes
+        text = str(details)
+    return text if len(text) <= _MAX_DETAILS else f"{text[: _MAX_DETAILS - 3]}..."
 
 
 def _joined(text: str, advice: str | None) -> str:

@@ -31,6 +31,7 @@ from .failures import (
     Failure,
     failure_of_status,
     failure_without_answer,
+    is_network_failure,
     redact_response,
     unreadable,
 )
@@ -43,9 +44,6 @@ T = TypeVar("T")
 
 MAX_PAUSE = 60.0
 """A 429 slows the client down as a whole; however long it asks its own call to wait, the others wait no longer."""
-NETWORK_FAILURES = (httpx.HTTPError, OSError)
-"""What an engine raises for the network; anything else is raised as it is."""
-
 _ADVICE = {
     401: "check the API key, and the header it is sent in (api_key_header)",
     403: "the API key may not do this",
@@ -119,7 +117,8 @@ class Transport:
         if failure.outcome is Outcome.RATE_LIMITED and state.rate_limited:
             pause = min(MAX_PAUSE, failure.retry_after or wait or 0.0)
             self._limits.pause(pause)
-            log.info("%s: status 429; all requests of this client wait for %.2f s", state.title, pause)
+            if pause:
+                log.info("%s: status 429; all requests of this client wait for %.2f s", state.title, pause)
         return wait
 
     def _check_open(self) -> None:
@@ -232,13 +231,13 @@ class _CallState(RequestState[T]):
             # A hook of the caller's client raised for the status: there is an answer all the same.
             self.response = error.response
             return failure_of_status(self, error.response, b"")
-        except (InvalidBody, TruncatedBody, *NETWORK_FAILURES) as error:
-            return self._failure(error, engine)
         except asyncio.CancelledError as error:
             # The frames that it came through hold the key in their locals.
             raise error.with_traceback(None) from None
         except Exception as error:
-            raise self._without_frames(error) from None
+            if not isinstance(error, (InvalidBody, TruncatedBody)) and not is_network_failure(error):
+                raise self._without_frames(error) from None
+            return self._failure(error, engine)
         if not self.response.is_success:
             return failure_of_status(self, self.response, body)
         try:
