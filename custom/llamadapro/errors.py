@@ -25,9 +25,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._error_body import read_error_body
+from ._lazy import LazyModule
 
 if TYPE_CHECKING:
     import httpx
+else:  # annotations name it; importing it takes longer than the rest of a small program
+    httpx = LazyModule("httpx")
 
 __all__ = [
     "APIConnectionError",
