@@ -1,7 +1,6 @@
 """What carries requests, as the rest of the transport knows it; and what the client's own engines have in common.
 
-An engine also knows, of its own failures, which mean that the request never reached the service, and which are no
-failures of the network at all.
+An engine also knows, of its own failures, which mean that the request never reached the service.
 """
 
 from __future__ import annotations
@@ -39,10 +38,6 @@ class Engine(Protocol):
 
     def is_unsent(self, error: BaseException) -> bool:
         """Whether this failure of `open` means that the service cannot have seen the request."""
-        ...
-
-    def is_network_failure(self, error: BaseException) -> bool:
-        """Whether the network failed; anything else, such as a TypeError out of an installed tool, is not ours."""
         ...
 
     def for_origin(self, url: httpx.URL) -> Engine:
@@ -91,9 +86,6 @@ class PooledEngine(Engine):
 
     def is_unsent(self, error: BaseException) -> bool:
         return isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError))
-
-    def is_network_failure(self, error: BaseException) -> bool:
-        return isinstance(error, httpx.HTTPError)
 
     async def aclose(self) -> None:
         await asyncio.gather(*(engine.aclose() for engine in list(self._others.values())))

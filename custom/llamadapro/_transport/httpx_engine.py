@@ -135,10 +135,6 @@ class UserClientEngine:
         # connection. Only a failure to connect says it for certain.
         return isinstance(error, httpx.ConnectError)
 
-    def is_network_failure(self, error: BaseException) -> bool:
-        # Transports of others do not translate all of their failures.
-        return isinstance(error, (httpx.HTTPError, OSError, EOFError)) or type(error).__module__.startswith("aiohttp.")
-
     async def aclose(self) -> None:
         """It is not ours to close."""
 
