@@ -49,7 +49,7 @@ environment:
 
 exit codes: 0 the service did it, 1 it did not, or could not be reached, 2 nothing was sent, 130 interrupted
 """
-OWN_OPTIONS = ("base_url", "help", "input", "yes")
+OWN_OPTIONS = ("base_url", "help", "input", "region", "yes")
 REACHING_WORDS = frozenset(
     ["send", "message", "messages", "sms", "call", "calls", "dial", "start", "notify", "broadcast"]
 )
@@ -124,6 +124,7 @@ def parser(operation: str | None = None) -> argparse.ArgumentParser:
         )
     own = found.add_argument_group("of this command")
     own.add_argument("--input", metavar="FILE", help="a JSON object with fields, - for standard input")
+    own.add_argument("--region", metavar="CL", help="allow national phone numbers of this country")
     own.add_argument("--yes", action="store_true", help="send without asking")
     own.add_argument("--base-url", metavar="URL", help="default: $LLAMADAPRO_BASE_URL, else the service's")
     return found
@@ -160,11 +161,11 @@ async def _send(operation: str, options: argparse.Namespace) -> Any:
     if reaches_someone(prepared):
         from ..phone import to_e164
 
-        numbers = {name: to_e164(value) for name, value in values.items() if _is_number(name, value)}
+        numbers = {name: to_e164(value, options.region) for name, value in values.items() if _is_number(name, value)}
         prepared = prepare(operation, values | numbers)
         _confirm(operation, options, numbers)
 
-    from .. import AsyncLlamadaPro
+    from .._client import AsyncLlamadaPro
 
     key = None if os.environ.get("LLAMADAPRO_API_KEY") or not sys.stdin.isatty() else getpass("API key: ")
     async with AsyncLlamadaPro(key, options.base_url) as client:
@@ -240,11 +241,12 @@ def _plain(name: str) -> str:
 
 def _normalize(operation: str, arguments: Sequence[str]) -> Iterator[str]:
     """Options as the parser knows them."""
-    known = {_plain(field.option): field.option for field in fields_of(operation)}
+    known = [field.option[2:] for field in fields_of(operation)] + [one.replace("_", "-") for one in OWN_OPTIONS]
     for argument in arguments:
         option, equals, value = argument.partition("=")
-        known_option = known.get(_plain(option)) if option.startswith("--") else None
-        yield f"{known_option}{equals}{value}" if known_option and option not in known.values() else argument
+        if option.startswith("--"):
+            option = f"--{find_name(option[2:], known, 'option')}"
+        yield f"{option}{equals}{value}"
 
 
 # --- values --------------------------------------------------------------------------------------------------------
