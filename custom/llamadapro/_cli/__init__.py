@@ -109,7 +109,7 @@ def _completion(arguments: Sequence[str]) -> int:
 
 
 def _import(arguments: Sequence[str]) -> int:
-    from .import_ import main as run
+    from llamadapro_jobs.cli.import_ import main as run
 
     return run(arguments)
 

@@ -80,7 +80,7 @@ def _subparser(command: str, words: Sequence[str]) -> argparse.ArgumentParser | 
 
         return contract.parser()
     if command == "import":
-        from . import import_
+        from llamadapro_jobs.cli import import_
 
         return import_.parser()
     if command == "sandbox":
