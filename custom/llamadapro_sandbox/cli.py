@@ -26,7 +26,7 @@ faults, with --fault; of several that fit a request, the first hits it:
   kind=status           the answer is status=503, with retry_after=SECONDS if that is given
   kind=latency          the answer waits for seconds=0.1
   kind=reset            the connection is cut
-  kind=drip             the answer comes in pieces of size=16 bytes, with seconds=0.1 after each
+  kind=slow_drip        the answer comes in pieces of size=16 bytes, with seconds=0.1 after each
   when=before           status, reset: before the request has an effect; or after it; or (reset) within the answer
   operation= method= path=   only such requests: CreateContact, POST, /api/v1/contacts/*
   times=  probability=1      how many requests it hits in all; the share of those that fit
