@@ -115,7 +115,7 @@ bench: .venv-bench/.ready ## what calls, models, a start and a download cost, co
 
 .venv-bench/.ready: pyproject.toml benchmarks/requirements.txt
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt --editable ".[aiohttp]"
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt --editable ".[aiohttp,sandbox]"
 	touch $@
 
 docs: $(READY) .venv-docs/.ready ## build the documentation site into build/docs, and check its links (needs node)
