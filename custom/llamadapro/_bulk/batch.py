@@ -46,7 +46,7 @@ def with_items(call: PreparedRequest[BulkResult], items: Sequence[Any]) -> Prepa
         outcome.items = items
         return outcome
 
-    return PreparedRequest(call.operation, call.method, call.url_path, read, idempotent=call.idempotent, body=call.body)
+    return call.with_reader(read)
 
 
 def told(report: BulkReport | None, sent: int) -> Iterator[tuple[int | None, list[BulkIssue], list[BulkIssue]]]:

@@ -237,7 +237,7 @@ def _for_its_id(call: PreparedRequest[Media]) -> PreparedRequest[str]:
     def read(answer: Any) -> str:
         file_id = call.read(answer).file_id
         if not isinstance(file_id, str) or not file_id:
-            raise DeserializationError("the uploaded file has no id").within("fileId")
+            raise DeserializationError("the uploaded file has no id").at("fileId")
         return file_id
 
-    return PreparedRequest(call.operation, call.method, call.url_path, read, idempotent=call.idempotent, body=call.body)
+    return call.with_reader(read)

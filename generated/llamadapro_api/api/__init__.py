@@ -66,6 +66,16 @@ if TYPE_CHECKING:
     )
     from .v1whatsapp.upload_media import upload_media as upload_media
     from .v2calls.start_agent_call_v2 import start_agent_call_v2 as start_agent_call_v2
+else:
+
+    def __getattr__(name: str) -> Any:
+        module = _MODULES.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(module, __name__), name)
+        globals()[name] = value
+        return value
+
 
 _MODULES = {
     "bulk_create": ".v1conversations.bulk_create",
@@ -146,15 +156,6 @@ __all__ = [
     "update_task",
     "upload_media",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(module, __name__), name)
-    globals()[name] = value
-    return value
 
 
 def __dir__() -> list[str]:

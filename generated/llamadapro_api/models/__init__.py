@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from ..api.v1contacts.update_contact import UpdateContactBody as UpdateContactBody
     from ..api.v1conversations.bulk_create import BulkCreateBody as BulkCreateBody
     from ..api.v1conversations.bulk_update import BulkUpdateBody as BulkUpdateBody
-    from ..api.v1conversations.create import (
-        CreateConversationBody as CreateConversationBody,
-    )
+    from ..api.v1conversations.create import CreateBody as CreateBody
     from ..api.v1conversations.create import CreateOptions as CreateOptions
     from ..api.v1custom_field_definitions.create_custom_field_definition import (
         CreateCustomFieldDefinitionBody as CreateCustomFieldDefinitionBody,
@@ -218,6 +216,16 @@ if TYPE_CHECKING:
     from .whats_app_template_message_variable import (
         WhatsAppTemplateMessageVariableDict as WhatsAppTemplateMessageVariableDict,
     )
+else:
+
+    def __getattr__(name: str) -> Any:
+        module = _MODULES.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(module, __name__), name)
+        globals()[name] = value
+        return value
+
 
 _MODULES = {
     "AgentCallPersonalityDict": ".agent_call_personality",
@@ -244,10 +252,10 @@ _MODULES = {
     "ContactSearchHit": ".contact_search_hit",
     "ContactSearchPage": ".contact_search_page",
     "Conversation": ".conversation",
+    "CreateBody": "..api.v1conversations.create",
     "CreateCallBody": "..api.v1calls.create_call",
     "CreateCallOptions": "..api.v1calls.create_call",
     "CreateContactBody": "..api.v1contacts.create_contact",
-    "CreateConversationBody": "..api.v1conversations.create",
     "CreateCustomFieldDefinitionBody": "..api.v1custom_field_definitions.create_custom_field_definition",
     "CreateCustomFieldDefinitionOptions": "..api.v1custom_field_definitions.create_custom_field_definition",
     "CreateCustomFieldListOptionBody": "..api.v1custom_field_list_options.create_custom_field_list_option",
@@ -366,10 +374,10 @@ __all__ = [
     "ContactSearchHit",
     "ContactSearchPage",
     "Conversation",
+    "CreateBody",
     "CreateCallBody",
     "CreateCallOptions",
     "CreateContactBody",
-    "CreateConversationBody",
     "CreateCustomFieldDefinitionBody",
     "CreateCustomFieldDefinitionOptions",
     "CreateCustomFieldListOptionBody",
@@ -462,15 +470,6 @@ __all__ = [
     "WhatsAppTemplateMessageParameterDict",
     "WhatsAppTemplateMessageVariableDict",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(module, __name__), name)
-    globals()[name] = value
-    return value
 
 
 def __dir__() -> list[str]:
