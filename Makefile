@@ -23,12 +23,12 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable ".[sandbox,aiohttp,contract]"
 	touch $@
 
-demo: $(READY) ## start the sandbox and run the quickstart against it
-	@$(BIN)/python examples/quickstart.py --sandbox
+demo: $(READY) ## start the sandbox and run the quickstart against it (ARGS=--stay: leave it open)
+	@$(BIN)/python examples/quickstart.py --sandbox $(ARGS)
 
 test: $(READY) ## run the tests: first in two processes, then those that measure time
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not alone" $(ARGS)
-	$(BIN)/python -m pytest -m alone $(ARGS) || test $$? = 5  # none of those that ARGS chose
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not serial" $(ARGS)
+	$(BIN)/python -m pytest -m serial $(ARGS) || test $$? = 5  # none of those that ARGS chose
 
 lint: $(READY) ## ruff, the import walls, dead code, dependencies and pyproject.toml
 	$(BIN)/ruff check .
@@ -47,7 +47,7 @@ types: $(READY) verifytypes ## mypy --strict and pyright: the packages, the exam
 	$(BIN)/mypy --strict examples/*.py examples/fastapi_app tests/typing
 	$(BIN)/pyright --project pyproject.toml
 
-verifytypes: $(READY) ## pyright --verifytypes: every public name has its whole type
+verifytypes: $(READY) ## pyright --verifytypes: every public name is fully typed
 	@mkdir -p build
 	@for package in llamadapro llamadapro_api llamadapro_sandbox llamadapro_contract; do \
 		$(BIN)/pyright --pythonpath $(BIN)/python --verifytypes $$package --ignoreexternal > build/verifytypes.txt \
@@ -64,8 +64,8 @@ check-generated: $(READY) ## fail when generated/ is not what openapi.yaml gives
 redocly: ## lint the document (needs node)
 	npx --yes @redocly/cli@2.77.0 lint --extends=recommended-strict openapi.yaml
 
-prism: $(READY) ## walk all operations against Prism, a mock server nobody here wrote (needs node)
-	$(BIN)/python tests/contract/prism_walk.py
+prism: $(READY) ## call all operations against Prism, a mock server nobody here wrote (needs node)
+	$(BIN)/python -m tests.contract.prism
 
 contract: redocly check-generated schemathesis prism ## document, generated code, sandbox and client against each other
 	$(BIN)/python -m pytest tests/contract tests/integration/test_contract_probe.py --ignore tests/contract/test_schemathesis.py
@@ -103,7 +103,7 @@ schemathesis: $(READY) ## thousands of generated requests to the sandbox: every 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "schemathesis==4.32.*"
 	$(BIN)/python -m pytest -s tests/contract/test_schemathesis.py
 
-bench: .venv-bench/.ready ## what calls, models, a start and a download cost, beside other clients (ARGS=--quick: 2 minutes)
+bench: .venv-bench/.ready ## what calls, models, a start and a download cost, compared with other clients (ARGS=--quick: 2 minutes)
 	.venv-bench/bin/python -m benchmarks.run $(ARGS)
 
 .venv-bench/.ready: pyproject.toml benchmarks/requirements.txt
@@ -111,9 +111,10 @@ bench: .venv-bench/.ready ## what calls, models, a start and a download cost, be
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt --editable ".[aiohttp]"
 	touch $@
 
-docs: .venv-docs/.ready ## build the documentation site into build/docs, and check its links (needs node)
+docs: $(READY) .venv-docs/.ready ## build the documentation site into build/docs, and check its links (needs node)
 	@command -v npx >/dev/null || { echo "make docs needs npx, which comes with Node.js 20 or newer: https://nodejs.org" >&2; exit 1; }
-	npx --yes @redocly/cli@2.77.0 build-docs openapi.yaml --output build/http.html --title "LlamadaPro HTTP API" --inlineBundle --openapi.disableTelemetry
+	$(BIN)/python docs/site/http_reference.py build/http.yaml
+	npx --yes @redocly/cli@2.77.0 build-docs build/http.yaml --output build/http.html --title "LlamadaPro HTTP API" --inlineBundle --openapi.disableTelemetry
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
 	@echo "to read it: $(PYTHON) -m http.server --directory build/docs"
 

@@ -60,6 +60,15 @@ def contact_page(count: int, start: int = 1, total: int | None = None) -> dict[s
     return page | ({"nextPageToken": str(end)} if end <= total else {})
 
 
+def sparse_page(count: int) -> dict[str, Any]:
+    """Contacts that lack 4 of their 17 fields, as most services leave out what they have no value for."""
+    page = contact_page(count)
+    for item in page["items"]:
+        for name in ("email", "phone", "providerId", "providerName"):
+            del item[name]
+    return page
+
+
 def conversation(number: int) -> dict[str, Any]:
     """One item of a bulk request, as a user of ours writes it."""
     return {

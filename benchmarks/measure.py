@@ -41,21 +41,21 @@ class Measure:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: a contender's median beside another's."""
+    """A line of the table: a contender's median next to another's."""
 
     title: str
     measure: str
     contender: str
-    beside: str = ""
+    baseline: str = ""
     bar: float | None = None
     at_least: bool = False
     """The bar is a smallest value: so many times as fast. Otherwise it is a largest."""
-    beside_measure: str = ""
+    baseline_measure: str = ""
     figure: str = "cpu"
     scale: float = 1.0
     unit: str = "×"
     comparison: bool = False
-    """Of somebody else: shown beside ours, with no bar to hold."""
+    """Of somebody else: shown vs ours, with no bar to hold."""
 
 
 def run(module: str, measure: Measure, address: str, *, quick: bool) -> dict[str, Figures]:

@@ -1,4 +1,4 @@
-"""From figures to a table with every bar held or missed, and a plot of what is measured beside plain httpx."""
+"""From figures to a table with every bar held or missed, and a plot of what is measured next to plain httpx."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Written by `make bench`. Do not edit: run it.
 the same round, with the smallest and largest of those ratios behind it. The figure is CPU time of the client's
 process unless the line says wall time or memory; the server is another process, every contender has one of its own,
 and in each round another one is first. Where a bar says "at least", more is better; everywhere else less is. Absolute
-times are left out on purpose: on another machine they are others. "beside" names what one stands for.
+times are left out on purpose: on another machine they are others. "vs" names the baseline, 1 ×.
 
 **What is compared.** *raw httpx* is one shared `httpx.AsyncClient` with its default limits, `get(…)` or `post(…)` and
 `.json()`: no models, retries, errors or deadline. *no sniffio* is the same where that package is not installed.
 *stock generator* is openapi-python-client 0.29.1 without our templates, from the same `openapi.yaml`. The peers
-(openai, githubkit, stripe) speak other services' APIs: their lists of twenty are each measured beside raw httpx on
+(openai, githubkit, stripe) speak other services' APIs: their lists of twenty are each measured next to raw httpx on
 their own answer, which compares what the clients add but not the clients with each other, for the records differ in
 size (githubkit runs without its cache of answers, which is on by default and costs ten times the call). Not
 comparable, and so not here: their creates and sends (other bodies, and they repeat them after a lost answer), uploads
@@ -42,16 +42,16 @@ and drop unknown fields, where ours keep both going. In *import + construct + fi
 certificates only at the first connection, httpx when it is built; the line *certificates loaded* has both alike. A
 new interpreter's own start is not counted.
 
-![What calls, a start and a download cost beside plain httpx, by client](benchmarks.png)
+![What calls, a start and a download cost next to plain httpx, by client](benchmarks.png)
 """
 
 
 def ratios(row: Row, run: Run) -> list[float]:
     """One value for each round."""
     top = run[row.measure][row.contender][row.figure]
-    if not row.beside:
+    if not row.baseline:
         return [value * row.scale for value in top]
-    below = run[row.beside_measure or row.measure][row.beside][row.figure]
+    below = run[row.baseline_measure or row.measure][row.baseline][row.figure]
     return [a / b for a, b in zip(top, below, strict=True)]
 
 
@@ -75,7 +75,7 @@ def markdown(rows: Sequence[Row], runs: Sequence[Run], *, quick: bool, seconds: 
     parts.append(f"{len(ours) - len(missed)} of {len(ours)} held, {len(missed)} missed.\n")
     parts.append("| what | who | median | range | bar | |\n|---|---|---|---|---|---|")
     parts += [_line(row, runs) for row in ours]
-    parts.append("\n## Beside others\n\n| what | who | beside | median | range |\n|---|---|---|---|---|")
+    parts.append("\n## Compared with others\n\n| what | who | baseline | median | range |\n|---|---|---|---|---|")
     parts += [_line(row, runs) for row in rows if row.bar is None]
     parts.append("\n## Measured with\n\n" + ", ".join(_versions()) + f"; Python {platform.python_version()}.\n")
     return "\n".join(parts)
@@ -93,7 +93,7 @@ def _line(row: Row, runs: Sequence[Run]) -> str:
     every = [value for run in runs for value in ratios(row, run)]
     value, span = f"{_number(middle(row, runs))} {row.unit}", f"{_number(min(every))}–{_number(max(every))}"
     if row.bar is None:
-        return f"| {row.title} | {row.contender} | {row.beside or '–'} | {value} | {span} |"
+        return f"| {row.title} | {row.contender} | {row.baseline or '–'} | {value} | {span} |"
     bar = f"{'at least' if row.at_least else 'at most'} {row.bar:g}"
     who = "" if row.at_least else row.contender
     return f"| {row.title} | {who} | {value} | {span} | {bar} | {'held' if holds(row, runs) else '**missed**'} |"
@@ -114,7 +114,7 @@ def _versions() -> list[str]:
 
 
 def plot(rows: Sequence[Row], runs: Sequence[Run], path: Path) -> None:
-    """A panel for each thing that is measured beside plain httpx: who takes how much of its time."""
+    """A panel for each thing that is measured next to plain httpx: who takes how much of its time."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -122,7 +122,7 @@ def plot(rows: Sequence[Row], runs: Sequence[Run], path: Path) -> None:
 
     panels: dict[str, list[tuple[float, str]]] = {}
     for row in rows:
-        if row.unit == "×" and row.beside.startswith(("raw httpx", "bare httpx", "raw, ")):
+        if row.unit == "×" and row.baseline.startswith(("raw httpx", "bare httpx", "raw, ")):
             panels.setdefault(row.title, []).append((middle(row, runs), row.contender))
     figure, axes = pyplot.subplots(len(panels), 1, figsize=(10, 0.3 * sum(len(one) + 2.6 for one in panels.values())),
                                    height_ratios=[len(one) + 1 for one in panels.values()], squeeze=False)  # fmt: skip

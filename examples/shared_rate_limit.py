@@ -49,5 +49,5 @@ def work(path: str, messages: int) -> str:
 if __name__ == "__main__":
     path, workers, messages = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     with ProcessPoolExecutor(workers) as pool:
-        for told in pool.map(work, [path] * workers, [messages] * workers):
-            print(told)
+        for summary in pool.map(work, [path] * workers, [messages] * workers):
+            print(summary)

@@ -187,18 +187,19 @@ CROWD = Measure(
 )
 MEASURES = [GET, SEND, CROWD]
 
-_GET = "contacts.get, typed, beside httpx get + json"
-_SEND = "send_text, 100 at once, beside httpx post + json"
-_CROWD = "CPU of a request at 1,000 at once, beside 10 at once"
+_GET = "contacts.get, typed, vs httpx get + json"
+_SEND = "send_text, 100 at once, vs httpx post + json"
+_CROWD = "CPU of a request at 1,000 at once, vs 10 at once"
 ROWS = [
     Row(_GET, "get", "llamadapro", "raw httpx", bar=0.75),
-    Row(_GET, "get", "llamadapro, aiohttp", "raw httpx", bar=0.45),
+    Row(_GET, "get", "llamadapro, aiohttp", "raw httpx", bar=0.40),
+    Row("contacts.get, typed, vs raw aiohttp get + json", "get", "llamadapro, aiohttp", "raw aiohttp", bar=1.25),
     *[
         Row(_GET, "get", name, "raw httpx", comparison=True)
         for name in ("raw httpx, no sniffio", "raw aiohttp", "stock generator")
     ],
-    Row(_SEND, "send", "llamadapro", "raw httpx", bar=0.25),
-    Row(_SEND, "send", "llamadapro, aiohttp", "raw httpx", bar=0.12),
+    Row(_SEND, "send", "llamadapro", "raw httpx", bar=0.27),
+    Row(_SEND, "send", "llamadapro, aiohttp", "raw httpx", bar=0.10),
     *[
         Row(_SEND, "send", name, "raw httpx", comparison=True)
         for name in ("raw httpx, no sniffio", "raw aiohttp", "stock generator")

@@ -91,7 +91,7 @@ DOWNLOAD = Measure(
 )
 MEASURES = [DOWNLOAD]
 
-_WALL = "200 MB download, wall time beside httpx aiter_bytes to a file"
+_WALL = "200 MB download, wall time vs httpx aiter_bytes to a file"
 _GROWTH = "the same: resident memory grows by, MiB"
 _MIB: dict[str, Any] = {"figure": "growth", "scale": 2**-20, "unit": "MiB"}
 ROWS = [

@@ -85,7 +85,7 @@ ROWS = [
         scale=2**-20,
         unit="MiB",
     ),
-    Row("the same, beside the peak at 30,000", "memory", "100,000", "30,000", 1.2, figure="peak"),
+    Row("the same, vs the peak at 30,000", "memory", "100,000", "30,000", 1.2, figure="peak"),
     Row(f"{_AHEAD}, async consumer", "ahead", "async", "async, ahead", 1.75, at_least=True, figure="wall"),
     Row(f"{_AHEAD}, blocking consumer", "ahead", "blocking", "blocking, ahead", 1.75, at_least=True, figure="wall"),
 ]

@@ -1,4 +1,4 @@
-"""A typed list of twenty, by clients of other services, each beside raw httpx (get + json) on the very same answer.
+"""A typed list of twenty, by clients of other services, each next to raw httpx (get + json) on the very same answer.
 
 The records differ from service to service, so the ratios compare what a client adds, not the clients' absolute cost.
 """
@@ -95,7 +95,7 @@ MEASURES = [LIST]
 _OWN = {"llamadapro, aiohttp": "llamadapro", "stock generator": "llamadapro"}
 ROWS = [
     Row(
-        "typed list of 20, beside httpx get + json on the same answer",
+        "typed list of 20, vs httpx get + json on the same answer",
         "list",
         name,
         f"raw, {_OWN.get(name, name)}'s answer",

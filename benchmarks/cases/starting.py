@@ -55,9 +55,19 @@ SECOND = Measure(
     rounds=7,
     quick_rounds=2,
 )
-MEASURES = [START, FIRST, PREPARED, SECOND]
+_READ = "PAGE = orjson.dumps(data.contact_page(100)); client = AsyncLlamadaPro('key')"
+FIRST_PAGE = Measure(
+    "first_page",
+    programs={
+        "llamadapro": f"import orjson; from benchmarks import data; from llamadapro import AsyncLlamadaPro; {_READ}\n"
+        "from llamadapro.models import ContactPage; ContactPage.from_dict(orjson.loads(PAGE))",
+    },
+    rounds=5,
+    quick_rounds=2,
+)
+MEASURES = [START, FIRST, PREPARED, FIRST_PAGE, SECOND]
 
-_START = "import + construct + first resource, beside bare httpx"
+_START = "import + construct + first resource, vs bare httpx"
 _SECOND = "second client built, milliseconds"
 ROWS = [
     Row(_START, "start", "llamadapro", "bare httpx", 1.3),
@@ -81,6 +91,14 @@ ROWS = [
         )
         for name in PREPARED.programs
     ],
+    Row(
+        "first page of 100 read by a fresh process, milliseconds",
+        "first_page",
+        "llamadapro",
+        bar=30,
+        scale=1000,
+        unit="ms",
+    ),
     Row(_SECOND, "second", "llamadapro", bar=1, scale=1000, unit="ms"),
     Row(_SECOND, "second", "llamadapro, aiohttp", bar=1, scale=1000, unit="ms"),
     Row(_SECOND, "second", "bare httpx", scale=1000, unit="ms", comparison=True),

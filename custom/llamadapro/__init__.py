@@ -3,14 +3,22 @@
 Start with `AsyncLlamadaPro`. Everything here is loaded when it is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ._lazy import lazy_names
+from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from . import models as models
+    from ._bulk import BulkOutcome as BulkOutcome
+    from ._bulk import ImportIssue as ImportIssue
+    from ._bulk import ImportReport as ImportReport
     from ._client import AsyncLlamadaPro as AsyncLlamadaPro
+    from ._config import RateLimiter as RateLimiter
     from ._pagination import AsyncPaginator as AsyncPaginator
     from ._pagination import Page as Page
+    from ._transport import Attempt as Attempt
+    from ._transport import Exchange as Exchange
     from .errors import APIConnectionError as APIConnectionError
     from .errors import APIError as APIError
     from .errors import APIResponseValidationError as APIResponseValidationError
@@ -32,14 +40,6 @@ if TYPE_CHECKING:
     from .errors import WaitTimeoutError as WaitTimeoutError
     from .phone import to_e164 as to_e164
 
-_SUBMODULES = ("addresses", "errors", "models", "phone", "search", "whatsapp")
-_MODULES = {
-    "AsyncLlamadaPro": "._client",
-    "AsyncPaginator": "._pagination",
-    "Page": "._pagination",
-    "to_e164": ".phone",
-}
-
 __all__ = [
     "APIConnectionError",
     "APIError",
@@ -48,10 +48,15 @@ __all__ = [
     "APITimeoutError",
     "AsyncLlamadaPro",
     "AsyncPaginator",
+    "Attempt",
     "AuthenticationError",
     "BadRequestError",
+    "BulkOutcome",
     "ConfigurationError",
     "ConflictError",
+    "Exchange",
+    "ImportIssue",
+    "ImportReport",
     "InternalServerError",
     "InvalidPhoneNumberError",
     "InvalidRequestError",
@@ -61,24 +66,33 @@ __all__ = [
     "PaginationError",
     "PermissionDeniedError",
     "RateLimitError",
+    "RateLimiter",
     "UnprocessableEntityError",
     "WaitTimeoutError",
+    "__version__",
     "models",
     "to_e164",
 ]
 
+_SUBMODULES = ("addresses", "errors", "models", "phone", "resources", "search", "whatsapp")
+_MODULES = {
+    "AsyncLlamadaPro": "._client",
+    "AsyncPaginator": "._pagination",
+    "Attempt": "._transport",
+    "BulkOutcome": "._bulk",
+    "Exchange": "._transport",
+    "ImportIssue": "._bulk",
+    "ImportReport": "._bulk",
+    "Page": "._pagination",
+    "RateLimiter": "._config",
+    "to_e164": ".phone",
+}
 
-def __getattr__(name: str) -> Any:
-    if name in _SUBMODULES:
-        return import_module(f".{name}", __name__)
+if not TYPE_CHECKING:  # a checker that saw it would take any misspelt name for one of ours
     # What is not elsewhere is an error class.
-    module = _MODULES.get(name, ".errors")
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(module, __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {name: _MODULES.get(name, ".errors") for name in __all__ if name not in (*_SUBMODULES, "__version__")},
+        globals(),
+        _SUBMODULES,
+    )

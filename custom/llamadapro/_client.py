@@ -1,46 +1,28 @@
-"""The client: wires the rooms together and owns the pool."""
+"""The public client: its options, and the sections of the API."""
 
 from __future__ import annotations
 
+import copy
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from posixpath import normpath
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
-from urllib.parse import unquote, urlencode
+from typing import Any, Final, Self, TypeVar
 
 import attrs
 import httpx
 
-from llamadapro_api import document
-from llamadapro_api.errors import ValidationError
 from llamadapro_api.types import PreparedRequest
-from llamadapro_api.writing import serialize_argument, write_json
 
-from ._config import (
-    Config,
-    Engine,
-    RateLimiter,
-    Secret,
-    build_config,
-    build_deadline,
-    build_headers,
-    build_max_retries,
-    build_timeout,
-)
-from ._transport import Attempt, Clock, Exchange, Transport, capture
+from . import resources
+from ._config import Config, EngineName, RateLimiter
+from ._headers import check_headers
+from ._request import prepare_request
+from ._secret import Secret
+from ._session import Session
+from ._transport import Attempt, Clock, Exchange, Transport, capture, set_up_logging
 from .errors import InvalidRequestError
-
-if TYPE_CHECKING:
-    from .resources._calls import Calls
-    from .resources._contacts import Contacts
-    from .resources._conversations import Conversations
-    from .resources._custom_fields import CustomFields
-    from .resources._messages import Messages
-    from .resources._recordings import Recordings
-    from .resources._tasks import Tasks
 
 T = TypeVar("T")
 
@@ -56,25 +38,26 @@ class AsyncLlamadaPro:
             contact = await client.contacts.create(first_name="Jane")
             await client.messages.send_text(to="+14155552671", from_="+56912345678", text="Hi Jane")
 
-    Build one client and share it: it holds the connections, and its limits count for all of its calls.
+    Create one client and share it: it owns the connection pool, and its limits apply to all of its calls.
 
     - `api_key`: else the environment variable ``LLAMADAPRO_API_KEY``.
-    - `base_url`: else ``LLAMADAPRO_BASE_URL``, else the document's server.
-    - `timeout`: seconds (for the whole of one attempt) or an `httpx.Timeout`.
-    - `deadline`: seconds for one API call, retries and waiting included; None for no end.
-    - `max_retries`: how often a failed call is tried again where that cannot do anything twice; 0 for never.
-    - `max_connections`: how many requests are under way at once; the others wait their turn.
+    - `base_url`: else ``LLAMADAPRO_BASE_URL``, else the server in the OpenAPI document.
+    - `timeout`: seconds for one attempt, or an `httpx.Timeout`.
+    - `deadline`: seconds for one API call, retries and waiting included; None for no limit.
+    - `max_retries`: how often a failed call is retried where that cannot do anything twice; 0 for never.
+    - `max_connections`: how many requests run at once; the others wait.
     - `rate_limit`: requests per second, or any object with ``async acquire()``.
-    - `default_region`: country code such as ``"CL"``, which lets national phone numbers in.
+    - `default_region`: a country code such as ``"CL"`` enables national phone numbers.
     - `engine`: ``"httpx"``, or ``"aiohttp"`` (faster; needs the extra ``llamadapro[aiohttp]``).
-    - `api_key_header`: the header that carries the key, if not the document's.
+    - `api_key_header`: the header that carries the key, else the document's.
+    - `api_key_scheme`: such as ``"Bearer"``, which sends ``Authorization: Bearer KEY``; else the document's.
     - `default_headers`: sent with every request.
-    - `proxy`, `verify`: as httpx takes them; proxies of the environment are honoured.
+    - `proxy`, `verify`: as in httpx; proxies of the environment are used.
     - `max_response_bytes`: larger answers are refused.
     - `on_attempt`: called with an `Attempt` after each attempt.
     - `http_client`: your own `httpx.AsyncClient`, used as it is and never closed.
 
-    Raises `ConfigurationError` for options that do not fit.
+    Raises `ConfigurationError` for invalid options.
     """
 
     def __init__(
@@ -88,8 +71,9 @@ class AsyncLlamadaPro:
         max_connections: int = 100,
         rate_limit: float | RateLimiter | None = None,
         default_region: str | None = None,
-        engine: Engine = "httpx",
+        engine: EngineName = "httpx",
         api_key_header: str | None = None,
+        api_key_scheme: str | None = None,
         default_headers: Mapping[str, str] | None = None,
         proxy: str | httpx.Proxy | None = None,
         verify: bool | str | ssl.SSLContext = True,
@@ -98,10 +82,11 @@ class AsyncLlamadaPro:
         http_client: httpx.AsyncClient | None = None,
         _clock: Clock | None = None,
     ) -> None:
-        # A traceback with locals shows this frame too, should an option not fit: the key goes out of sight first.
+        # A traceback with locals shows this frame too, should an option be invalid: the key is hidden first.
         secret = None if api_key is None else Secret(api_key)
         del api_key
-        self._config: Config = build_config(
+        set_up_logging()
+        config = Config(
             api_key=secret,
             base_url=base_url,
             timeout=timeout,
@@ -112,6 +97,7 @@ class AsyncLlamadaPro:
             default_region=default_region,
             engine=engine,
             api_key_header=api_key_header,
+            api_key_scheme=api_key_scheme,
             default_headers=default_headers,
             proxy=proxy,
             verify=verify,
@@ -119,58 +105,44 @@ class AsyncLlamadaPro:
             on_attempt=on_attempt,
             http_client=http_client,
         )
-        self._transport = Transport(self._config, _clock)
+        self._session: Session = Session(Transport(config, _clock), config)
 
-    # Each resource is imported when it is first touched: a program pays for what it uses.
+    # Each resource is imported when it is first used: a program pays for what it uses.
 
     @cached_property
-    def contacts(self) -> Contacts:
+    def contacts(self) -> resources.Contacts:
         """People, and their addresses."""
-        from .resources._contacts import Contacts
-
-        return Contacts(self)
+        return resources.Contacts(self._session)
 
     @cached_property
-    def tasks(self) -> Tasks:
+    def tasks(self) -> resources.Tasks:
         """Things to do, for users and AI employees."""
-        from .resources._tasks import Tasks
-
-        return Tasks(self)
+        return resources.Tasks(self._session)
 
     @cached_property
-    def conversations(self) -> Conversations:
+    def conversations(self) -> resources.Conversations:
         """Conversations in sales funnels, one or many at a time."""
-        from .resources._conversations import Conversations
-
-        return Conversations(self)
+        return resources.Conversations(self._session)
 
     @cached_property
-    def messages(self) -> Messages:
+    def messages(self) -> resources.Messages:
         """WhatsApp messages and media."""
-        from .resources._messages import Messages
-
-        return Messages(self)
+        return resources.Messages(self._session)
 
     @cached_property
-    def calls(self) -> Calls:
+    def calls(self) -> resources.Calls:
         """Telephone calls, by people and by AI voice agents."""
-        from .resources._calls import Calls
-
-        return Calls(self)
+        return resources.Calls(self._session)
 
     @cached_property
-    def recordings(self) -> Recordings:
+    def recordings(self) -> resources.Recordings:
         """Recordings of calls."""
-        from .resources._recordings import Recordings
-
-        return Recordings(self)
+        return resources.Recordings(self._session)
 
     @cached_property
-    def custom_fields(self) -> CustomFields:
+    def custom_fields(self) -> resources.CustomFields:
         """Fields that a tenant adds to its records: their definitions, and the options of list fields."""
-        from .resources._custom_fields import CustomFields
-
-        return CustomFields(self)
+        return resources.CustomFields(self._session)
 
     def with_options(
         self,
@@ -185,46 +157,74 @@ class AsyncLlamadaPro:
 
         `default_headers` are added to the present ones. `retry_unsafe=True` also repeats what may thereby happen
         twice (a message sent, a call started) when an answer was lost: only where twice is better than never.
+        A subclass's own attributes are kept.
+
+        Raises `ConfigurationError` for invalid options. Example::
+
+            await client.with_options(timeout=300, deadline=300).messages.send_media(…)
         """
-        changes: dict[str, Any] = {}
-        if timeout is not _UNCHANGED:
-            changes["timeout"] = build_timeout(timeout)
-            changes["attempt_limit"] = None if isinstance(timeout, httpx.Timeout) else float(timeout)
-        if deadline is not _UNCHANGED:
-            changes["deadline"] = build_deadline(deadline)
-        if max_retries is not _UNCHANGED:
-            changes["max_retries"] = build_max_retries(max_retries)
+        config = self._session.config
+        changes: dict[str, Any] = {
+            "timeout": timeout,
+            "deadline": deadline,
+            "max_retries": max_retries,
+            "retry_unsafe": retry_unsafe,
+        }
         if default_headers is not _UNCHANGED:
-            changes["default_headers"] = {**self._config.default_headers, **build_headers(default_headers)}
-        if retry_unsafe is not _UNCHANGED:
-            changes["retry_unsafe"] = bool(retry_unsafe)
-        copy = object.__new__(type(self))
-        copy._config = attrs.evolve(self._config, **changes)
-        copy._transport = self._transport
-        return copy
+            changes["default_headers"] = {**config.default_headers, **check_headers(default_headers)}
+        changes = {name: value for name, value in changes.items() if value is not _UNCHANGED}
+        copied = copy.copy(self)
+        state = vars(copied)
+        state["_session"] = Session(self._session.transport, attrs.evolve(config, **changes))
+        for name in _cached(type(self)):  # resources hold the session that they were created with
+            state.pop(name, None)
+        return copied
 
     async def request(
-        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | Sequence[tuple[str, Any]] | None = None,
+        json: Any = None,
     ) -> httpx.Response:
-        """Call any path of the service: the way out for what the document does not know yet.
+        """Escape hatch for endpoints that are not yet in the OpenAPI document.
 
-        Same key, retries and errors as everywhere; `path` starts with ``/`` (or is a full URL of the same origin).
-        A method other than GET, HEAD, OPTIONS, PUT and DELETE is not repeated unless that is certain to be harmless.
+        Same key, retries and errors as everywhere; `path` starts with ``/`` (or is a full URL of the same origin),
+        `params` is a dictionary or a list of pairs. A method other than GET, HEAD, OPTIONS, PUT and DELETE is not
+        retried unless that is certain to be harmless.
 
         Raises `InvalidRequestError` before any network use, and the `APIError` family. Example::
 
             response = await client.request("GET", "/api/v1/anything", params={"page": 2})
             response.json()
         """
-        return await self._transport.fetch(self._free_call(method, path, params, json), self._config)
+        prepared = prepare_request(self._session.base_url, method, path, params, json)
+        return await self._session.send_raw(prepared)
+
+    async def send(self, prepared: PreparedRequest[T], /) -> T:
+        """Send an operation of `llamadapro_api.api` that has no method yet, and return its answer.
+
+        Same key, retries and errors as everywhere. Raises `InvalidRequestError` for what is no prepared request, and
+        the `APIError` family. Example::
+
+            from llamadapro_api import api
+
+            contact = await client.send(api.get_contact(17))
+        """
+        if not isinstance(prepared, PreparedRequest):
+            raise InvalidRequestError(
+                f"send takes a prepared request, such as llamadapro_api.api.get_contact(17), not {prepared!r}"
+            )
+        return await self._session.send(prepared)
 
     def capture_exchanges(self) -> AbstractContextManager[list[Exchange]]:
         """Collect one `Exchange` per API call made inside ``with client.capture_exchanges() as exchanges:``."""
-        return capture(self._transport)
+        return capture(self._session.transport)
 
     async def aclose(self) -> None:
         """Close the connections; afterwards every call raises `ConfigurationError`. Closing twice does no harm."""
-        await self._transport.aclose()
+        await self._session.transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -235,62 +235,11 @@ class AsyncLlamadaPro:
         await self.aclose()
 
     def __repr__(self) -> str:
-        transport = self.__dict__.get("_transport")
-        if transport is None:
-            return "<AsyncLlamadaPro (not built)>"  # its options did not fit; a traceback may still show it
-        return f"<AsyncLlamadaPro {self._config.base_url}{' (closed)' if transport.closed else ''}>"
-
-    async def _send(self, call: PreparedRequest[T]) -> T:
-        return await self._transport.send(call, self._config)
-
-    async def _send_with_id(self, call: PreparedRequest[T]) -> tuple[T, str | None]:
-        return await self._transport.send_with_id(call, self._config)
-
-    def _free_call(self, method: str, path: str, params: Mapping[str, Any] | None, json: Any) -> PreparedRequest[Any]:
-        method = method.upper()
-        if not method.isascii() or not method.isalpha():
-            raise InvalidRequestError(f"{method!r} is not an HTTP method")
-        target = self._own_target(path)
-        query = urlencode([*_pairs(_plain(params or {}, "params"))])
-        if query:
-            target += f"{'&' if '?' in target else '?'}{query}"
-        body = _plain(json, "json")
-        # However the path is spelled, an operation that is not safe to repeat must be known for what it is.
-        route = normpath(unquote(target.partition("?")[0]))
-        safe = document.IDEMPOTENT.get((method, route), method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
-        return PreparedRequest("request", method, target, _unread, idempotent=safe, body=body)
-
-    def _own_target(self, path: str) -> str:
-        """The path and query to send, once it is certain that they lead to this service and nowhere else."""
-        base = self._config.base_url
-        origin = f"{base.scheme}://{base.netloc.decode('ascii')}"
-        if path.startswith(f"{origin}{base.path.rstrip('/')}/"):
-            path = path[len(f"{origin}{base.path.rstrip('/')}") :]
-        if not path.startswith("/") or path.startswith("//"):
-            raise InvalidRequestError(f"{path!r} must be a path that begins with one '/', or a URL under {base}")
-        try:
-            target = httpx.URL(origin + path).raw_path.decode("ascii")
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise InvalidRequestError(f"{path!r} is not a path: {error}") from None
-        return target
+        session: Session | None = vars(self).get("_session")
+        if session is None:
+            return "<AsyncLlamadaPro (not built)>"  # an option was invalid; a traceback may still show it
+        return f"<AsyncLlamadaPro {session.base_url}{' (closed)' if session.transport.closed else ''}>"
 
 
-def _unread(_answer: Any) -> Any:
-    raise NotImplementedError("the answer of `request` is returned as it came")
-
-
-def _plain(value: Any, name: str) -> Any:
-    """Plain JSON data, checked as strictly as the keywords of operations are."""
-    try:
-        return serialize_argument(write_json, value, name)
-    except ValidationError as error:
-        raise InvalidRequestError(f"request: {error}") from None
-
-
-def _pairs(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in params.items():
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, (dict, list)):
-                raise InvalidRequestError(f"request: params.{name}: a query holds texts, numbers and booleans")
-            if item is not None:
-                yield name, str(item).lower() if isinstance(item, bool) else str(item)
+def _cached(cls: type[AsyncLlamadaPro]) -> list[str]:
+    return [name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, cached_property)]

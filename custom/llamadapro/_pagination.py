@@ -1,19 +1,23 @@
-"""Lists that come in pages, walked one way: await the first page, iterate items, iterate pages, or collect all."""
+"""Lists that come in pages: await the first page, iterate items, iterate pages, or collect all."""
 
 from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, Protocol, TypeVar
 
 from llamadapro_api.types import PreparedRequest
 
-from .errors import InvalidRequestError, PaginationError
+from ._session import Session
+from .errors import InvalidRequestError, LlamadaProError, PaginationError
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+MAX_EMPTY_PAGES = 1000
+"""A walk past this many empty pages in a row, each with a new token, would probably never end."""
 
 # Measured: one turn of the loop starts the task, the next ones get it through the limiter and the engine.
 _TICKS_TO_THE_WIRE = 3
@@ -33,12 +37,17 @@ class PageModel(Protocol[T_co]):
 Prepare = Callable[[str | None], PreparedRequest[PageModel[T]]]
 """Prepares the call for the page that a token leads to; None for the first."""
 
-Send = Callable[[PreparedRequest[Any]], Awaitable[tuple[Any, str | None]]]
-"""Sends a call; gives its answer, and the service's id of the request."""
-
 
 class Page(Generic[T]):
-    """One page of a list."""
+    """One page of a list: iterable, with a length, and picklable.
+
+    ::
+
+        page = await client.contacts.list(page_size=50)
+        for contact in page: ...
+        if page.has_next_page():
+            page = await page.get_next_page()
+    """
 
     items: builtins.list[T]
     next_page_token: str | None
@@ -57,20 +66,35 @@ class Page(Generic[T]):
         self.next_page_token = str(model.next_page_token) if model.next_page_token else None
         self.total_count = model.total_count
         self.request_id = request_id
-        self._follow = follow
+        self._follow: Callable[[str], Coroutine[Any, Any, Page[T]]] | None = follow
 
     def has_next_page(self) -> bool:
-        """Whether there is a page after this one; it may turn out to be empty."""
+        """Whether there is a page after this one, which may be empty."""
         return self.next_page_token is not None
 
     async def get_next_page(self) -> Page[T]:
         """Fetch the page after this one.
 
-        Raises `PaginationError` when there is none, or when its token has been used before.
+        Raises `PaginationError` when there is none, when its token has been used before, or after 1,000 empty pages in
+        a row; and the `APIError` family.
         """
         if self.next_page_token is None:
             raise PaginationError("this is the last page; ask has_next_page() first")
+        if self._follow is None:
+            raise LlamadaProError(
+                "a page that was copied or pickled belongs to no client: "
+                "pass its next_page_token as page_token to the method that listed it"
+            )
         return await self._follow(self.next_page_token)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_follow": None}
 
     def __repr__(self) -> str:
         return f"<Page of {len(self.items)} items{', more follow' if self.has_next_page() else ''}>"
@@ -99,7 +123,7 @@ class AsyncPaginator(Generic[T]):
 
     def __init__(
         self,
-        send: Send,
+        session: Session,
         prepare: Prepare[T],
         *,
         page_token: str | None = None,
@@ -108,7 +132,7 @@ class AsyncPaginator(Generic[T]):
     ) -> None:
         if max_items is not None and (isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 0):
             raise InvalidRequestError(f"max_items must be an integer of at least 0, or None for all, not {max_items!r}")
-        self._send = send
+        self._session = session
         self._prepare = prepare
         # Prepared at once, so that a wrong argument is reported where it was written.
         self._first = prepare(page_token)
@@ -158,25 +182,35 @@ class AsyncPaginator(Generic[T]):
         return page
 
     async def _fetch(
-        self, call: PreparedRequest[PageModel[T]], token: str | None, seen: dict[str | None, str | None]
+        self,
+        prepared: PreparedRequest[PageModel[T]],
+        token: str | None,
+        seen: dict[str | None, str | None],
+        empty_pages: int = 0,
     ) -> Page[T]:
-        """`seen` holds each token of the walk with the one whose page brought it; another bringing it is a circle."""
+        """`seen` maps each token of the walk to the one whose page brought it; a second such page means a cycle."""
 
         async def follow(following: str) -> Page[T]:
             if following == self._first_token or seen[following] != token:
                 raise PaginationError(
                     f"the service returned the page token {following!r} a second time, so the list would never end"
                 )
-            return await self._fetch(self._prepare(following), following, seen)
+            if empty_pages >= MAX_EMPTY_PAGES:
+                raise PaginationError(
+                    f"the service returned {empty_pages} empty pages in a row, so the list would probably never end; "
+                    f"to go on all the same, pass page_token={following!r}"
+                )
+            return await self._fetch(self._prepare(following), following, seen, empty_pages)
 
-        page = Page(*await self._send(call), follow)
+        page = Page(*await self._session.send_with_id(prepared), follow)
+        empty_pages = 0 if page.items else empty_pages + 1
         if page.next_page_token is not None:
             seen.setdefault(page.next_page_token, token)
         return page
 
 
 async def _start(fetching: Coroutine[Any, Any, Page[T]]) -> asyncio.Task[Page[T]]:
-    """Begin to fetch, and let the request reach the wire even if the caller goes on without awaiting anything."""
+    """Begin to fetch, and let the request reach the network even if the caller goes on without awaiting anything."""
     task = asyncio.create_task(fetching)
     for _ in range(_TICKS_TO_THE_WIRE):
         await asyncio.sleep(0)

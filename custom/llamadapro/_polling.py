@@ -12,7 +12,7 @@ from .errors import InvalidRequestError, NotFoundError, WaitTimeoutError
 T = TypeVar("T")
 
 FIRST_INTERVAL = 0.5
-LONGEST_INTERVAL = 10.0
+MAX_INTERVAL = 10.0
 GROWTH = 1.5
 
 _NOTHING = object()
@@ -25,6 +25,7 @@ async def poll(
     timeout: float,
     clock: Clock,
     what: str,
+    advice: str = "it is still in progress: call wait() again, or give it more time",
     on_status: Callable[[T], object] | None = None,
 ) -> T:
     """Ask until `done` says yes; raises `WaitTimeoutError` with the last answer after `timeout` seconds.
@@ -36,39 +37,39 @@ async def poll(
     ends = clock.now() + timeout
     interval = FIRST_INTERVAL
     last: T | None = None
-    told: object = _NOTHING
+    reported: object = _NOTHING
     while True:
-        # The last question is not let run past the end either.
+        # The last request does not run past the end either.
         scope = asyncio.timeout(ends - clock.now())
         try:
             async with scope:
                 last = await ask()
         except TimeoutError:
             if not scope.expired():
-                raise  # the question's own deadline
-            raise _too_late(what, timeout, last) from None
+                raise  # the request's own deadline
+            raise _timeout_error(what, timeout, last, advice) from None
         status = getattr(last, "status", None)
-        if on_status is not None and (told is _NOTHING or status != told):
+        if on_status is not None and (reported is _NOTHING or status != reported):
             on_status(last)
-            told = status
+            reported = status
         if done(last):
             return last
         left = ends - clock.now()
         if left <= 0:
-            raise _too_late(what, timeout, last)
+            raise _timeout_error(what, timeout, last, advice)
         await clock.sleep(min(interval, left))
-        interval = min(LONGEST_INTERVAL, interval * GROWTH)
+        interval = min(MAX_INTERVAL, interval * GROWTH)
 
 
-def _too_late(what: str, timeout: float, last: object) -> WaitTimeoutError:
+def _timeout_error(what: str, timeout: float, last: object, advice: str) -> WaitTimeoutError:
     status = getattr(last, "status", None)
     seen = f"; its last status was {status!r}" if status else ""
-    return WaitTimeoutError(
-        f"waited {timeout:g} s for {what}{seen}; it goes on, and can be waited for again", last=last
-    )
+    return WaitTimeoutError(f"timed out after {timeout:g} s waiting for {what}{seen}; {advice}", last=last)
 
 
-async def poll_until_there(ask: Callable[[], Awaitable[T]], *, timeout: float | None, clock: Clock, what: str) -> T:
+async def poll_until_found(
+    ask: Callable[[], Awaitable[T]], *, timeout: float | None, clock: Clock, what: str, advice: str
+) -> T:
     """Ask for what may not exist yet: a 404 means not yet, any other error is one. Without a timeout, ask once."""
     if timeout is None:
         return await ask()
@@ -79,6 +80,8 @@ async def poll_until_there(ask: Callable[[], Awaitable[T]], *, timeout: float | 
         except NotFoundError:
             return None
 
-    found = await poll(ask_once, lambda thing: thing is not None, timeout=timeout, clock=clock, what=what)
+    found = await poll(
+        ask_once, lambda thing: thing is not None, timeout=timeout, clock=clock, what=what, advice=advice
+    )
     assert found is not None  # what `done` has just made sure of
     return found

@@ -102,7 +102,7 @@ class APIError(LlamadaProError):
     """What was sent, without the API key."""
 
     may_have_been_processed: bool
-    """True if a writing call may have taken effect although it failed: look before sending it again."""
+    """True if a writing call may have taken effect although it failed: check before retrying."""
 
     request_id: str | None
     """The service's id of this request, from the ``X-Request-Id`` header; None if no answer told one."""

@@ -1,4 +1,4 @@
-"""`llamadapro contract`: hold a service against openapi.yaml, and suggest how the document should read."""
+"""`llamadapro contract`: check a service against openapi.yaml, and suggest how the document should read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import suppress
 from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,35 +17,40 @@ from llamadapro import ConfigurationError, LlamadaProError
 if TYPE_CHECKING:
     from llamadapro import AsyncLlamadaPro
 
-    from .document import Document
+    from .document import Document, KeyPlacement
+    from .findings import Report
 
 EPILOG = """It reads: lists, some items of each, the search, records that cannot exist, and the lists with a wrong key.
 With --write it also creates a contact, a task (for the user of another one), a custom field and an option, all marked
 contract-probe-…, changes them and deletes them again. It never sends a message and never starts a call. Messages, calls
-and recordings are in no list: name some with --id.
+and recordings are in no list: name some with --id. If the key is refused (401), it tries the usual ways to send it.
 
 examples:
   llamadapro contract --base-url https://api.llamadapro.app
+  llamadapro contract --write-baseline accepted.json              # accept what differs today, and from then on:
+  llamadapro contract --baseline accepted.json --output junit=contract.xml --output markdown=contract.md
   llamadapro contract --base-url http://127.0.0.1:8080 --write --patch openapi.patch && git apply openapi.patch
-  llamadapro contract --base-url … --id callId=9001 --id messageId=msg_501 --id recordingId=3001 --format junit
+  llamadapro contract --id callId=9001 --id messageId=msg_501 --id recordingId=3001 --only GetCall
 
 environment:
   LLAMADAPRO_API_KEY   the service's key; without it, it is asked for where there is a terminal; it is never shown
   LLAMADAPRO_BASE_URL  the service's address; --base-url goes before it
   LLAMADAPRO_LOG       debug: a line per request on standard error
 
-exit codes: 0 no contradiction, 1 contradictions, 2 the service could not be asked, 130 interrupted
+exit codes: 0 nothing that --fail-on names, but for what the baseline accepts, 1 there is, 2 the service could not be
+checked (every --output says why), 130 interrupted
 """
-SHORTEST_HIDDEN = 12
+MIN_REDACTED_LENGTH = 12
 """Shorter keys are words that a report may use by chance."""
-FORMAT_NAMES = ("json", "junit", "markdown", "text")
+FAIL_ON_NAMES = ("contradiction", "addition", "never")
+FORMAT_NAMES = ("github", "json", "junit", "markdown", "text")
 ID_NAMES = ("callId", "messageId", "recordingId")
 
 
 def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(
         prog="llamadapro contract",
-        description="Hold a live service against openapi.yaml.",
+        description="Check a live service against openapi.yaml.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -54,8 +59,17 @@ def parser() -> argparse.ArgumentParser:
     add("--api-key", metavar="KEY", help="better not: others on this machine can read it; see below")
     add("--api-key-header", metavar="NAME", help="the header that carries the key, if not the document's")
     add("--write", action="store_true", help="also create, change and delete marked test data")
+    add("--only", action="append", metavar="OPERATION", help="check this operation; may be repeated (default: all)")
     add("--id", action="append", default=[], type=_id, metavar="NAME=ID", help=f"one of {', '.join(ID_NAMES)}")
-    add("--format", choices=FORMAT_NAMES, default="text", help="of the report (default: text)")
+    add("--baseline", type=Path, metavar="FILE", help="accepted differences, which do not fail")
+    add("--write-baseline", type=Path, metavar="FILE", help="accept the present differences from the next run on")
+    add(
+        "--fail-on", choices=FAIL_ON_NAMES, default="contradiction", help="what is exit code 1 (default: contradiction)"
+    )
+    add("--format", choices=FORMAT_NAMES, default="text", help="of the report on standard output (default: text)")
+    add(
+        "--output", action="append", default=[], type=_output, metavar="FORMAT=FILE", help="also write the report there"
+    )
     add("--patch", type=Path, metavar="FILE", help="write the suggested change of openapi.yaml there, as a diff")
     add("--document", type=Path, metavar="FILE", help="another openapi.yaml than that of this package")
     add("--rate", type=requests_per_second, default=2.0, metavar="N", help="requests per second at most (default: 2)")
@@ -65,54 +79,93 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
+    from .findings import Report
+
     options = parser().parse_args(argv)
+    report = Report(base_url=options.base_url or "the service", fail_on=options.fail_on)
     try:
-        return asyncio.run(_run(options))
+        try:
+            asyncio.run(_check(options, report))
+        except ModuleNotFoundError as missing:
+            report.error = f"needs {missing.name}: pip install 'llamadapro[contract]'"
+        except (LlamadaProError, OSError) as error:
+            report.error = str(error)
+        return _publish(options, report)
     except KeyboardInterrupt:
         return 130
-    except ModuleNotFoundError as missing:
-        print(f"llamadapro contract: needs {missing.name}: pip install 'llamadapro[contract]'", file=sys.stderr)
-    except (LlamadaProError, OSError) as error:
-        print(f"llamadapro contract: {error}", file=sys.stderr)
-    return 2
+    except OSError as error:
+        return _complain(str(error))
 
 
-async def _run(options: argparse.Namespace) -> int:
+async def _check(options: argparse.Namespace, report: Report) -> None:
     # Late: whoever asks for help does not wait for all this, nor needs the extra.
     from llamadapro import AsyncLlamadaPro
 
-    from .asking import KeyRefused, probe
-    from .findings import Report
-    from .patch import patched, suggestion
-    from .reporting import FORMATS
+    from .baseline import Baseline
+    from .document import KeyPlacement
+    from .probe import probe
 
     document = _document(options.document)
-    async with AsyncExitStack() as stack:
+    report.operations = tuple(map(document.find_operation, options.only or document.operations))
+    if options.baseline and not (options.baseline == options.write_baseline and not options.baseline.exists()):
+        report.baseline = Baseline.read(options.baseline)
+    options.api_key = options.api_key or _key()
 
-        async def client(key: str, header: str) -> AsyncLlamadaPro:
-            made = AsyncLlamadaPro(key, options.base_url, api_key_header=header, rate_limit=options.rate)
-            return await stack.enter_async_context(made)
+    def connect(placement: KeyPlacement, key: str | None) -> AsyncLlamadaPro:
+        key = key or options.api_key
+        value = f"{placement.scheme} {key}" if placement.scheme else key
+        return AsyncLlamadaPro(value, options.base_url, api_key_header=placement.header, rate_limit=options.rate)
 
-        header = options.api_key_header or document.key_header
-        key = options.api_key or _key()
-        known = await client(key, header)
-        strangers = {
-            "a wrong key": await client("contract-probe-wrong-key", header),
-            "no key": await client("none", "X-Contract-Probe"),  # the client always sends one: here, where nobody looks
-        }
-        report = Report(document, _shown(known))
-        try:
-            await probe(
-                known, strangers, document, report, write=options.write, ids=dict(options.id), items=options.items
-            )
-        except KeyRefused as refused:
-            raise ConfigurationError(f"the service refuses the key: {refused}") from None
-    print(_without(key, FORMATS[options.format](report)))
-    if options.patch:
-        changed = patched(document.text, report.findings)
-        options.patch.write_text(_without(key, suggestion(document.text, changed)), "utf-8")
-        print(f"the suggested change of openapi.yaml is in {options.patch}", file=sys.stderr)
-    return 1 if report.of("contradiction") else 0
+    placement = KeyPlacement(options.api_key_header) if options.api_key_header else document.key_placement
+    async with connect(placement, None) as client:
+        report.base_url = str(client).removeprefix("<AsyncLlamadaPro ").removesuffix(">")
+    limits = {"write": options.write, "ids": dict(options.id), "items": options.items}
+    await probe(connect, document, report, placement=placement, **limits)
+
+
+def _publish(options: argparse.Namespace, report: Report) -> int:
+    """Write what was found, or why nothing could be; the exit code."""
+    from .reporting import FORMATS
+
+    def text(name: str) -> str:
+        return _redact(options.api_key, FORMATS[name](report)) + "\n"
+
+    for name, path in options.output:
+        path.write_text(text(name), "utf-8")
+    if report.document is not None and report.error is None:
+        if options.write_baseline:
+            options.write_baseline.write_text(_redact(options.api_key, report.new_baseline()), "utf-8")
+        if options.patch:
+            _write_patch(options, report, report.document)
+    if report.error is None or options.format != "text":
+        _print(text(options.format))
+    if report.error is not None:
+        _complain(_redact(options.api_key, report.error))
+    return report.exit_code
+
+
+def _write_patch(options: argparse.Namespace, report: Report, document: Document) -> None:
+    from .patch import patch_document, unified_diff
+
+    changed, rest = patch_document(document.text, [one for one in report.findings if not report.accepts(one)])
+    options.patch.write_text(_redact(options.api_key, unified_diff(document.text, changed, rest)), "utf-8")
+    left = f"; {len(rest)} differences are not in it: its first lines name them" if rest else ""
+    print(f"the suggested change of openapi.yaml is in {options.patch}{left}", file=sys.stderr)
+
+
+def _print(text: str) -> None:
+    """On standard output, whose reader may go away: the exit code speaks of the service."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(problem: str) -> int:
+    print(f"llamadapro contract: {problem}", file=sys.stderr)
+    return 2
 
 
 def _document(path: Path | None) -> Document:
@@ -124,17 +177,13 @@ def _document(path: Path | None) -> Document:
         return packaged()
     try:
         document = Document(path.read_text("utf-8"))
-        if not document.operations or not document.key_header:  # read now, so that what is missing is told of the file
+        if not document.operations or not document.key_placement:  # read now, so that the error names the file
             raise LookupError("it has no operations")
     except (YAMLError, LookupError, TypeError, AttributeError, UnicodeError) as error:
         raise ConfigurationError(
             f"{path} is no openapi.yaml like this package's: {type(error).__name__}: {error}"
         ) from None
     return document
-
-
-def _shown(client: AsyncLlamadaPro) -> str:
-    return str(client).removeprefix("<AsyncLlamadaPro ").removesuffix(">")
 
 
 def _key() -> str:
@@ -144,9 +193,9 @@ def _key() -> str:
     return found or getpass("API key: ")
 
 
-def _without(key: str, text: str) -> str:
+def _redact(key: str | None, text: str) -> str:
     """What a service answers may quote the key."""
-    return text.replace(key, "<key>") if len(key) >= SHORTEST_HIDDEN else text
+    return text.replace(key, "<key>") if key and len(key) >= MIN_REDACTED_LENGTH else text
 
 
 def requests_per_second(text: str) -> float:
@@ -161,3 +210,12 @@ def _id(text: str) -> tuple[str, str]:
     if name not in ID_NAMES or not equals or not value:
         raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(f'{one}=…' for one in ID_NAMES)}")
     return name, value
+
+
+def _output(text: str) -> tuple[str, Path]:
+    name, _, path = text.partition("=")
+    if name not in FORMAT_NAMES or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(f'{one}=FILE' for one in FORMAT_NAMES)}")
+    if not Path(path).parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {Path(path).parent}")
+    return name, Path(path)

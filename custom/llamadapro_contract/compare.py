@@ -1,11 +1,11 @@
-"""One answer against one schema: a walker of its own, for it must tell what is new from what is wrong."""
+"""One answer against one schema: its own walker, since it separates additions from contradictions."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from .document import Document, Pointer
 from .findings import Finding
 
-_ALIKE = 0.55
+MIN_SIMILARITY = 0.55
 _PLAIN = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -23,7 +23,7 @@ class Seen:
 
     objects: dict[Pointer, int] = field(default_factory=lambda: defaultdict(int))
     fields: dict[Pointer, set[str]] = field(default_factory=lambda: defaultdict(set))
-    strangers: dict[Pointer, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
+    unknown_fields: dict[Pointer, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     operations: dict[Pointer, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
 
 
@@ -39,32 +39,38 @@ class Comparer:
         self._operation = operation
         return self._value(value, pointer, "$")
 
-    def _value(self, value: Any, pointer: Pointer, place: str) -> Iterator[Finding]:
-        schema, pointer = self.document.resolve(pointer)
+    def _value(self, value: Any, pointer: Pointer, path: str) -> Iterator[Finding]:
+        schema, resolved = self.document.resolve(pointer)
+        for found in self._check(value, schema, resolved, path):
+            # Where many places share a schema, each is a difference of its own; the fields of an object are not.
+            own = found.path == path and found.kind != "field-missing"
+            yield replace(found, origin=pointer) if own else found
+
+    def _check(self, value: Any, schema: Any, pointer: Pointer, path: str) -> Iterator[Finding]:
         branches = "anyOf" if "anyOf" in schema else "oneOf"
         if branches in schema:
-            yield from self._union(value, (*pointer, branches), place)
+            yield from self._union(value, (*pointer, branches), path)
             return
         kinds = schema.get("type")
         if kinds is None:
             return
         kinds = [kinds] if isinstance(kinds, str) else list(kinds)
-        kind = kind_of(value)
+        kind = json_type(value)
         if kind not in kinds and not (kind == "integer" and "number" in kinds):
             if value is None:
-                yield Finding("contradiction", "null", "null, which is not allowed", pointer, place, fix=("nullable",))
+                yield Finding("contradiction", "null", "null, which is not allowed", pointer, path, fix=("nullable",))
             else:
-                what = f"{_a(kind)} instead of {' or '.join(map(_a, kinds))}"
-                yield Finding("contradiction", "type", what, pointer, place, fix=("type", kind))
+                message = f"{_with_article(kind)} instead of {' or '.join(map(_with_article, kinds))}"
+                yield Finding("contradiction", "type", message, pointer, path, fix=("type", kind))
         elif kind == "object":
-            yield from self._object(value, schema, pointer, place)
+            yield from self._object(value, schema, pointer, path)
         elif kind == "array" and "items" in schema:
             for index, item in enumerate(value):
-                yield from self._value(item, (*pointer, "items"), f"{place}[{index}]")
+                yield from self._value(item, (*pointer, "items"), f"{path}[{index}]")
         else:
-            yield from _scalar(value, schema, pointer, place)
+            yield from _scalar(value, schema, pointer, path)
 
-    def _object(self, value: dict[str, Any], schema: Any, pointer: Pointer, place: str) -> Iterator[Finding]:
+    def _object(self, value: dict[str, Any], schema: Any, pointer: Pointer, path: str) -> Iterator[Finding]:
         known = schema.get("properties", {})
         others = schema.get("additionalProperties", not known)
         if known:
@@ -73,21 +79,21 @@ class Comparer:
             self.seen.operations[pointer][self._operation] = None
         for name in schema.get("required", ()):
             if name not in value:
-                what = f"the required field {name} is missing"
-                yield Finding("contradiction", "field-missing", what, pointer, place, fix=("relax", name))
+                message = f"the required field {name} is missing"
+                yield Finding("contradiction", "field-missing", message, pointer, path, fix=("relax", name))
         for name, inner in value.items():
-            where = f"{place}.{name}" if _PLAIN.fullmatch(name) else f"{place}[{name!r}]"
+            inner_path = f"{path}.{name}" if _PLAIN.fullmatch(name) else f"{path}[{name!r}]"
             if name in known:
-                yield from self._value(inner, (*pointer, "properties", name), where)
+                yield from self._value(inner, (*pointer, "properties", name), inner_path)
             elif isinstance(others, dict):
-                yield from self._value(inner, (*pointer, "additionalProperties"), where)
+                yield from self._value(inner, (*pointer, "additionalProperties"), inner_path)
             elif not others:
-                self.seen.strangers[pointer].setdefault(name, inner)
-                what = f"the field {name} ({kind_of(inner)}) is not documented"
+                self.seen.unknown_fields[pointer].setdefault(name, inner)
+                message = f"the field {name} ({json_type(inner)}) is not documented"
                 fix = ("add-field", name, _schema_of(inner))
-                yield Finding("addition", "field-undocumented", what, pointer, where, fix=fix)
+                yield Finding("addition", "field-undocumented", message, pointer, inner_path, fix=fix)
 
-    def _union(self, value: Any, pointer: Pointer, place: str) -> Iterator[Finding]:
+    def _union(self, value: Any, pointer: Pointer, path: str) -> Iterator[Finding]:
         branches = [(*pointer, str(index)) for index in range(len(self.document.at(pointer)))]
         if isinstance(value, str):
             # Known values or any text: an open set. A new one is no contradiction, but worth knowing.
@@ -97,43 +103,43 @@ class Comparer:
                 known = [one for at in sets for one in self.document.resolve(at)[0]["enum"]]
                 if value not in known:
                     at = self.document.resolve(sets[0])[1]
-                    what = f"the value {_short(value)} is new in an open set ({', '.join(map(str, known))})"
-                    yield Finding("addition", "value-new", what, at, place, fix=("add-value", value))
+                    message = f"the value {_abbreviate(value)} is new in an open set ({', '.join(map(str, known))})"
+                    yield Finding("addition", "value-new", message, at, path, fix=("add-value", value))
                 return
-        # The branch that it fits best tells what is wrong with it. What the others saw does not count.
+        # The branch that it fits best gives the findings; what the others saw does not count.
         before = self.seen
         found: list[tuple[int, int, int]] = []
         for at in branches:
             self.seen = Seen()
-            told = list(self._value(value, at, place))
-            found.append((sum(one.severity == "contradiction" for one in told), len(told), len(found)))
+            findings = list(self._value(value, at, path))
+            found.append((sum(one.severity == "contradiction" for one in findings), len(findings), len(found)))
         self.seen = before
         best = min(found)
         if value is None and best[0]:
-            yield Finding("contradiction", "null", "null, which is not allowed", pointer[:-1], place, fix=("nullable",))
+            yield Finding("contradiction", "null", "null, which is not allowed", pointer[:-1], path, fix=("nullable",))
             return
-        yield from self._value(value, branches[best[2]], place)
+        yield from self._value(value, branches[best[2]], path)
 
-    # --- what only all answers together tell ---------------------------------------------------------------------
+    # --- over all answers ----------------------------------------------------------------------------------------
 
-    def renamed(self) -> Iterator[tuple[Pointer, str, str]]:
+    def renamed_fields(self) -> Iterator[tuple[Pointer, str, str]]:
         """Documented fields that never came, with undocumented ones that could be the same."""
-        for pointer, strangers in self.seen.strangers.items():
+        for pointer, unknown_fields in self.seen.unknown_fields.items():
             schema = self.document.at(pointer)
             absent = [name for name in schema["properties"] if name not in self.seen.fields[pointer]]
             pairs = sorted(
-                (-_likeness(old, new), old, new)
+                (-_similarity(old, new), old, new)
                 for old in absent
-                for new, value in strangers.items()
+                for new, value in unknown_fields.items()
                 if not any(one.severity == "contradiction" for one in self._trial(value, (*pointer, "properties", old)))
             )
             used: set[str] = set()
-            for unlikeness, old, new in pairs:
-                if -unlikeness >= _ALIKE and not used & {old, new}:
+            for negative_similarity, old, new in pairs:
+                if -negative_similarity >= MIN_SIMILARITY and not used & {old, new}:
                     used |= {old, new}
                     yield pointer, old, new
 
-    def unseen(self) -> Iterator[tuple[Pointer, list[str], tuple[str, ...]]]:
+    def unseen_fields(self) -> Iterator[tuple[Pointer, list[str], tuple[str, ...]]]:
         for pointer in self.seen.objects:
             schema = self.document.at(pointer)
             names = [name for name in schema["properties"] if name not in self.seen.fields[pointer]]
@@ -148,36 +154,36 @@ class Comparer:
             self.seen = before
 
 
-def kind_of(value: Any) -> str:
+def json_type(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        return "integer"  # JSON knows one kind of number: 91.0 is whole
+        return "integer"  # JSON knows one kind of number: 91.0 is an integer
     names = {float: "number", str: "string", list: "array", dict: "object"}
     return names[type(value)]
 
 
-def _scalar(value: Any, schema: Any, pointer: Pointer, place: str) -> Iterator[Finding]:
+def _scalar(value: Any, schema: Any, pointer: Pointer, path: str) -> Iterator[Finding]:
     closed = schema.get("enum", [schema["const"]] if "const" in schema else None)
     if closed is not None and value is not None and value not in closed:
-        what = f"the value {_short(value)} is not in the closed set ({', '.join(map(str, closed))})"
-        yield Finding("contradiction", "value-new", what, pointer, place, fix=("add-value", value))
-    if schema.get("format") == "date-time" and isinstance(value, str) and not _is_moment(value):
-        what = f"{_short(value)} is no date-time"
-        yield Finding("contradiction", "format", what, pointer, place, fix=("drop", "format"))
+        message = f"the value {_abbreviate(value)} is not in the closed set ({', '.join(map(str, closed))})"
+        yield Finding("contradiction", "value-new", message, pointer, path, fix=("add-value", value))
+    if schema.get("format") == "date-time" and isinstance(value, str) and not _is_date_time(value):
+        message = f"{_abbreviate(value)} is no date-time"
+        yield Finding("contradiction", "format", message, pointer, path, fix=("drop", "format"))
     if "pattern" in schema and isinstance(value, str) and not re.search(schema["pattern"], value):
-        what = f"a text that does not match {schema['pattern']}"
-        yield Finding("contradiction", "pattern", what, pointer, place, fix=("drop", "pattern"))
+        message = f"a text that does not match {schema['pattern']}"
+        yield Finding("contradiction", "pattern", message, pointer, path, fix=("drop", "pattern"))
 
 
-def _short(value: Any) -> str:
+def _abbreviate(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:50]}…"
 
 
-def _is_moment(text: str) -> bool:
+def _is_date_time(text: str) -> bool:
     """As RFC 3339 has it, with an offset; how the client makes do with less is its own affair."""
     try:
         return "T" in text.upper() and datetime.fromisoformat(text.upper()).tzinfo is not None
@@ -187,10 +193,10 @@ def _is_moment(text: str) -> bool:
 
 def _schema_of(value: Any) -> dict[str, Any]:
     """The simplest schema that a value fits."""
-    kind = kind_of(value)
+    kind = json_type(value)
     if kind == "null":
         return {}
-    if kind == "string" and _is_moment(value):
+    if kind == "string" and _is_date_time(value):
         return {"type": "string", "format": "date-time"}
     if kind == "array":
         return {"type": "array", "items": _schema_of(value[0]) if value else {}}
@@ -199,7 +205,7 @@ def _schema_of(value: Any) -> dict[str, Any]:
     return {"type": kind}
 
 
-def _likeness(one: str, other: str) -> float:
+def _similarity(one: str, other: str) -> float:
     """Of two names; a word in common counts."""
     words = [set(re.findall(r"[A-Z]?[a-z0-9]+", name.replace("_", " "))) for name in (one, other)]
     lower = [{word.lower() for word in group} for group in words]
@@ -207,5 +213,5 @@ def _likeness(one: str, other: str) -> float:
     return max(common * 0.9, SequenceMatcher(None, one.lower(), other.lower()).ratio())
 
 
-def _a(kind: str) -> str:
+def _with_article(kind: str) -> str:
     return {"null": "null", "array": "an array", "object": "an object", "integer": "an integer"}.get(kind, f"a {kind}")

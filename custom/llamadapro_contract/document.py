@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
@@ -12,6 +15,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.emitter import Emitter
 
+from llamadapro import ConfigurationError
+
+PAGE_SIZES = ("pageSize", "limit", "size", "perPage")
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 Pointer = tuple[str, ...]
 """The keys that lead from the top of the document to a place in it."""
@@ -48,6 +54,18 @@ def _yaml() -> YAML:
         type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
     )
     return yaml
+
+
+@dataclass(frozen=True)
+class KeyPlacement:
+    """How the API key travels; without a header, as the client does by itself."""
+
+    header: str | None
+    scheme: str | None = None
+
+    def __str__(self) -> str:
+        value = f"{self.scheme} KEY" if self.scheme else "KEY"
+        return f"{self.header}: {value}" if self.header else "a query parameter"
 
 
 @dataclass(frozen=True)
@@ -92,9 +110,50 @@ class Document:
         )
         return {operation.id: operation for operation in found}
 
+    def find_operation(self, name: str) -> str:
+        """The operation's id, however its words are written: `GetContacts`, `get_contacts`."""
+        known = {_plain(one): one for one in self.operations}
+        if _plain(name) in known:
+            return known[_plain(name)]
+        close = get_close_matches(_plain(name), known, 3)
+        hint = f"did you mean {' or '.join(known[one] for one in close)}?" if close else "the document names them"
+        raise ConfigurationError(f"there is no operation {name!r}: {hint}")
+
+    @cached_property
+    def lists(self) -> list[tuple[Operation, str | None, str | None]]:
+        """Operations that list records without an id; what reads one record; the parameter for the size of a page."""
+        found = []
+        for operation in self.operations.values():
+            pointer = self.answer(operation, operation.success)
+            schema = self.resolve(pointer)[0] if pointer else {}
+            if operation.method == "GET" and "{" not in operation.path and "items" in schema.get("properties", ()):
+                one = re.compile(re.escape(operation.path) + r"/{\w+}")
+                readers = [
+                    other.id
+                    for other in self.operations.values()
+                    if other.method == "GET" and one.fullmatch(other.path)
+                ]
+                sizes = [name for name, _ in self.parameters(operation, "query") if name in PAGE_SIZES]
+                found.append((operation, next(iter(readers), None), next(iter(sizes), None)))
+        return found
+
+    def parameters(self, operation: Operation, place: str) -> Iterator[tuple[str, Any]]:
+        """Names and schemas of the parameters in the path or in the query."""
+        for index in range(len(operation.raw.get("parameters", ()))):
+            parameter, _ = self.resolve((*operation.pointer, "parameters", str(index)))
+            if parameter["in"] == place:
+                yield parameter["name"], parameter["schema"]
+
     @property
-    def key_header(self) -> str:
-        return str(self.tree["components"]["securitySchemes"]["ApiKeyAuth"]["name"])
+    def security_scheme(self) -> Pointer:
+        return ("components", "securitySchemes", next(iter(self.tree["components"]["securitySchemes"])))
+
+    @property
+    def key_placement(self) -> KeyPlacement:
+        scheme = self.at(self.security_scheme)
+        if scheme["type"] == "http":
+            return KeyPlacement("Authorization", str(scheme["scheme"]).capitalize())
+        return KeyPlacement(str(scheme["name"]) if scheme["in"] == "header" else None)
 
     def at(self, pointer: Pointer) -> Any:
         node = self.tree
@@ -134,3 +193,7 @@ class Document:
         out = io.StringIO()
         _yaml().dump(self.tree, out)
         return out.getvalue()
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()

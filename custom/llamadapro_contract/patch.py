@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -17,55 +17,59 @@ RESPONSES = {"400": "BadRequest", "401": "Unauthorized", "403": "Forbidden", "40
 RESPONSES |= {"429": "AssumedTooManyRequests", "500": "InternalServerError"}
 
 
-def patched(text: str, findings: Iterable[Finding]) -> str:
-    """The whole document, changed."""
+def patch_document(text: str, findings: Iterable[Finding]) -> tuple[str, list[Finding]]:
+    """The text of the changed document, and the differences that it still has."""
     document = Document(text)
+    open_ones = []
     # Paths move last, for the other changes are found by the old ones.
     for finding in sorted(findings, key=lambda one: one.fix[:1] == ("move",)):
-        if finding.fix:
-            _FIXES[finding.fix[0]](document, finding, *finding.fix[1:])
-    return document.dump()
+        noted = _FIXES[finding.fix[0]](document, finding, *finding.fix[1:]) if finding.fix else True
+        if noted and finding.severity in ("contradiction", "addition"):
+            open_ones.append(finding)
+    return document.dump(), open_ones
 
 
-def suggestion(text: str, changed: str) -> str:
-    """The change as a unified diff, for `git apply` or `patch -p1`; empty if nothing is to be changed."""
+def unified_diff(text: str, changed: str, open_ones: Iterable[Finding] = ()) -> str:
+    """The change for `git apply` or `patch -p1`, which skip the first lines: what it leaves to a person."""
     lines = difflib.unified_diff(
         text.splitlines(keepends=True), changed.splitlines(keepends=True), "a/openapi.yaml", "b/openapi.yaml"
     )
-    return "".join(lines)
+    head = [
+        f"# not in this patch: {one.kind} ({one.operation}): {' '.join(one.message.split())}; openapi.yaml:{one.line}\n"
+        for one in open_ones
+    ]
+    return "".join([*head, *lines])
 
 
-def _nullable(document: Document, finding: Finding) -> None:
+def _nullable(document: Document, finding: Finding) -> bool | None:
     schema = document.at(finding.pointer)
-    # A set that many fields share: whether all of them can be null is for a person to say.
-    if (
-        "type" not in schema
-        or "enum" in schema
-        or finding.pointer[:2] == ("components", "schemas") == finding.pointer[:-1]
-    ):
-        _note(schema, finding)
-        return
+    # A schema that many fields share: whether all of them can be null is for a person to say.
+    if "type" not in schema or "enum" in schema or finding.pointer[:-1] == ("components", "schemas"):
+        return _note(schema, finding)
     kinds = [schema["type"]] if isinstance(schema["type"], str) else list(schema["type"])
-    schema["type"] = _flow([*kinds, Quoted("null")])
+    if "null" not in kinds:
+        schema["type"] = _flow([*kinds, Quoted("null")])
+    return None
 
 
-def _type(document: Document, finding: Finding, kind: str) -> None:
+def _type(document: Document, finding: Finding, kind: str) -> bool | None:
     schema = document.at(finding.pointer)
-    if kind in ("array", "object") or schema.get("type") in ("array", "object"):
-        _note(schema, finding)
-        return
     old = schema["type"]
+    if {"array", "object"}.intersection([kind, *([old] if isinstance(old, str) else old)]):
+        return _note(schema, finding)
     nullable = not isinstance(old, str) and "null" in old
     schema["type"] = _flow([kind, Quoted("null")]) if nullable else kind
     if kind != "string":
         schema.pop("format", None)
+    return None
 
 
 def _relax(document: Document, finding: Finding, name: str) -> None:
-    schema = document.at(finding.pointer)
-    schema["required"].remove(name)
-    if not schema["required"]:
-        del schema["required"]
+    required = document.at(finding.pointer).get("required", [])
+    if name in required:
+        required.remove(name)
+    if not required:
+        document.at(finding.pointer).pop("required", None)
 
 
 def _add_field(document: Document, finding: Finding, name: str, schema: dict[str, Any]) -> None:
@@ -79,12 +83,13 @@ def _rename(document: Document, finding: Finding, old: str, new: str) -> None:
         schema["required"][schema["required"].index(old)] = new
 
 
-def _add_value(document: Document, finding: Finding, value: Any) -> None:
+def _add_value(document: Document, finding: Finding, value: Any) -> bool | None:
     schema = document.at(finding.pointer)
-    if "enum" in schema:
+    if "enum" not in schema:
+        return _note(schema, finding)
+    if value not in schema["enum"]:
         schema["enum"].append(value)
-    else:
-        _note(schema, finding)
+    return None
 
 
 def _drop(document: Document, finding: Finding, name: str) -> None:
@@ -98,7 +103,7 @@ def _add_status(document: Document, finding: Finding, status: str) -> None:
     if status.startswith("2"):
         success = responses[min(one for one in responses if one.startswith("2"))]
         added: Any = success if "$ref" not in success else _flow_map({"$ref": Quoted(success["$ref"])})
-    elif status in RESPONSES:
+    elif RESPONSES.get(status) in document.tree["components"].get("responses", ()):
         added = _flow_map({"$ref": Quoted(f"#/components/responses/{RESPONSES[status]}")})
     else:
         error = _flow_map({"schema": _flow_map({"$ref": "#/components/schemas/Error"})})
@@ -115,7 +120,16 @@ def _confirm(document: Document, finding: Finding) -> None:
     document.at(finding.pointer)["x-provenance"] = "confirmed"
 
 
-_FIXES: dict[str, Any] = {
+def _place_key(document: Document, finding: Finding, header: str, scheme: str | None) -> None:
+    node = document.at(finding.pointer)
+    for name in ("in", "name", "scheme"):
+        node.pop(name, None)
+    node.update(
+        {"type": "http", "scheme": scheme.lower()} if scheme else {"type": "apiKey", "in": "header", "name": header}
+    )
+
+
+_FIXES: dict[str, Callable[..., bool | None]] = {
     "nullable": _nullable,
     "type": _type,
     "relax": _relax,
@@ -126,12 +140,15 @@ _FIXES: dict[str, Any] = {
     "add-status": _add_status,
     "move": _move,
     "confirm": _confirm,
+    "place-key": _place_key,
 }
+"""They return True when all that they could do is to leave a note."""
 
 
-def _note(schema: Any, finding: Finding) -> None:
-    """What a machine should not decide is left beside the schema, for a person."""
-    schema["x-probe"] = f"{finding.what} at {finding.place}"
+def _note(schema: Any, finding: Finding) -> bool:
+    """Leave what a person must decide as a note in the schema."""
+    schema["x-probe"] = f"{finding.message} at {finding.path}"
+    return True
 
 
 def _rekey(mapping: Any, old: str, new: str) -> None:

@@ -1,105 +1,155 @@
-"""The report for people (text, Markdown) and for machines (JSON, JUnit)."""
+"""The report for people (text, Markdown) and for machines (JSON, JUnit, GitHub annotations)."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from xml.sax.saxutils import escape, quoteattr
+from collections.abc import Callable, Iterator
+from xml.etree import ElementTree
 
-from .findings import SEVERITIES, Finding, Report
+from .findings import KINDS, Finding, Report
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def as_text(report: Report) -> str:
-    lines = []
-    for severity in SEVERITIES:
-        for one in report.of(severity):
-            lines.append(f"{severity:14} {one.kind:20} {one.operation}")
-            place = f" at {one.place}" if one.place else ""
-            lines.append(f"{'':14} {one.what}{place}")
-            lines.append(f"{'':14} openapi.yaml:{one.line} {one.where}")
-    lines += [f"note: {note}" for note in report.notes]
-    return "\n".join([*lines, _summary(report)])
+    lines = [_summary(report)]
+    for one in (*report.of("contradiction"), *report.of("addition")):
+        lines.append(f"{one.severity:14} {one.kind:20} {one.operation}")
+        lines.append(f"{'':14} {one.message}{f' at {one.path}' if one.path else ''}")
+        lines.append(f"{'':14} openapi.yaml:{one.line} {one.location}")
+    lines += [f"accepted: {one.kind} ({one.operation}): {one.message}" for one in report.accepted]
+    return "\n".join([*lines, *_footer(report)])
 
 
 def as_markdown(report: Report) -> str:
     lines = [f"# {report.base_url} against openapi.yaml", "", _summary(report)]
-    for severity in SEVERITIES:
-        found = report.of(severity)
+    groups = {"Contradictions": report.of("contradiction"), "Additions": report.of("addition")}
+    for title, found in {**groups, "Accepted by the baseline": report.accepted}.items():
         if found:
-            lines += ["", f"## {severity.capitalize()} ({len(found)})", ""]
-            lines += ["| operation | what | in the answer | in the document |", "|---|---|---|---|"]
+            lines += ["", f"## {title} ({len(found)})", ""]
+            lines += ["| operation | difference | in the answer | in the document |", "|---|---|---|---|"]
             lines += [
-                f"| {_cell(one.operation)} | {one.kind}: {_cell(one.what)} | {_cell(one.place)} | line {one.line} |"
+                f"| {_cell(one.operation)} | {one.kind}: {_cell(one.message)} | {_cell(one.path)} | line {one.line} |"
                 for one in found
             ]
-    return "\n".join([*lines, *(f"\nNote: {note}" for note in report.notes)])
+    return "\n".join([*lines, "", *(f"- {_cell(line)}" for line in _footer(report))])
 
 
 def as_json(report: Report) -> str:
     found = [
         {
+            "id": one.id,
             "severity": one.severity,
             "kind": one.kind,
             "operations": list(one.operations),
-            "place": one.place,
-            "what": one.what,
-            "document": {"pointer": one.where, "line": one.line},
+            "path": one.path,
+            "message": one.message,
+            "accepted": report.accepts(one),
+            "document": {"pointer": one.location, "line": one.line},
         }
         for one in report.findings
     ]
-    whole = {
+    content = {
         "baseUrl": report.base_url,
+        "error": report.error,
         "requests": report.requests,
         "counts": report.counts,
         "notes": report.notes,
+        "resolved": report.resolved,
         "findings": found,
     }
-    return json.dumps(whole, ensure_ascii=False, indent=2)
+    return json.dumps(content, ensure_ascii=False, indent=2)
 
 
 def as_junit(report: Report) -> str:
-    """A test case for each finding: contradictions fail, what was not seen is skipped."""
-    counts = report.counts
-    lines = [
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        f'<testsuite name="llamadapro contract" tests="{len(report.findings)}"'
-        f' failures="{counts["contradiction"]}" skipped="{counts["not seen"]}">',
-    ]
-    for one in report.findings:
-        lines.append(f"  <testcase classname={_attribute(one.operation)} name={_attribute(f'{one.kind}: {one.what}')}>")
-        if one.severity == "contradiction":
-            lines.append(f"    <failure message={_attribute(one.what)}>{_told(one)}</failure>")
-        elif one.severity == "not seen":
-            lines.append(f"    <skipped message={_attribute(one.what)}/>")
-        else:
-            lines.append(f"    <system-out>{_told(one)}</system-out>")
-        lines.append("  </testcase>")
-    return "\n".join([*lines, "</testsuite>"])
+    """A test case for each operation and kind of difference, in every run; and one for the service as such."""
+    suite = ElementTree.Element("testsuite", name="llamadapro contract")
+    service = ElementTree.SubElement(suite, "testcase", classname="service", name="answers")
+    if report.error is not None:
+        ElementTree.SubElement(service, "error", message=_clean(report.error))
+    reasons = {one.operation: one.message for one in report.findings if one.kind == "operation-not-seen"}
+    for name in report.operations:
+        for kind in KINDS:
+            case = ElementTree.SubElement(suite, "testcase", classname=name, name=kind)
+            found = [one for one in report.findings if one.kind == kind and name in one.operations]
+            failing = [one for one in found if report.fails(one)]
+            if failing:
+                message = _clean("; ".join(one.message for one in failing))
+                ElementTree.SubElement(case, "failure", message=message).text = _details(report, found)
+            elif found:
+                ElementTree.SubElement(case, "system-out").text = _details(report, found)
+            elif name not in report.succeeded:
+                ElementTree.SubElement(case, "skipped", message=_clean(reasons.get(name, "not checked")))
+    for attribute, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(attribute, str(sum(1 for _ in suite.iter(tag))))
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def as_github(report: Report) -> str:
+    """Annotations of a workflow run, after the summary."""
+    levels = {True: "error", False: "warning"}
+    lines = [_summary(report)]
+    if report.error is not None:
+        lines.append(f"::error title=llamadapro contract::{_escape(report.error)}")
+    for one in (*report.of("contradiction"), *report.of("addition")):
+        title = f"{one.kind} ({one.operation})".replace(",", "%2C").replace(":", "%3A")
+        message = _escape(f"{one.message} {one.path} openapi.yaml:{one.line}")
+        lines.append(f"::{levels[report.fails(one)]} title={title}::{message}")
+    return "\n".join(lines)
 
 
 FORMATS: dict[str, Callable[[Report], str]] = {
-    "text": as_text,
+    "github": as_github,
     "json": as_json,
-    "markdown": as_markdown,
     "junit": as_junit,
+    "markdown": as_markdown,
+    "text": as_text,
 }
 
 
 def _summary(report: Report) -> str:
-    counted = ", ".join(f"{count} {severity}" for severity, count in report.counts.items())
-    return f"{report.requests} requests to {report.base_url}: {counted}"
+    counts = report.counts
+    counted = [f"{counts[name]} {name}{'s' * (counts[name] != 1)}" for name in ("contradiction", "addition")]
+    counted += [f"{counts[name]} {name}" for name in ("accepted", "resolved") if report.baseline.entries]
+    seen = len(report.succeeded.intersection(report.operations))
+    counted += [f"{seen} of {len(report.operations)} operations seen"]
+    failed = f"not checked: {report.error}; " if report.error is not None else ""
+    return f"{failed}{report.requests} requests to {report.base_url}: {', '.join(counted)}"
 
 
-def _told(finding: Finding) -> str:
-    return escape(_CONTROL.sub("?", f"{finding.severity} {finding.place} openapi.yaml:{finding.line} {finding.where}"))
+def _footer(report: Report) -> Iterator[str]:
+    """Entries of the baseline that no longer occur, what was not seen (a line for each reason), what agrees, notes."""
+    for entry in report.resolved:
+        yield f"resolved: {entry['id']} no longer occurs; take it out of the baseline"
+    reasons: dict[str, list[str]] = {}
+    for one in report.of("not seen"):
+        reasons.setdefault(one.message, []).append(one.path or one.operation)
+    yield from (f"not seen, {reason}: {', '.join(names)}" for reason, names in reasons.items())
+    if confirmed := [one.operation for one in report.of("confirmation")]:
+        yield f"seen: {', '.join(confirmed)}"
+    yield from (f"note: {note}" for note in report.notes)
 
 
-def _attribute(text: str) -> str:
-    return quoteattr(_CONTROL.sub("?", text))
+def _details(report: Report, found: list[Finding]) -> str:
+    lines = (
+        f"{'accepted ' * report.accepts(one)}{one.severity}: {one.message} {one.path}"
+        f" openapi.yaml:{one.line} {one.location}"
+        for one in found
+    )
+    return _clean("\n".join(lines))
+
+
+def _clean(text: str) -> str:
+    """Without what XML cannot hold."""
+    return _CONTROL.sub("?", text)
 
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _escape(text: str) -> str:
+    """As the workflow commands of GitHub want it."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .app import Sandbox as Sandbox
-    from .world import Settings as Settings
+    from .state import Settings as Settings
 
 __all__ = ["Sandbox", "Settings", "create_app"]
 
@@ -33,7 +33,7 @@ def __getattr__(name: str) -> Any:
 
         return Sandbox
     if name == "Settings":
-        from .world import Settings
+        from .state import Settings
 
         return Settings
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

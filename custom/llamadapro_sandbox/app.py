@@ -1,4 +1,4 @@
-"""The sandbox as an ASGI application: routes from the document, and each behaviour between two checks."""
+"""The sandbox as an ASGI application: routes from the document, and each handler between two checks."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from .audio import fitting, seconds_in, size_of
 from .clock import Clock
 from .control import PREFIX, control
 from .document import Document, Operation, issues, load
-from .errors import BadRequest, Dishonest, MethodNotAllowed, NotFound, Refusal, error_body
-from .faults import Connections, Cut, Fault, Faults, Sender
-from .log import KEPT_BYTES, Requests
-from .reading import check_key, read
-from .sections import Behaviour, behaviours, recordings
+from .errors import ApiError, BadRequest, ContractViolation, MethodNotAllowed, NotFound, error_body
+from .faults import ConnectionCut, Connections, Fault, Faults, Sender
+from .request import check_key, read
+from .request_log import MAX_BODY_BYTES, RequestLog
+from .sections import Handler, handlers, recordings
 from .seeding import seed
+from .state import Settings, State
 from .store import Store
-from .world import Settings, World
 
 if TYPE_CHECKING:
     from .in_process import InProcess
     from .server import Server
 
 DEFAULT_KEY = "sandbox"
-LARGEST_BODY = 64 * 2**20
+MAX_BODY = 64 * 2**20
 
 
 class Sandbox:
@@ -56,14 +56,14 @@ class Sandbox:
         self.document: Document = document or load()
         self.store: Store = Store(db)
         clock = Clock(ahead=self.store.noted("ahead") or 0.0, speed=speed, on_change=self._note_clock)
-        self.world: World = World(self.document, self.store, clock)
-        self.behaviours: dict[str, Behaviour] = behaviours()
+        self.state: State = State(self.document, self.store, clock)
+        self.handlers: dict[str, Handler] = handlers()
         self.faults: Faults = Faults()
         """What goes wrong on demand: `sandbox.faults.add("status", status=503, times=1)`."""
-        self.requests: Requests = Requests(self.document.key_header)
+        self.requests: RequestLog = RequestLog(self.document.key_header)
         """What was received so far."""
         self.connections: Connections = {}
-        self._router = Router(self._routes(), redirect_slashes=False, default=self._nowhere)
+        self._router = Router(self._routes(), redirect_slashes=False, default=self._not_found)
         self._first = (seed or {}, settings, speed)
         self.settings.change(settings)
         if seed and not self.store.kinds():
@@ -74,15 +74,15 @@ class Sandbox:
     @property
     def clock(self) -> Clock:
         """`sandbox.clock.advance(60)` instead of sleeping."""
-        return self.world.clock
+        return self.state.clock
 
     @property
     def settings(self) -> Settings:
-        return self.world.settings
+        return self.state.settings
 
     def seed(self, data: dict[str, Any]) -> dict[str, list[Any]]:
         """Create records from bodies of requests: `seed({"contacts": [{"firstName": "Jane"}]})`; all or nothing."""
-        return seed(self.world, self.behaviours, data)
+        return seed(self.state, self.handlers, data)
 
     def reset(self) -> None:
         """As it was in the beginning: no records but the first seed's, no faults, no requests, the clock on time."""
@@ -91,7 +91,7 @@ class Sandbox:
             self.store.load({})
             self.clock.set_ahead(0)
             self.clock.speed = speed
-            self.world.forget(settings)
+            self.state.forget(settings)
             self.faults.clear()
             self.requests.clear()
             self.seed(first_seed)
@@ -115,7 +115,7 @@ class Sandbox:
         )
         values = {"startTime": self.clock.stamp(), "duration": seconds_in(size), "dualChannel": True, "_bytes": size}
         with self.store.transaction():
-            return recordings.shown(self.world, self.world.add(recordings.KIND, values), base_url)
+            return recordings.to_response(self.state, self.state.add(recordings.KIND, values), base_url)
 
     def transport(self) -> InProcess:
         """For `httpx.AsyncClient(transport=…)`: the sandbox in this process, without a socket."""
@@ -144,14 +144,14 @@ class Sandbox:
         entry.fault = fault.kind if fault else None
         try:
             raw = await _body(request)
-            entry.raw = raw[:KEPT_BYTES]
+            entry.raw = raw[:MAX_BODY_BYTES]
             response = await self._respond(fault, raw, request, answer)
             if fault is not None:
                 send = Sender(fault, self.connections, request.scope, send)
                 await send.begin(int(response.headers.get("content-length", 0)))
             entry.status = response.status_code
             await response(request.scope, request.receive, send)
-        except (ClientDisconnect, Cut):
+        except (ClientDisconnect, ConnectionCut):
             pass  # nobody is there to answer to
         finally:
             self.requests.answered(entry)
@@ -159,7 +159,7 @@ class Sandbox:
     async def _respond(self, fault: Fault | None, raw: bytes, request: Request, answer: _Answer) -> Response:
         if fault is not None and fault.kind == "latency":
             await asyncio.sleep(fault.seconds)
-        response = None if fault is not None and fault.prevents else _refusable(answer, request, raw)
+        response = None if fault is not None and fault.is_preemptive else _error_response(answer, request, raw)
         if fault is not None and fault.kind == "status":
             headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
             return _json(fault.status, error_body(fault.status, "a fault that was asked for"), headers)
@@ -173,15 +173,15 @@ class Sandbox:
             raise MethodNotAllowed(f"{request.method} is not for this path", headers={"Allow": allowed})
         check_key(self.document, request, self.api_key)
         try:
-            ask = read(operation, request, raw, str(request.base_url).rstrip("/"))
-            behaviour = self.behaviours.get(operation.id)
-            if behaviour is None:
-                raise Dishonest(f"the sandbox has no behaviour for {operation.id}")
+            api_request = read(operation, request, raw, str(request.base_url).rstrip("/"))
+            handler = self.handlers.get(operation.id)
+            if handler is None:
+                raise ContractViolation(f"the sandbox has no handler for {operation.id}")
             with self.store.transaction():
-                body = behaviour(self.world, ask)
+                body = handler(self.state, api_request)
                 self._check(operation, operation.success, body)
-        except Refusal as refusal:
-            self._check(operation, refusal.status, refusal.body())
+        except ApiError as error:
+            self._check(operation, error.status, error.body())
             raise
         return _json(operation.success, body)
 
@@ -191,23 +191,27 @@ class Sandbox:
         return _json(204 if body is None else 200, body)
 
     def file(self, request: Request, raw: bytes) -> Response:
-        return files.answer(self.world, request)
+        return files.answer(self.state, request)
 
     def _check(self, operation: Operation, status: int, body: Any) -> None:
         """The sandbox holds itself to the document too."""
         if status not in operation.answers:
             if status == 500:
                 return
-            raise Dishonest(f"the sandbox answers {operation.id} with {status}, which openapi.yaml lacks: {body}")
+            raise ContractViolation(
+                f"the sandbox answers {operation.id} with {status}, which openapi.yaml lacks: {body}"
+            )
         validator = operation.answers[status]
         if validator is None:
             if body is not None:
-                raise Dishonest(f"the sandbox answers {operation.id} with a body; openapi.yaml has none for {status}")
+                raise ContractViolation(
+                    f"the sandbox answers {operation.id} with a body; openapi.yaml has none for {status}"
+                )
         elif not validator.is_valid(body):
             found = issues(validator, body, "answer")
-            listed = "; ".join(f"{one['field'] or 'the whole'} {one['message']}" for one in found[:3])
+            listed = "; ".join(f"{one['field'] or 'the answer'} {one['message']}" for one in found[:3])
             message = f"the sandbox's answer to {operation.id} is not what openapi.yaml says: {listed}"
-            raise Dishonest(message, details={"issues": found})
+            raise ContractViolation(message, details={"issues": found})
 
     def _routes(self) -> list[Route]:
         """One route for each path, fixed ones first: /contacts/search is not the contact of the id "search"."""
@@ -223,7 +227,7 @@ class Sandbox:
             Route("/", _page),
         ]
 
-    async def _nowhere(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
 
@@ -262,7 +266,7 @@ class _Control:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        response = _refusable(self.sandbox.control, request, await _body(request))
+        response = _error_response(self.sandbox.control, request, await _body(request))
         await response(scope, receive, send)
 
 
@@ -274,13 +278,13 @@ async def _body(request: Request) -> bytes:
     return b"".join([part async for part in request.stream()])
 
 
-def _refusable(answer: _Answer, request: Request, raw: bytes) -> Response:
+def _error_response(answer: _Answer, request: Request, raw: bytes) -> Response:
     try:
-        if len(raw) > LARGEST_BODY:
-            raise BadRequest(f"the body is larger than {LARGEST_BODY} bytes")
+        if len(raw) > MAX_BODY:
+            raise BadRequest(f"the body is larger than {MAX_BODY} bytes")
         return answer(request, raw)
-    except Refusal as refusal:
-        return _json(refusal.status, refusal.body(), refusal.headers)
+    except ApiError as error:
+        return _json(error.status, error.body(), error.headers)
 
 
 def _json(status: int, body: Any, headers: dict[str, str] | None = None) -> Response:

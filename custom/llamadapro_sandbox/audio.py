@@ -12,14 +12,14 @@ RATE = 8000
 FRAME = 4
 """Bytes of one moment: 16 bits on each of two channels."""
 HEADER = 44
-LARGEST = 2**32 - 2**12
+MAX_BYTES = 2**32 - 2**12
 """A WAV file counts its bytes in 32 bits."""
 TONES = (440, 330)
 """The agent's voice on the left and the customer's on the right, in hertz."""
 
 
 def size_of(seconds: float) -> int:
-    return min(HEADER + round(min(seconds, 1e6) * RATE) * FRAME, LARGEST)
+    return min(HEADER + round(min(seconds, 1e6) * RATE) * FRAME, MAX_BYTES)
 
 
 def seconds_in(size: int) -> float:
@@ -27,12 +27,12 @@ def seconds_in(size: int) -> float:
 
 
 def fitting(size: int) -> int:
-    """The size of a whole number of frames that is nearest below the wanted one."""
-    return HEADER + (min(max(size, HEADER), LARGEST) - HEADER) // FRAME * FRAME
+    """The largest size of complete frames that is not above the wanted one."""
+    return HEADER + (min(max(size, HEADER), MAX_BYTES) - HEADER) // FRAME * FRAME
 
 
 def wav(size: int, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-    """The bytes from `start` to `stop` of a recording of `size` bytes, in pieces: it is never held as a whole."""
+    """The bytes from `start` to `stop` of a recording of `size` bytes, in pieces: never all in memory."""
     stop, head, voices = size if stop is None else stop, _header(size), _voices()
     if start < HEADER:
         yield head[start : min(stop, HEADER)]

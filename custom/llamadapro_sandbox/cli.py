@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .faults import Faults
-    from .log import Received
+    from .request_log import LoggedRequest
 
 EPILOG = """settings, with --set, in seconds but for the last:
   call_seconds=2        from the start of a call to its end
@@ -19,14 +19,14 @@ EPILOG = """settings, with --set, in seconds but for the last:
   recording_seconds=12  the length of a call's recording
   search_per_second=    how many searches are answered in a second, more are a 429 (default: all)
 
-faults, with --fault; of several that fit a request, the first befalls it:
+faults, with --fault; of several that fit a request, the first hits it:
   kind=status           the answer is status=503, with retry_after=SECONDS if that is given
   kind=latency          the answer waits for seconds=0.1
   kind=reset            the connection is cut
   kind=drip             the answer comes in pieces of size=16 bytes, with seconds=0.1 after each
   when=before           status, reset: before the request has an effect; or after it; or (reset) within the answer
   operation= method= path=   only such requests: CreateContact, POST, /api/v1/contacts/*
-  times=  probability=1      how many requests it befalls in all; the share of those that fit
+  times=  probability=1      how many requests it hits in all; the share of those that fit
 
 examples:
   llamadapro sandbox --port 8080 --db state.sqlite --seed people.yaml
@@ -101,15 +101,15 @@ def _complain(problem: object) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from .app import Sandbox
-    from .errors import Refusal
+    from .errors import ApiError
     from .seeding import read_seed
 
     settings = {name: value for pairs in options.set for name, value in pairs.items()}
     data = read_seed(options.seed) if options.seed else None
     try:
         sandbox = Sandbox(db=options.db, api_key=options.api_key, speed=options.speed, seed=data, **settings)
-    except Refusal as refusal:
-        raise ValueError(f"{options.seed}: {refusal}") from None
+    except ApiError as error:
+        raise ValueError(f"{options.seed}: {error}") from None
     for fault in options.fault:
         _add(sandbox.faults, fault)
     if options.log:
@@ -164,7 +164,7 @@ def _loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _log(entry: Received) -> None:
+def _log(entry: LoggedRequest) -> None:
     fault = f" ({entry.fault})" if entry.fault else ""
     status = "no answer" if entry.status is None else entry.status
     print(

@@ -1,4 +1,4 @@
-"""The sandbox's time: it runs by itself, as fast as told, and can be advanced by a test instead of sleeping."""
+"""The sandbox's time: it runs at the speed that is set, and a test advances it instead of sleeping."""
 
 from __future__ import annotations
 

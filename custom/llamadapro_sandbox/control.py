@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 
 from .errors import BadRequest, MethodNotAllowed, NotFound
-from .reading import parse_json
+from .request import parse_json
 from .sections import calls, contacts, messages, tasks
+from .state import visible
 from .store import Record
-from .world import visible
 
 if TYPE_CHECKING:
     from .app import Sandbox
@@ -80,7 +80,7 @@ def _restore(sandbox: Sandbox, body: Record, request: Request) -> None:
 
 def _requests(sandbox: Sandbox, body: Any, request: Request) -> Any:
     operation = request.query_params.get("operation")
-    return {"requests": [one.told() for one in sandbox.requests if operation in (None, one.operation)]}
+    return {"requests": [one.to_dict() for one in sandbox.requests if operation in (None, one.operation)]}
 
 
 def _forget_requests(sandbox: Sandbox, body: Any, request: Request) -> None:
@@ -110,15 +110,15 @@ def _recordings(sandbox: Sandbox, body: Record, request: Request) -> Any:
 
 def _records(sandbox: Sandbox, body: Any, request: Request) -> Any:
     """The latest records of the kinds that the page shows."""
-    world, url = sandbox.world, str(request.base_url).rstrip("/")
+    state, url = sandbox.state, str(request.base_url).rstrip("/")
     ways: dict[str, Callable[[Record], Record]] = {
-        "contacts": contacts.shown,
+        "contacts": contacts.to_response,
         "conversations": visible,
-        "messages": lambda record: messages.shown(world, record, url),
-        "calls": lambda record: calls.shown(world, record),
-        "tasks": lambda record: tasks.shown(world, record),
+        "messages": lambda record: messages.to_response(state, record, url),
+        "calls": lambda record: calls.to_response(state, record),
+        "tasks": lambda record: tasks.to_response(state, record),
     }
-    return {kind: [way(one) for _, one in reversed(world.store.latest(kind, SHOWN))] for kind, way in ways.items()}
+    return {kind: [way(one) for _, one in reversed(state.store.latest(kind, SHOWN))] for kind, way in ways.items()}
 
 
 ACTIONS: dict[str, dict[str, Action]] = {

@@ -105,8 +105,8 @@ class Document:
     def _compile(self, schema: dict[str, Any]) -> Validator:
         name = json.dumps(schema, sort_keys=True)
         if name not in self._compiled:
-            whole = {**schema, "components": {"schemas": self.raw["components"]["schemas"]}}
-            self._compiled[name] = Validator(whole, validate_formats=True)
+            root = {**schema, "components": {"schemas": self.raw["components"]["schemas"]}}
+            self._compiled[name] = Validator(root, validate_formats=True)
         return self._compiled[name]
 
     def _operation(self, path: str, method: str, item: dict[str, Any]) -> Operation:
@@ -148,20 +148,20 @@ def issues(validator: Validator, value: Any, place: str = "body", at: str = "") 
     """Everything that is wrong with the value, not only the first thing."""
     found: list[Issue] = []
     for error in validator.iter_errors(value):
-        found.extend(_told(error, place, at))
+        found.extend(_to_issues(error, place, at))
     return found
 
 
-def _told(error: jsonschema_rs.ValidationError, place: str, at: str) -> list[Issue]:
+def _to_issues(error: jsonschema_rs.ValidationError, place: str, at: str) -> list[Issue]:
     kind: Any = error.kind
     path = [*([at] if at else []), *(str(part) for part in error.instance_path)]
     if kind.name == "required":
         return [issue(place, ".".join([*path, kind.property]), "is required", "REQUIRED_FIELD")]
     if kind.name == "anyOf":
-        # `anyOf: [Thing, null]` given a bad Thing: tell what is wrong with the Thing, not that neither fits.
+        # `anyOf: [Thing, null]` given a bad Thing: report what is wrong with the Thing, not that neither matches.
         right_type = [branch for branch in kind.context if not _wrong_type(branch, error.instance_path)]
         if len(right_type) == 1:
-            return [told for inner in right_type[0] for told in _told(inner, place, at)]
+            return [found for inner in right_type[0] for found in _to_issues(inner, place, at)]
     return [issue(place, ".".join(path), _short(error.message))]
 
 

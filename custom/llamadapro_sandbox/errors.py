@@ -8,7 +8,7 @@ from typing import Any
 Issue = dict[str, Any]
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """An answer other than success, raised by whoever notices the reason."""
 
     status = 500
@@ -23,7 +23,7 @@ class Refusal(Exception):
         return error_body(self.status, self.message, self.details)
 
 
-class BadRequest(Refusal):
+class BadRequest(ApiError):
     """400, with every issue that was found and not only the first."""
 
     status = 400
@@ -32,31 +32,31 @@ class BadRequest(Refusal):
         super().__init__(message, details={"issues": issues} if issues else None)
 
 
-class Unauthorized(Refusal):
+class Unauthorized(ApiError):
     status = 401
 
 
-class Forbidden(Refusal):
+class Forbidden(ApiError):
     status = 403
 
 
-class NotFound(Refusal):
+class NotFound(ApiError):
     status = 404
 
 
-class MethodNotAllowed(Refusal):
+class MethodNotAllowed(ApiError):
     status = 405
 
 
-class Conflict(Refusal):
+class Conflict(ApiError):
     status = 409
 
 
-class TooManyRequests(Refusal):
+class TooManyRequests(ApiError):
     status = 429
 
 
-class Dishonest(Refusal):
+class ContractViolation(ApiError):
     """The sandbox itself is wrong: its answer does not match the document, or it has none."""
 
     status = 500
@@ -72,5 +72,5 @@ def issue(place: str, field: str, message: str, code: str = "INVALID_FIELD") -> 
 
 
 def bad_field(field: str, message: str, *, place: str = "body", code: str = "INVALID_FIELD") -> BadRequest:
-    """A 400 about a single field that only the behaviour could notice."""
+    """A 400 about a single field that only the handler could notice."""
     return BadRequest(f"{place}.{field}: {message}", [issue(place, field, message, code)])

@@ -40,7 +40,7 @@ class Fault:
     path: str | None = None
     """Only requests to this path; `*` stands for anything."""
     times: int | None = None
-    """How many requests it befalls before it is spent; None: all that fit."""
+    """How many requests it hits before it is spent; None: all that fit."""
     probability: float = 1.0
 
     def __post_init__(self) -> None:
@@ -53,11 +53,11 @@ class Fault:
             raise ValueError("probability must be from 0 to 1, seconds and times 0 or more, size 1 or more")
 
     @property
-    def prevents(self) -> bool:
+    def is_preemptive(self) -> bool:
         """Whether the request has no effect."""
         return self.kind in ("status", "reset") and self.when == "before"
 
-    def fits(self, operation: str | None, method: str, path: str) -> bool:
+    def matches(self, operation: str | None, method: str, path: str) -> bool:
         return (
             self.operation in (None, operation)
             and self.method in (None, method)
@@ -88,14 +88,14 @@ class Faults:
 
     def take(self, operation: str | None, method: str, path: str) -> Fault | None:
         for fault in self._faults:
-            if fault.fits(operation, method, path) and self._random.random() < fault.probability:
+            if fault.matches(operation, method, path) and self._random.random() < fault.probability:
                 if fault.times is not None:
                     fault.times -= 1
                 return fault
         return None
 
 
-class Cut(Exception):
+class ConnectionCut(Exception):
     """The connection was cut; there is nobody left to answer."""
 
 
@@ -124,7 +124,7 @@ class Sender:
             await self._send({**message, "body": piece, "more_body": message.get("more_body", False) or not last})
             await asyncio.sleep(self.fault.seconds)
             if self._on_socket and self.client not in self.connections:
-                raise Cut  # the client has given up: so may we
+                raise ConnectionCut  # the client has given up: so may we
 
     async def begin(self, length: int) -> None:
         """Nothing of the answer arrives if the connection is to be cut, unless it is to be cut within the body."""
@@ -132,14 +132,14 @@ class Sender:
             await self.reset()
 
     async def reset(self) -> None:
-        """Cut the connection, as a crash or a firewall would."""
+        """ConnectionCut the connection, as a crash or a firewall would."""
         transport = self.connections.get(self.client)
         if transport is None:
-            raise ConnectionResetError("the sandbox cut the connection, as it was told to")
+            raise ConnectionResetError("the sandbox cut the connection: a reset fault matched this request")
         connection = transport.get_extra_info("socket")
         if connection is not None:
             with contextlib.suppress(OSError):  # closed without lingering, a socket sends RST
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
         await asyncio.sleep(0)  # let the server notice, before it wonders where the answer is
-        raise Cut
+        raise ConnectionCut

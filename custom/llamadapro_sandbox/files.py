@@ -1,4 +1,4 @@
-"""The files that records point to, at signed URLs: recordings, transcriptions and media, whole or in ranges."""
+"""The files that records point to, at signed URLs: recordings, transcriptions and media, complete or in ranges."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from starlette.responses import Response, StreamingResponse
 from .audio import size_of, wav
 from .errors import MethodNotAllowed, NotFound
 from .signing import PREFIX, check_signature
-from .world import World
+from .state import State
 
 RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 Reader = Callable[[int, int], Iterator[bytes]]
 
 
-def answer(world: World, request: Request) -> Response:
+def answer(state: State, request: Request) -> Response:
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(f"{request.method} is not for files", headers={"Allow": "GET, HEAD"})
     path, query = request.scope["path"], request.query_params
-    check_signature(world, path, query.get("expires", ""), query.get("signature", ""))
-    kind, size, read = _open(world, path.removeprefix(PREFIX))
+    check_signature(state, path, query.get("expires", ""), query.get("signature", ""))
+    kind, size, read = _open(state, path.removeprefix(PREFIX))
     etag = f'"{hashlib.blake2b(f"{path} {size}".encode(), digest_size=8).hexdigest()}"'
     headers = {"Accept-Ranges": "bytes", "ETag": etag, "Content-Type": kind}
     if request.headers.get("if-none-match") == etag:
@@ -50,21 +50,21 @@ def _range(wanted: re.Match[str], size: int) -> tuple[int, int]:
     return int(first), min(int(last) + 1, size) if last else size
 
 
-def _open(world: World, address: str) -> tuple[str, int, Reader]:
+def _open(state: State, address: str) -> tuple[str, int, Reader]:
     """The type and size of a file, and what reads a part of it."""
     found = re.fullmatch(r"(recordings|transcriptions|media)/([1-9]\d{0,14})(?:\.wav|\.txt)?", address, re.ASCII)
-    record = world.store.get(found[1], int(found[2])) if found else None
+    record = state.store.get(found[1], int(found[2])) if found else None
     if found is None or record is None:
         raise NotFound(f"there is no file {address!r} here")
     if found[1] == "recordings":
         size = int(record.get("_bytes") or size_of(record["duration"]))
         return "audio/wav", size, lambda start, stop: wav(size, start, stop)
     if found[1] == "transcriptions":
-        return _whole("text/plain; charset=utf-8", record["text"].encode())
-    return _whole(record["contentType"], base64.b64decode(record["_content"]))
+        return _in_memory("text/plain; charset=utf-8", record["text"].encode())
+    return _in_memory(record["contentType"], base64.b64decode(record["_content"]))
 
 
-def _whole(kind: str, content: bytes) -> tuple[str, int, Reader]:
+def _in_memory(kind: str, content: bytes) -> tuple[str, int, Reader]:
     if not re.fullmatch(r"[\x20-\x7e]+", kind):
         kind = "application/octet-stream"  # an upload may name any type; a header cannot hold them all
     return kind, len(content), lambda start, stop: iter((content[start:stop],))

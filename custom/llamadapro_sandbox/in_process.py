@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class InProcess(httpx.ASGITransport):
-    """Answers are handed over whole: drips and large downloads want `Sandbox.serve()`."""
+    """An answer arrives in one piece: slow drips and large downloads want `Sandbox.serve()`."""
 
     def __init__(self, sandbox: Sandbox):
         super().__init__(app=sandbox)

@@ -10,7 +10,7 @@ from functools import cmp_to_key
 from typing import Any
 
 from .errors import bad_field
-from .looking import Sort, Test, rank, values
+from .query import Sort, Test, rank, values
 from .store import Record, Store
 
 DEFAULT_SIZE = 20
@@ -53,22 +53,24 @@ def page(
     number: int | None = None,
     tests: list[Test] | None = None,
     sort: Sort | None = None,
-    shown: Callable[[Record], Record] = lambda record: record,
+    to_response: Callable[[Record], Record] = lambda record: record,
     count: bool = True,
     where: str = "query",
 ) -> dict[str, Any]:
-    """One page of the records of a kind, `shown` as the API shows them, with the token of the next."""
+    """One page of the records of a kind, `to_response` as the API shows them, with the token of the next."""
     sort, size = sort or [], min(max(size or DEFAULT_SIZE, 1), LARGEST)
     after = place_of(token, sort, where) if token else None
     skip = (max(number or 1, 1) - 1) * size if after is None else 0
     if tests or sort:
-        rows = [(key, record) for key, record in ((k, shown(r)) for k, r in store.some(kind)) if _all(tests, record)]
+        rows = [
+            (key, record) for key, record in ((k, to_response(r)) for k, r in store.some(kind)) if _all(tests, record)
+        ]
         total = len(rows)
         rows = _after(_sorted(rows, sort), sort, after)[skip : skip + size + 1]
     else:
         skip = min(skip, 2**62)
         found = store.some(kind, after=after[1] if after else 0, skip=skip, limit=size + 1)
-        rows = [(key, shown(record)) for key, record in found]
+        rows = [(key, to_response(record)) for key, record in found]
         total = store.count(kind) if count else 0
     answer: dict[str, Any] = {"items": [record for _, record in rows[:size]]}
     if len(rows) > size:

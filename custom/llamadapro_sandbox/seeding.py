@@ -1,4 +1,4 @@
-"""Data to start with: bodies of ordinary requests, run through the same checks and behaviours as if sent."""
+"""Data to start with: bodies of ordinary requests, run through the same checks and handlers as if sent."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from yaml import YAMLError
 
 from .document import issues, load_yaml
 from .errors import BadRequest, bad_field
-from .looking import DATE
-from .reading import Ask
+from .query import DATE
+from .request import ApiRequest
 from .sections import contacts
+from .state import State
 from .store import many
-from .world import World
 
 OPERATIONS = {
     "definitions": "CreateCustomFieldDefinition",
@@ -43,42 +43,40 @@ def read_seed(path: str) -> dict[str, Any]:
     return data
 
 
-def seed(world: World, behaviours: dict[str, Any], data: dict[str, Any]) -> dict[str, list[Any]]:
+def seed(state: State, handlers: dict[str, Any], data: dict[str, Any]) -> dict[str, list[Any]]:
     """Create it all, or nothing if something in it is wrong; returns the records as the API answers them."""
     unknown = set(data) - set(OPERATIONS)
     if unknown:
         raise bad_field(min(unknown), f"is not known; a seed has {', '.join(OPERATIONS)}")
     created: dict[str, list[Any]] = {}
-    with world.store.transaction():
+    with state.store.transaction():
         for name, operation_id in OPERATIONS.items():
             for index, item in enumerate(many(data, name)):
-                created.setdefault(name, []).append(
-                    _one(world, behaviours, operation_id, dict(item), f"{name}.{index}")
-                )
+                created.setdefault(name, []).append(_one(state, handlers, operation_id, dict(item), f"{name}.{index}"))
     return created
 
 
-def _one(world: World, behaviours: dict[str, Any], operation_id: str, item: dict[str, Any], at: str) -> Any:
+def _one(state: State, handlers: dict[str, Any], operation_id: str, item: dict[str, Any], at: str) -> Any:
     options, archived = (
         item.pop("options", []),
         item.pop("archivedAt", None) if operation_id == "CreateContact" else None,
     )
-    record = _perform(world, behaviours, operation_id, {}, item, at)
+    record = _perform(state, handlers, operation_id, {}, item, at)
     if archived is not None:
         if not DATE.match(archived):
             raise bad_field(f"{at}.archivedAt", "is not a date-time", place="seed")
-        contacts.archive(world, record["id"], archived)
+        contacts.archive(state, record["id"], archived)
     for index, option in enumerate(options):
         ids, body = {"definitionId": record["id"]}, {**option, "definitionId": record["id"]}
-        _perform(world, behaviours, "CreateCustomFieldListOption", ids, body, f"{at}.options.{index}")
+        _perform(state, handlers, "CreateCustomFieldListOption", ids, body, f"{at}.options.{index}")
     return record
 
 
 def _perform(
-    world: World, behaviours: dict[str, Any], operation_id: str, ids: dict[str, Any], body: dict[str, Any], at: str
+    state: State, handlers: dict[str, Any], operation_id: str, ids: dict[str, Any], body: dict[str, Any], at: str
 ) -> Any:
-    operation = world.document.operations[operation_id]
+    operation = state.document.operations[operation_id]
     found = issues(operation.body, body, "seed", at) if operation.body else []
     if found:
         raise BadRequest("; ".join(f"{one['field']} {one['message']}" for one in found[:5]), found)
-    return behaviours[operation_id](world, Ask(operation, ids, {}, body))
+    return handlers[operation_id](state, ApiRequest(operation, ids, {}, body))

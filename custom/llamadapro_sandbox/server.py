@@ -94,7 +94,7 @@ class _Quiet(uvicorn.Server):
 
 
 def _known_connections(sandbox: Sandbox) -> type[asyncio.Protocol]:
-    """uvicorn's protocol, which also tells the sandbox its connections, so that a fault can cut one."""
+    """uvicorn's protocol, which also registers its connections with the sandbox, so that a fault can cut one."""
     base: Any = AutoHTTPProtocol
 
     def connection_made(self: Any, transport: Any) -> None:

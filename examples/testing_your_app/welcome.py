@@ -8,7 +8,7 @@ SENDER = "+56912345678"
 
 
 async def welcome(client: AsyncLlamadaPro, name: str, number: str) -> str:
-    """Create the contact and send the welcome template; returns what to tell the user."""
+    """Create the contact and send the welcome template; returns the result to show."""
     contact = await client.contacts.create(first_name=name, addresses=[{"channel_type": "WHATSAPP", "address": number}])
     try:
         message = await client.messages.send_template(
@@ -21,7 +21,7 @@ async def welcome(client: AsyncLlamadaPro, name: str, number: str) -> str:
 
 
 async def follow_up(client: AsyncLlamadaPro, number: str) -> str:
-    """Let the agent call, and tell what was said."""
+    """Let the agent call; returns the status and the transcription."""
     call = await client.calls.start_agent(voice_agent_id=1, to=number, context_variables={})
     call = await client.calls.wait(call.id)
     transcription = await client.calls.get_transcription(call.id, timeout=60)

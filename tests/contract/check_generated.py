@@ -1,4 +1,4 @@
-"""`make check-generated`: regenerate aside and compare, byte for byte; then count the operations, 37 in and 37 out.
+"""`make check-generated`: regenerate aside and compare, byte for byte; then count the operations, in and out.
 
 A hand edit in generated/, or a change of the document, the configuration or the templates that was not followed by
 `make generate`, fails with the difference.
@@ -86,8 +86,8 @@ def main() -> int:
         more = f" ({len(lines) - SHOWN} more lines not shown)" if len(lines) > SHOWN else ""
         print(f"\ngenerated/ is not what openapi.yaml gives: run `make generate` and commit the result{more}")
         return 1
-    if counts != (37, 37):
-        print(f"operations: {counts[0]} in the document, {counts[1]} generated; 37 are expected of each")
+    if counts[0] != counts[1]:
+        print(f"operations: {counts[0]} in the document, {counts[1]} generated")
         return 1
     print(f"generated/ is up to date: {counts[0]} operations in, {counts[1]} out")
     return 0

@@ -2,7 +2,7 @@
 
 Two judges, for a change can be harmless on the wire and break a program (a schema renamed), or the other way round:
 `redocly diff` with a rule of our own reads openapi.yaml, and griffe reads the Python API (public names, signatures,
-keyword dictionaries, models). Fails when the version in pyproject.toml, or the changelog, did not move accordingly.
+keyword dictionaries, models). Fails when the version, or the changelog, did not move accordingly.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -32,9 +33,9 @@ IMPACTS = ("none", "patch", "minor", "major")
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 PARTS = ["openapi.yaml", "pyproject.toml", "CHANGELOG.md", "custom", "generated"]
 
+OURS = ("llamadapro", "llamadapro_api")
 PUBLIC = ("llamadapro", "llamadapro_api.models", "llamadapro_api.api")
 """What users import, and what they are typed by."""
-PRIVATE = ("llamadapro._transport", "llamadapro._cli", "llamadapro._config")
 
 
 @dataclass(frozen=True, order=True)
@@ -137,41 +138,51 @@ class Name:
 
 
 def snapshot(folder: Path, public: Sequence[str] = PUBLIC) -> dict[str, Name]:
-    """All public names below a folder with `custom` and `generated` in it."""
+    """All public names below a folder with `custom` and `generated` in it, by where a user finds them: a class of a
+    private module by each public module that exports it, and by each property that returns it."""
     loader = griffe.GriffeLoader(search_paths=[folder / "custom", folder / "generated"], allow_inspection=False)
     found: dict[str, Name] = {}
     for root in public:
         try:
-            module = loader.load(root.partition(".")[0])
-            _collect(module[root.partition(".")[2]] if "." in root else module, root, found)
+            loader.load(root.partition(".")[0])
+            module = loader.modules_collection[root]
         except (ImportError, KeyError):
             continue  # not there yet, or no longer
+        _collect(loader.modules_collection, module, root, found)
     return found
 
 
-def _collect(module: Any, path: str, found: dict[str, Name]) -> None:
+def _collect(modules: Any, module: Any, path: str, found: dict[str, Name]) -> None:
     for name, member in module.members.items():
         where = f"{path}.{name}"
-        if name.startswith("_") or where in PRIVATE:
+        if name.startswith("_") or (module.exports and member.is_imported and name not in module.exports):
             continue
         if member.is_alias:
-            if module.is_init_module and path.count(".") == 0:
-                found[where] = Name("name")  # the root's names are imported, lazily
-        elif member.is_module:
-            _collect(member, where, found)
+            # Only a package, or an `__all__`, hands on what it imports from us.
+            if not module.is_init_module or member.target_path.partition(".")[0] not in OURS:
+                continue
+            member = modules.get_member(member.target_path)
+        if member.is_module:
+            if member.path == where:
+                _collect(modules, member, where, found)
         elif member.is_class:
             # Where a generated class is defined is our affair; it is known by its name alone.
-            _collect_class(member, f"models.{name}" if path.startswith("llamadapro_api") else where, found)
+            where = f"models.{name}" if path.startswith("llamadapro_api") else where
+            _collect_class(modules, member, where, found)
         elif not path.startswith("llamadapro_api"):
             _collect_value(member, where, found, taken=False)
 
 
-def _collect_class(cls: Any, where: str, found: dict[str, Name]) -> None:
+def _collect_class(modules: Any, cls: Any, where: str, found: dict[str, Name]) -> None:
     found[where] = Name("class")
     keys = any("TypedDict" in str(base) for base in cls.bases)
     for name, member in cls.members.items():
-        if (not name.startswith("_") or name == "__init__") and not member.is_alias:
-            _collect_value(member, f"{where}.{name}", found, taken=keys)
+        if (name.startswith("_") and name != "__init__") or member.is_alias:
+            continue
+        _collect_value(member, f"{where}.{name}", found, taken=keys)
+        returned = getattr(member.annotation, "canonical_path", "") if "property" in member.labels else ""
+        if "._" in returned and returned.partition(".")[0] in OURS:
+            _collect_class(modules, modules.get_member(returned), f"{where}.{name}", found)
 
 
 def _collect_value(member: Any, where: str, found: dict[str, Name], *, taken: bool) -> None:
@@ -295,7 +306,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             changes += redocly_changes(redocly(old / "openapi.yaml", ROOT / "openapi.yaml"))
         else:
             print("node is not here: the document was not given to redocly", file=sys.stderr)
-        versions = [tomllib.loads((at / "pyproject.toml").read_text())["project"]["version"] for at in (old, ROOT)]
+        versions = [version_of(at) for at in (old, ROOT)]
     for change in sorted(changes, key=lambda one: (-IMPACTS.index(one.impact), one.where)):
         print(f"{change.impact:6} {change.where}\n{'':6} {change.what}")
     impact = judged(changes)
@@ -304,6 +315,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if complaint:
         print(complaint)
     return 1 if complaint else 0
+
+
+def version_of(root: Path) -> str:
+    """The version in `_version.py`, or in the pyproject.toml of releases before 0.2."""
+    file = root / "custom/llamadapro/_version.py"
+    if file.exists():
+        return str(runpy.run_path(str(file))["__version__"])
+    return str(tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["version"])
 
 
 def _check_out(ref: str, folder: Path) -> None:

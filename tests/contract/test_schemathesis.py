@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from llamadapro_sandbox import Sandbox
+from tests.openapi import KEY_HEADER, OPENAPI, key_value
 
 HERE = Path(__file__).parent
-DOCUMENT = HERE.parents[1] / "openapi.yaml"
 LEAST_CASES = 1000
 
 pytestmark = pytest.mark.skipif(find_spec("schemathesis") is None, reason="needs schemathesis (make schemathesis)")
@@ -33,7 +33,15 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     with sandbox.serve() as server:
         command = [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml")),
-            *("run", str(DOCUMENT), "--url", server.url, "--header", f"X-API-Key: {sandbox.api_key}", "--no-color"),
+            *(
+                "run",
+                str(OPENAPI),
+                "--url",
+                server.url,
+                "--header",
+                f"{KEY_HEADER}: {key_value(sandbox.api_key)}",
+                "--no-color",
+            ),
         ]
         environment = {**os.environ, "NO_PROXY": "127.0.0.1", "PYTHONIOENCODING": "utf-8"}
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)

@@ -1,4 +1,4 @@
-"""Clients for fault tests: clocks without time, the engines, what holds the key, and the one way to run a case.
+"""Clients for fault tests: the engines, what holds the key, and the one way to run a case.
 
 Whatever tests must know of the client beyond DESIGN.md (the private keyword of its clock) is in this file alone.
 """
@@ -11,7 +11,7 @@ import pickle
 import ssl
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 
+from tests.clocks import FakeClock
 from tests.faults.cases import (
     BY_NAME,
     DEADLINE,
@@ -35,6 +36,7 @@ from tests.faults.cases import (
     good,
 )
 from tests.faults.server import End, Received, Site, fault_server
+from tests.openapi import KEY_HEADER, key_value
 
 KEY = "sk-live-7f3a9d1c5e2b8640aa17"
 """Nothing but a good request's header may ever hold this."""
@@ -44,54 +46,6 @@ OWN = ("httpx", "aiohttp")
 CALLERS = ("caller", "caller-aiohttp")
 """A caller's own httpx.AsyncClient, on httpx's transport and on httpx-aiohttp's."""
 ENGINES = OWN + CALLERS
-
-
-class FakeClock:
-    """Time passes only when somebody sleeps, and sleeping takes none."""
-
-    def __init__(self, jitter: float = 0.5, on_sleep: Callable[[], None] | None = None) -> None:
-        self.time = time.time()
-        self.sleeps: list[float] = []
-        self._jitter = jitter
-        self._on_sleep = on_sleep
-
-    def now(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.time += max(seconds, 0.0)
-        if self._on_sleep:
-            self._on_sleep()
-        await asyncio.sleep(0)
-
-    def jitter(self) -> float:
-        return self._jitter
-
-
-class ManualClock(FakeClock):
-    """Who sleeps stays asleep until the test lets time pass."""
-
-    def __init__(self, jitter: float = 0.5) -> None:
-        super().__init__(jitter)
-        self._asleep: list[tuple[float, asyncio.Future[None]]] = []
-
-    @property
-    def sleepers(self) -> int:
-        return sum(not future.done() for _, future in self._asleep)
-
-    async def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._asleep.append((self.time + seconds, future))
-        self.advance(0.0)
-        await future
-
-    def advance(self, seconds: float) -> None:
-        self.time += seconds
-        for until, future in self._asleep:
-            if until <= self.time + 1e-9 and not future.done():
-                future.set_result(None)
 
 
 @cache
@@ -312,7 +266,7 @@ def _judge_requests(arrived: list[Received], kind: Kind, fault: Fault) -> Iterat
     for request in arrived:
         if request.complete and (request.method, request.path.partition("?")[0]) != (kind.method, kind.path):
             yield f"{request.method} {request.path} arrived"
-        if request.complete and request.headers.get("x-api-key") != KEY:
+        if request.complete and request.headers.get(KEY_HEADER.lower()) != key_value(KEY):
             yield "a request without the key"
     if fault.warm and fault.row is Row.UNKNOWN and arrived and arrived[0].nth != 2:
         yield "the fault did not happen on a kept connection"

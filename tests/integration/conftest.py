@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from llamadapro_sandbox import Sandbox
-from tests.faults.clients import FakeClock, client_for
+from tests.clocks import FakeClock
+from tests.faults.clients import client_for
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 
 from llamadapro import errors
 from llamadapro_sandbox import Sandbox
-from tests.faults.clients import FakeClock, client_for
+from tests.clocks import FakeClock
+from tests.faults.clients import client_for
 from tests.faults.server import End, answer, fault_server, outcome
 
 TO, FAILING = "+14155552671", "+15005550001"
@@ -33,7 +34,9 @@ async def test_what_a_call_leaves_is_waited_for(client: Any, leaves: str) -> Non
 @pytest.mark.parametrize("leaves", ["get_recording", "get_transcription"])
 async def test_what_never_comes_ends_the_wait(client: Any, leaves: str) -> None:
     started = await client.calls.bridge(to=FAILING)
-    with pytest.raises(errors.WaitTimeoutError, match=r"waited 60 s for the \w+ of call 1; it goes on"):
+    with pytest.raises(
+        errors.WaitTimeoutError, match=r"timed out after 60 s waiting for the \w+ of call 1; the service has none"
+    ):
         await getattr(client.calls, leaves)(started.id, timeout=60)
 
 

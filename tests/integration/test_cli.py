@@ -201,7 +201,7 @@ def test_a_service_as_the_document_says_is_0_and_another_1(sandbox: Sandbox, tmp
     sandbox.seed({"contacts": [{"firstName": "Jane"}]})
     code, out, err = run("contract", "--rate", "1000")
     assert (code, err) == (0, "")
-    assert " 0 contradiction," in out
+    assert " 0 contradictions," in out
     other = tmp_path / "openapi.yaml"
     other.write_text(DOCUMENT.read_text("utf-8").replace("tenantId: { type: string }", "tenantId: { type: integer }"))
     code, out, err = run("contract", "--rate", "1000", "--document", str(other))

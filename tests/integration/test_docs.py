@@ -22,6 +22,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from sybil import Document, Example, Region
 from sybil.evaluators.python import pad
 from sybil.parsers.markdown.lexers import DirectiveInHTMLCommentLexer, FencedCodeBlockLexer
@@ -106,7 +107,7 @@ def run(
             return len(examples)
 
         yield run_page
-        runner.run(llamadapro_client._config.http_client.aclose())
+        runner.run(llamadapro_client._session.config.http_client.aclose())
 
 
 async def _awaited(result: Any) -> Any:
@@ -122,6 +123,8 @@ def _run_shell(example: Example) -> None:
         line = line.replace("llamadapro contract", "llamadapro contract --rate 500")  # the sandbox need not be spared
         if line.startswith("llamadapro sandbox"):
             _start_and_stop(line)
+        elif line.startswith("python -m pip "):
+            continue  # installed already
         elif line.startswith(("llamadapro ", "pytest", "python ")):
             done = subprocess.run(
                 line, shell=True, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
@@ -130,13 +133,13 @@ def _run_shell(example: Example) -> None:
 
 
 def _start_and_stop(line: str) -> None:
-    """A server would run for ever: it is one that works when it has told its key. Its port may be in use here."""
+    """A server would run for ever: it works once it has printed its key. Its port may be in use here."""
     command = shlex.split(re.sub(r"--port \d+", "--port 0", line), comments=True)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
-        told = [process.stdout.readline(), process.stdout.readline()]
+        printed = [process.stdout.readline(), process.stdout.readline()]
         process.terminate()
-        assert told[1].startswith("API key:"), f"{line}\n{''.join(told)}{process.stdout.read()}"
+        assert printed[1].startswith("API key:"), f"{line}\n{''.join(printed)}{process.stdout.read()}"
 
 
 def _rows() -> Iterator[dict[str, Any]]:
@@ -179,3 +182,40 @@ def test_a_failure_names_the_line_of_the_page(run: Run, tmp_path: Path) -> None:
     with pytest.raises(NameError) as found:
         run(page)
     assert (str(found.traceback[-1].path), found.traceback[-1].lineno + 1) == (str(page), 9)
+
+
+PRIVATE_IMPORT = re.compile(r"^\s*(?:from|import)\s+llamadapro(?:_api)?(?:\.\w+)*\._\w+", re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        *PAGES,
+        *sorted((ROOT / "docs").glob("*.md")),
+        *sorted((ROOT / "examples").rglob("*.py")),
+        *sorted((ROOT / "docs" / "reference").glob("*.md")),
+    ],
+    ids=lambda file: f"{file.parent.name}-{file.name}",
+)
+def test_only_public_names_are_imported(file: Path) -> None:
+    assert not PRIVATE_IMPORT.findall(file.read_text("utf-8"))
+
+
+def test_the_readme_is_complete_as_a_package_page() -> None:
+    """A package index shows it without the repository: a relative link would lead nowhere."""
+    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert not [link for link in links if not link.startswith(("https://", "#"))]
+
+
+def test_each_operation_has_an_example() -> None:
+    """Shown in the guide and in the HTTP reference; a new operation asks for one by name."""
+    document = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))
+    operations = [
+        operation["operationId"]
+        for item in document["paths"].values()
+        for operation in item.values()
+        if isinstance(operation, dict) and "operationId" in operation
+    ]
+    page = (ROOT / "docs" / "guide" / "operations.md").read_text("utf-8")
+    missing = [name for name in operations if f"### {name}\n\n```python\n" not in page]
+    assert not missing, f"docs/guide/operations.md has no example of {', '.join(missing)}"

@@ -31,10 +31,12 @@ import pytest
 import trustme
 
 from llamadapro import errors, models
-from llamadapro._transport.download import MOST_REDIRECTS, check_url, validator_of
+from llamadapro._transport.download import MAX_REDIRECTS, check_url, validator_of
 from llamadapro_sandbox import Sandbox
-from tests.faults.clients import KEY, FakeClock, available, client_for, leaks, outcome_of
+from tests.clocks import FakeClock
+from tests.faults.clients import KEY, available, client_for, leaks, outcome_of
 from tests.faults.server import Drip, End, Outcome, Received, Site, answer, fault_server, outcome, refused, response
+from tests.openapi import KEY_HEADER, key_headers
 
 BODY = os.urandom(300_000)
 OTHER = os.urandom(len(BODY))
@@ -134,7 +136,7 @@ async def test_a_file_comes_whole_and_without_the_key(engine: str, path: Path) -
     assert request.headers["accept-encoding"] == "identity"
     assert request.path == "/a.wav?sig=1"
     assert KEY not in str(request)
-    assert {"x-tenant", "range", "authorization", "cookie", "x-api-key"}.isdisjoint(request.headers)
+    assert {"x-tenant", "range", "authorization", "cookie", KEY_HEADER.lower()}.isdisjoint(request.headers)
 
 
 @engines
@@ -153,7 +155,7 @@ async def test_a_callers_client_keeps_its_defaults_to_itself(path: Path) -> None
         hooked.append(request.url.path)
 
     own = httpx.AsyncClient(
-        headers={"X-API-Key": KEY, "X-Own": "1"}, cookies={"session": KEY}, auth=("me", KEY), params={"k": KEY},
+        headers={**key_headers(KEY), "X-Own": "1"}, cookies={"session": KEY}, auth=("me", KEY), params={"k": KEY},
         event_hooks={"request": [hook]},
     )  # fmt: skip
     with fault_server().site(then=host()) as site:
@@ -415,7 +417,7 @@ async def test_redirects_end(engine: str, path: Path) -> None:
     assert type(error) is errors.APIStatusError
     assert error.status_code == 307
     assert "more than 5 times" in str(error)
-    assert len(site.requests) == MOST_REDIRECTS + 1
+    assert len(site.requests) == MAX_REDIRECTS + 1
     assert left(path.parent) == set()
 
 
@@ -776,7 +778,7 @@ def test_urls_lose_only_their_fragment() -> None:
 
 @engines
 async def test_a_write_that_falls_short_is_completed(engine: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llamadapro._media.download.FLUSH", 50_000)
+    monkeypatch.setattr("llamadapro._media.download.WRITE_SIZE", 50_000)
     monkeypatch.setattr(os, "writev", lambda file, chunks: os.write(file, b"".join(chunks)[:1000]))
     with fault_server().site(then=host()) as site:
         async with client_for(engine, "http://api.invalid") as client:

@@ -63,8 +63,14 @@ def test_quickstart(sandbox: Sandbox) -> None:
     sandbox.settings.call_seconds = 0
     printed = run("quickstart.py")
     assert "completed" in printed
-    assert "2 created, 1 refused, 3 in all" in printed
+    assert "{'contact': {'first_name': 'Without a funnel'}} -> ['is required']" in printed
     assert operations(sandbox)["CreateMessage"] == 1
+
+
+def test_the_demo_shows_that_a_lost_answer_is_not_repeated() -> None:
+    printed = run("quickstart.py", "--sandbox")
+    assert "may_have_been_processed: True\nrequests at the server: 1\n" in printed
+    assert "await client.messages.send_text(" in printed  # the code that ran
 
 
 # --- an agent's call ---------------------------------------------------------------------------------------------

@@ -17,13 +17,12 @@ from typing import Any
 
 import pytest
 
+from tests.clocks import FakeClock, ManualClock
 from tests.faults.cases import BY_NAME, DEADLINE, FAULTS, GRACE, GZIP, Fault, Kind, Row, Safety, bomb, good, status
 from tests.faults.clients import (
     ENGINES,
     KEY,
     OWN,
-    FakeClock,
-    ManualClock,
     available,
     client_for,
     leaks,
@@ -59,8 +58,8 @@ def code(number: int, retry_after: str | None = None) -> Outcome:
 
 
 def _named(faults: list[Fault]) -> pytest.MarkDecorator:
-    alone = {Row.DEADLINE: [pytest.mark.alone]}
-    params = [pytest.param(fault, id=fault.name, marks=alone.get(fault.row, [])) for fault in faults]
+    serial = {Row.DEADLINE: [pytest.mark.serial]}
+    params = [pytest.param(fault, id=fault.name, marks=serial.get(fault.row, [])) for fault in faults]
     return pytest.mark.parametrize("fault", params)
 
 
@@ -300,7 +299,7 @@ async def test_bulk_update_by_the_escape_hatch_is_not_safe_either(engine: str) -
 # --- deadline ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.alone
+@pytest.mark.serial
 @three_engines
 @pytest.mark.parametrize("kind", [GET, SEND], ids=lambda kind: kind.name)
 async def test_a_hanging_connect_ends_by_the_deadline(engine: str, kind: Kind) -> None:
@@ -315,7 +314,7 @@ async def test_a_hanging_connect_ends_by_the_deadline(engine: str, kind: Kind) -
     assert error.may_have_been_processed is (engine == "caller" and kind is SEND)
 
 
-@pytest.mark.alone
+@pytest.mark.serial
 @every_engine
 async def test_waiting_for_a_connection_ends_by_the_deadline(engine: str) -> None:
     with fault_server().site(then=SILENT) as site:
@@ -334,7 +333,7 @@ async def test_waiting_for_a_connection_ends_by_the_deadline(engine: str) -> Non
     assert [request.method for request in site.requests] == ["GET"]
 
 
-@pytest.mark.alone
+@pytest.mark.serial
 @own_engines
 async def test_ninety_drips_end_together(engine: str) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
@@ -347,7 +346,7 @@ async def test_ninety_drips_end_together(engine: str) -> None:
     assert took <= DEADLINE + GRACE
 
 
-@pytest.mark.alone
+@pytest.mark.serial
 @own_engines
 async def test_a_deadline_is_for_all_attempts_together(engine: str) -> None:
     with fault_server().site(code(500), code(500), then=SILENT) as site:
@@ -424,7 +423,7 @@ async def test_a_429_slows_the_whole_client(engine: str, value: str | None) -> N
     assert len(site.requests) == 6
 
 
-@pytest.mark.alone
+@pytest.mark.serial
 @own_engines
 async def test_a_slowed_client_keeps_the_others_deadlines(engine: str) -> None:
     clock = ManualClock()

@@ -19,7 +19,7 @@ from llamadapro import AsyncLlamadaPro
 from llamadapro._cli import main
 from llamadapro._cli.import_ import parser
 from llamadapro_sandbox import Sandbox
-from tests.faults.clients import FakeClock
+from tests.clocks import FakeClock
 from tests.tools.import_many import prove
 
 HEADER = ["funnel_id", "custom_fields.n", "contact.first_name", "contact.phones"]

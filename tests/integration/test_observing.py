@@ -13,7 +13,7 @@ from pytest_httpx import HTTPXMock
 
 from llamadapro import APIResponseValidationError, AsyncLlamadaPro, ConflictError, InternalServerError
 from llamadapro_sandbox import Sandbox
-from tests.faults.clients import FakeClock
+from tests.clocks import FakeClock
 
 PROGRAM = """
 import asyncio, logging, sys

@@ -14,7 +14,8 @@ from opentelemetry.trace import SpanKind, StatusCode, Tracer, format_span_id, fo
 from llamadapro import AsyncLlamadaPro, InternalServerError
 from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.server import Server
-from tests.faults.clients import KEY, FakeClock
+from tests.clocks import FakeClock
+from tests.faults.clients import KEY
 
 
 @pytest.fixture

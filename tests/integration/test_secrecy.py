@@ -23,6 +23,7 @@ import pytest
 from tests.faults.cases import BY_NAME, FAULTS, KINDS, good, status
 from tests.faults.clients import ENGINES, KEY, available, client_for, outcome_of, surfaces
 from tests.faults.server import End, Outcome, Site, answer, fault_server, outcome
+from tests.openapi import KEY_HEADER, key_value
 
 errors = pytest.importorskip("llamadapro.errors")
 
@@ -160,7 +161,9 @@ async def _success(engine: str, found: Surfaces) -> None:
         page = await client.contacts.list()
         found.look_at("page", page)
         found.look_at("paginator", client.contacts.list())
-        assert {request.headers["x-api-key"] for request in site.requests} == {KEY}  # where it belongs
+        assert {request.headers[KEY_HEADER.lower()] for request in site.requests} == {
+            key_value(KEY)
+        }  # where it belongs
 
 
 @situation("every fault")
@@ -266,7 +269,7 @@ async def _other_header(engine: str, found: Surfaces) -> None:
             await SEND.call(client)
             found.look_at("client", client)
         assert {request.headers[header.lower()] for request in site.requests} == {KEY}
-        assert all("x-api-key" not in request.headers for request in site.requests)
+        assert all(KEY_HEADER.lower() not in request.headers for request in site.requests)
 
 
 @situation("redirects")

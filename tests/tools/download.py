@@ -27,6 +27,7 @@ import httpx
 from examples.quickstart import sandbox
 from llamadapro import AsyncLlamadaPro
 from llamadapro.models import Recording
+from tests.openapi import key_headers
 
 WAYS = ("plain httpx", "httpx", "aiohttp")
 ROUNDS = 3
@@ -109,7 +110,7 @@ def main() -> int:
     results: dict[str, Any] = {}
     with (
         sandbox() as (address, key),
-        httpx.Client(base_url=address, headers={"X-API-Key": key}, trust_env=False) as api,
+        httpx.Client(base_url=address, headers=key_headers(key), trust_env=False) as api,
         tempfile.TemporaryDirectory() as folder,
     ):
         number, small = (api.post("/_sandbox/recordings", json={"bytes": n}).json()["id"] for n in (size, 2**20))

@@ -31,6 +31,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.openapi import key_headers
+
 FAULTS = (
     "kind=status,status=429,retry_after=0.02,probability=0.15",
     "kind=status,status=503,when=before,probability=0.02",
@@ -46,6 +48,7 @@ HEADER = [
 PROGRAM = """
 import resource, sys
 from llamadapro._cli import main
+from tests.openapi import key_headers
 code = main()
 print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)
 sys.exit(code)
@@ -130,7 +133,7 @@ class Sandbox:
         self.url = self.process.stdout.readline().split()[-1]
 
     def ask(self, path: str) -> Any:
-        request = urllib.request.Request(f"{self.url}/_sandbox{path}", headers={"X-API-Key": "sandbox"})
+        request = urllib.request.Request(f"{self.url}/_sandbox{path}", headers=key_headers("sandbox"))
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 

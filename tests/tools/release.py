@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ def changelog_complaints(changelog: str, version: str, today: date) -> Iterator[
     title = next(iter(found), "")
     released, _, day = title.partition(" - ")
     if released != version:
-        yield f"CHANGELOG.md: the newest release is {released or 'missing'}, pyproject.toml says {version}"
+        yield f"CHANGELOG.md: the newest release is {released or 'missing'}, _version.py says {version}"
         return
     if not found[title]:
         yield f"CHANGELOG.md: '{title}' is empty"
@@ -56,7 +56,7 @@ def git_complaints(version: str, root: Path) -> Iterator[str]:
 
 
 def main() -> int:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    version = runpy.run_path(str(ROOT / "custom/llamadapro/_version.py"))["__version__"]
     changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
     complaints = [*changelog_complaints(changelog, version, datetime.now(UTC).date()), *git_complaints(version, ROOT)]
     print("\n".join(complaints) or f"fit for release: git tag v{version}")

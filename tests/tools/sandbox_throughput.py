@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from llamadapro_sandbox import Sandbox
+from tests.openapi import KEY_HEADER, key_headers, key_value
 
 PATH = "/api/v1/contacts/1"
 CONNECTIONS = 8
@@ -46,10 +47,10 @@ def serve(app: Any, listener: socket.socket) -> None:
     asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
 
 
-async def ask(port: int, end: float) -> int:
-    """Ask again and again on one connection; a client this plain leaves the processor to the server."""
+async def request(port: int, end: float) -> int:
+    """ApiRequest again and again on one connection; a client this plain leaves the processor to the server."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    request = f"GET {PATH} HTTP/1.1\r\nHost: sandbox\r\nX-API-Key: sandbox\r\n\r\n".encode()
+    request = f"GET {PATH} HTTP/1.1\r\nHost: sandbox\r\n{KEY_HEADER}: {key_value('sandbox')}\r\n\r\n".encode()
     count = 0
     while time.monotonic() < end:
         writer.write(request)
@@ -65,12 +66,12 @@ async def ask(port: int, end: float) -> int:
 
 async def rate(port: int, seconds: float) -> float:
     end = time.monotonic() + seconds
-    return sum(await asyncio.gather(*(ask(port, end) for _ in range(CONNECTIONS)))) / seconds
+    return sum(await asyncio.gather(*(request(port, end) for _ in range(CONNECTIONS)))) / seconds
 
 
 async def expected(sandbox: Sandbox) -> bytes:
     async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox") as client:
-        return (await client.get(PATH, headers={"X-API-Key": sandbox.api_key})).content
+        return (await client.get(PATH, headers=key_headers(sandbox.api_key))).content
 
 
 def main() -> None:

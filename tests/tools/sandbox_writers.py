@@ -20,6 +20,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.openapi import key_headers
+
 CONTACTS = "/api/v1/contacts"
 
 
@@ -64,7 +66,7 @@ class Sandbox:
 
     def client(self) -> httpx.AsyncClient:
         """One for each writer: a pool of a hundred connections would be slower than the sandbox."""
-        headers = {"X-API-Key": "sandbox"}
+        headers = key_headers("sandbox")
         return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, trust_env=False, verify=False)
 
     def end(self, number: int) -> None:

@@ -29,6 +29,7 @@ from typing import Any
 
 import httpx
 
+from tests.clocks import HurriedClock
 from tests.faults.cases import BY_NAME, FAULTS
 from tests.faults.clients import OWN, available, client_for
 from tests.faults.server import End, Outcome, Received, answer, fault_server, outcome, response
@@ -64,22 +65,6 @@ REFUSED = {
     "429, back-off": answer(429, {}),
 }
 REJECTED = {"400": _fault("400"), "422": _fault("422")}
-
-
-class _Clock:
-    """Real time, with short waits: two thousand back-offs are not what is to be seen here."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-
-    def now(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(min(seconds, 0.003))
-
-    def jitter(self) -> float:
-        return self._random.random() * 0.01
 
 
 @dataclass
@@ -175,7 +160,7 @@ async def soak(engine: str, sends: int, concurrency: int, seed: int) -> Report:
                 results[text] = error.with_traceback(None)
 
     with fault_server().site(then=ledger.take) as site:
-        options = {"timeout": httpx.Timeout(10.0, read=0.25), "deadline": 1.5, "clock": _Clock(seed)}
+        options = {"timeout": httpx.Timeout(10.0, read=0.25), "deadline": 1.5, "clock": HurriedClock(seed)}
         async with client_for(engine, site.url, max_connections=concurrency, **options) as client:
             await asyncio.gather(*(send(client, f"send-{number}") for number in range(sends)))
         took = time.monotonic() - began

@@ -16,7 +16,7 @@ def test_every_row_names_what_is_measured(case: str) -> None:
     module = importlib.import_module(f"benchmarks.cases.{case}")
     measured = {one.name: {*one.contenders, *one.programs} for one in module.MEASURES}
     for row in module.ROWS:
-        assert {row.contender, row.beside or row.contender} <= measured[row.measure], row
+        assert {row.contender, row.baseline or row.contender} <= measured[row.measure], row
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamadapro._transport.body import BadBody, CutBody, parse_json, read_body
-from tests.unit.openapi_document import MANY, json_values
+from llamadapro._transport.body import InvalidBody, TruncatedBody, parse_json, read_body
+from tests.strategies import MANY, json_values
 
 LIMIT = 10_000
 chance = random.Random(1)
@@ -91,7 +91,7 @@ async def test_a_body_cut_at_any_byte_is_known_to_be_cut(kind: str, size: int) -
     body = packed(PLAIN, kind)
     assert len(body) > 300
     for end in range(len(body)):
-        with pytest.raises(CutBody, match="ends before"):
+        with pytest.raises(TruncatedBody, match="ends before"):
             await read_body(response(*in_pieces(body[:end], size), encoding=KINDS[kind]), LIMIT)
 
 
@@ -106,7 +106,7 @@ async def test_gzip_may_have_several_members(size: int) -> None:
 async def test_several_members_cut_at_any_byte_are_known_to_be_cut(size: int) -> None:
     first, second = packed(PLAIN, "gzip"), packed(b"more of it", "gzip")
     for end in range(1, len(second)):
-        with pytest.raises(CutBody):
+        with pytest.raises(TruncatedBody):
             await read_body(response(*in_pieces(first + second[:end], size), encoding="gzip"), LIMIT)
 
 
@@ -122,20 +122,20 @@ async def test_a_corrupt_body_is_bad_or_cut_and_never_read() -> None:
         broken = body[:at] + bytes([body[at] ^ 0x55]) + body[at + 1 :]
         if 3 <= at <= 9:
             continue  # flags, time and system: not checked by their sum, and some make another header altogether
-        with pytest.raises((BadBody, CutBody)):
+        with pytest.raises((InvalidBody, TruncatedBody)):
             await read_body(response(broken, encoding="gzip"), LIMIT)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 @pytest.mark.parametrize("body", [b"<html>not packed</html>", b'{"id": 1}', b"\x1f\x8b\xff\xff", b"\xff" * 50])
 async def test_what_is_not_packed_at_all_is_bad(encoding: str, body: bytes) -> None:
-    with pytest.raises((BadBody, CutBody)):
+    with pytest.raises((InvalidBody, TruncatedBody)):
         await read_body(response(body, encoding=encoding), LIMIT)
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "gzip, br", "aws-chunked"])
 async def test_a_coding_that_was_not_asked_for_is_bad(encoding: str) -> None:
-    with pytest.raises(BadBody, match=f"'{encoding}', which was not asked for"):
+    with pytest.raises(InvalidBody, match=f"'{encoding}', which was not asked for"):
         await read_body(response(b"x", encoding=encoding), LIMIT)
 
 
@@ -148,14 +148,14 @@ async def test_the_bound_itself_is_allowed_and_one_more_is_not(kind: str, size: 
     body = PLAIN if kind == "plain" else packed(PLAIN, kind)
     encoding = KINDS.get(kind)
     assert await read_body(response(*in_pieces(body, size), encoding=encoding), len(PLAIN)) == PLAIN
-    with pytest.raises(BadBody, match=f"max_response_bytes={len(PLAIN) - 1}$"):
+    with pytest.raises(InvalidBody, match=f"max_response_bytes={len(PLAIN) - 1}$"):
         await read_body(response(*in_pieces(body, size), encoding=encoding), len(PLAIN) - 1)
 
 
 async def test_the_bound_counts_over_all_members() -> None:
     body = multi_member(PLAIN, PLAIN)
     assert await read_body(response(body, encoding="gzip"), 2 * len(PLAIN)) == PLAIN * 2
-    with pytest.raises(BadBody, match="larger than"):
+    with pytest.raises(InvalidBody, match="larger than"):
         await read_body(response(body, encoding="gzip"), 2 * len(PLAIN) - 1)
 
 
@@ -166,7 +166,7 @@ async def test_a_bomb_is_never_unpacked(kind: str) -> None:
     assert len(bomb) < 2**17
     tracemalloc.start()
     try:
-        with pytest.raises(BadBody, match="larger than"):
+        with pytest.raises(InvalidBody, match="larger than"):
             await read_body(response(bomb, encoding=KINDS[kind]), LIMIT)
         assert tracemalloc.get_traced_memory()[1] < len(bomb) + 10 * LIMIT  # zlib's own window is 40 kB
     finally:
@@ -179,7 +179,7 @@ async def test_a_body_without_end_is_left_as_soon_as_it_is_too_large() -> None:
             yield b"x" * 1000
 
     stream = Chunks(endless())
-    with pytest.raises(BadBody, match="larger than"):
+    with pytest.raises(InvalidBody, match="larger than"):
         await read_body(httpx.Response(200, stream=stream), LIMIT)
     assert stream.taken == 11
 
@@ -191,7 +191,7 @@ async def test_a_body_that_a_hook_has_read_is_taken_from_it() -> None:
     read = response(packed(PLAIN, "gzip"), encoding="gzip")
     await read.aread()
     assert await read_body(read, len(PLAIN)) == PLAIN
-    with pytest.raises(BadBody, match="larger than"):
+    with pytest.raises(InvalidBody, match="larger than"):
         await read_body(read, len(PLAIN) - 1)
 
 
@@ -200,7 +200,7 @@ async def test_a_stream_that_is_not_asynchronous_is_bad() -> None:
         def __iter__(self) -> Any:
             return iter([b"x"])
 
-    with pytest.raises(BadBody, match="asynchronous"):
+    with pytest.raises(InvalidBody, match="asynchronous"):
         await read_body(httpx.Response(200, stream=Sync()), LIMIT)
 
 
@@ -235,14 +235,14 @@ def test_json_is_read(value: Any) -> None:
     ids=lambda body: ascii(body[:20]),
 )  # fmt: skip
 def test_what_is_not_json_is_bad_and_says_how_it_begins(body: bytes) -> None:
-    with pytest.raises(BadBody, match="not JSON") as caught:
+    with pytest.raises(InvalidBody, match="not JSON") as caught:
         parse_json(body)
     assert repr(body[:10].decode("utf-8", "replace"))[1:5] in str(caught.value)
     assert len(str(caught.value)) < 400
 
 
 def test_an_empty_body_is_bad() -> None:
-    with pytest.raises(BadBody, match=r"^its body is empty$"):
+    with pytest.raises(InvalidBody, match=r"^its body is empty$"):
         parse_json(b"")
 
 
@@ -251,7 +251,7 @@ def test_an_empty_body_is_bad() -> None:
 def test_no_bytes_make_anything_but_json_or_bad_come_out(body: bytes) -> None:
     try:
         value = parse_json(body)
-    except BadBody:
+    except InvalidBody:
         return
     json.dumps(value, allow_nan=False)
 
@@ -267,5 +267,5 @@ def test_half_a_character_does_not_fail_an_answer(half: bytes) -> None:
 
 @pytest.mark.parametrize("after", [b"\n", b"\r\n", b"junk"])
 async def test_what_comes_after_a_whole_body_is_no_cut(after: bytes) -> None:
-    with pytest.raises(BadBody, match="goes on after"):
+    with pytest.raises(InvalidBody, match="goes on after"):
         await read_body(response(gzip.compress(b"{}") + after, encoding="gzip"), LIMIT)

@@ -28,7 +28,7 @@ from llamadapro import (
 from llamadapro._bulk import ImportIssue, ImportReport
 from llamadapro._bulk.ledger import Ledger
 from llamadapro.models import BulkResult
-from tests.faults.clients import FakeClock
+from tests.clocks import FakeClock
 
 Act = Callable[[list[Any]], httpx.Response | Awaitable[httpx.Response]]
 

@@ -20,6 +20,7 @@ import pytest
 
 from llamadapro import AsyncLlamadaPro, ConfigurationError
 from llamadapro._config import Config
+from llamadapro._secret import Secret
 from llamadapro_api import document
 
 KEY = "sk-live-7f3a9d1c5e2b8640aa17"
@@ -43,7 +44,8 @@ def untouched_log() -> Iterator[None]:
 
 
 def config(**options: Any) -> Config:
-    return AsyncLlamadaPro(**{"api_key": KEY, **options})._config
+    key = options.pop("api_key", KEY)
+    return Config(api_key=None if key is None else Secret(key), **options)
 
 
 def refusal(**options: Any) -> str:
@@ -111,13 +113,13 @@ def test_the_key_shows_nowhere() -> None:
     for shown in (
         repr(client),
         str(client),
-        repr(client._config),
+        repr(config()),
         repr(client.with_options(timeout=5)),
         repr(vars(client)),
     ):
         assert KEY not in shown
     with pytest.raises(TypeError, match="cannot be pickled"):
-        pickle.dumps(client._config)
+        pickle.dumps(config())
     with pytest.raises(TypeError):
         pickle.dumps(client)
 
@@ -230,7 +232,8 @@ def test_max_retries_teaches_how_to_have_none(value: Any) -> None:
 
 def test_numbers_that_fit_are_taken() -> None:
     used = config(timeout=5, deadline=0.5, rate_limit=2, max_connections=1, max_response_bytes=1, max_retries=7)
-    assert (used.timeout, used.attempt_limit, used.deadline, used.rate_limit) == (httpx.Timeout(5.0), 5.0, 0.5, 2.0)
+    assert (used.timeout, used.attempt_timeout, used.deadline, used.rate_limit) == (5.0, 5.0, 0.5, 2.0)
+    assert used.httpx_timeouts == httpx.Timeout(5.0).as_dict()
     assert (used.max_connections, used.max_response_bytes, used.max_retries) == (1, 1, 7)
     assert config(deadline=None).deadline is None
     assert config(rate_limit=None).rate_limit is None
@@ -238,10 +241,10 @@ def test_numbers_that_fit_are_taken() -> None:
 
 def test_the_defaults_are_those_of_the_design() -> None:
     used = config()
-    assert (used.attempt_limit, used.deadline, used.max_retries, used.max_connections) == (30.0, 120.0, 2, 100)
+    assert (used.attempt_timeout, used.deadline, used.max_retries, used.max_connections) == (30.0, 120.0, 2, 100)
     assert (used.engine, used.verify, used.max_response_bytes) == ("httpx", True, 64 * 2**20)
     assert (used.rate_limit, used.default_region, used.proxy, used.http_client) == (None, None, None, None)
-    assert used.api_key_header == document.KEY_HEADER
+    assert used.key_header == document.KEY_HEADER
 
 
 def test_a_limiter_is_anything_with_acquire() -> None:
@@ -324,7 +327,7 @@ def test_a_header_name_is_a_token(name: Any) -> None:
 
 @pytest.mark.parametrize("name", ["Host", "content-type", "Content-Length", "Transfer-Encoding", "connection"])
 def test_what_frames_a_request_is_the_clients_own(name: str) -> None:
-    assert f"the header {name} is the client's own" in refusal(default_headers={name: "x"})
+    assert f"the header {name} is set by the client" in refusal(default_headers={name: "x"})
 
 
 @pytest.mark.parametrize("headers", [[("X-Tenant", "t9")], "X-Tenant: t9", 5, {"X-Tenant"}])
@@ -427,8 +430,8 @@ def test_the_environment_turns_the_log_on(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(logger, "propagate", False)  # pytest listens at the root, as an app with its own log would
     monkeypatch.setattr(logger, "handlers", [])
     monkeypatch.setattr(logger, "level", logging.NOTSET)
-    config()
-    config()
+    AsyncLlamadaPro(KEY)
+    AsyncLlamadaPro(KEY)
     assert logger.level == logging.DEBUG
     assert len([one for one in logger.handlers if type(one) is logging.StreamHandler]) == 1
 
@@ -449,6 +452,17 @@ def test_options_are_frozen() -> None:
     for field in attrs.fields(Config):
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             setattr(used, field.name, None)
+
+
+def test_a_scheme_goes_before_the_key_in_its_header() -> None:
+    assert config().headers[-1] == (document.KEY_HEADER.encode(), KEY.encode())
+    assert config(api_key_scheme="Bearer").headers[-1] == (b"Authorization", f"Bearer {KEY}".encode())
+    assert config(api_key_scheme="Token", api_key_header="X-Auth").headers[-1] == (b"X-Auth", f"Token {KEY}".encode())
+
+
+@pytest.mark.parametrize("value", ["", "Bearer ", "a b", "Bearer:", "ä", 5, b"Bearer", ["Bearer"]])
+def test_a_scheme_is_a_word(value: Any) -> None:
+    assert "api_key_scheme must be a word such as 'Bearer'" in refusal(api_key_scheme=value)
 
 
 def test_unknown_options_are_type_errors() -> None:
@@ -476,25 +490,32 @@ def test_changes_are_checked_like_options(changes: dict[str, Any]) -> None:
 
 def test_a_copy_has_the_changes_and_the_original_has_not() -> None:
     client = AsyncLlamadaPro(KEY, default_headers={"X-A": "1", "X-B": "2"})
-    before = client._config
+    before = client._session.config
     copy = client.with_options(
         timeout=1, deadline=None, max_retries=0, default_headers={"X-B": "3"}, retry_unsafe=True
     ).with_options(default_headers={"X-C": "4"})
-    used = copy._config
-    assert (used.attempt_limit, used.deadline, used.max_retries, used.retry_unsafe) == (1.0, None, 0, True)
+    used = copy._session.config
+    assert (used.attempt_timeout, used.deadline, used.max_retries, used.retry_unsafe) == (1.0, None, 0, True)
     assert used.default_headers == {"X-A": "1", "X-B": "3", "X-C": "4"}
-    assert client._config is before
+    assert client._session.config is before
     assert before.default_headers == {"X-A": "1", "X-B": "2"}
     assert (before.deadline, before.retry_unsafe) == (120.0, False)
-    assert client.with_options()._config == before
+    assert client.with_options()._session.config == before
     assert type(copy) is AsyncLlamadaPro
-    assert copy._transport is client._transport
+    assert copy._session.transport is client._session.transport
     # A timeout of httpx's own bounds the steps of an attempt, and not the whole of it any more.
-    assert copy.with_options(timeout=httpx.Timeout(9))._config.attempt_limit is None
+    assert copy.with_options(timeout=httpx.Timeout(9))._session.config.attempt_timeout is None
 
 
-def test_a_subclass_stays_one() -> None:
+def test_a_subclass_stays_one_and_keeps_its_state() -> None:
     class Mine(AsyncLlamadaPro):
-        pass
+        def __init__(self, tenant: str) -> None:
+            super().__init__(KEY)
+            self.tenant = tenant
 
-    assert type(Mine(KEY).with_options(timeout=5)) is Mine
+    mine = Mine("t9")
+    copy = mine.with_options(timeout=5)
+    assert type(copy) is Mine
+    assert copy.tenant == "t9"
+    copy.tenant = "t10"
+    assert mine.tenant == "t9"

@@ -9,7 +9,7 @@ import pytest
 from llamadapro_contract.compare import Comparer
 from llamadapro_contract.document import Document
 from llamadapro_contract.findings import Finding
-from llamadapro_contract.patch import patched
+from llamadapro_contract.patch import patch_document
 
 TEXT = """\
 openapi: 3.1.0
@@ -59,7 +59,7 @@ def findings(**fields: Any) -> list[Finding]:
 
 
 def changed(*found: Finding) -> Document:
-    return Document(patched(TEXT, found))
+    return Document(patch_document(TEXT, found)[0])
 
 
 def fix(pointer: tuple[str, ...], *how: Any) -> Finding:
@@ -72,7 +72,7 @@ def test_what_fits_leaves_nothing_to_say() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "kind", "place", "words"),
+    ("fields", "kind", "path", "words"),
     [
         ({"code": "ab"}, "pattern", "$.code", "does not match ^[A-Z]+$"),
         ({"labels": {"a": 1}}, "type", "$.labels.a", "an integer instead of a string"),
@@ -85,11 +85,11 @@ def test_what_fits_leaves_nothing_to_say() -> None:
         ({"part": {"url": "https://x", "alt": "x"}}, "field-undocumented", "$.part.alt", "alt (string)"),
     ],
 )
-def test_a_divergence_is_told_at_its_place(fields: dict[str, Any], kind: str, place: str, words: str) -> None:
+def test_a_divergence_is_told_at_its_place(fields: dict[str, Any], kind: str, path: str, words: str) -> None:
     """Of several forms, the one that fits best is spoken of."""
     [found] = findings(**fields)
-    assert (found.kind, found.place) == (kind, place)
-    assert words in found.what
+    assert (found.kind, found.path) == (kind, path)
+    assert words in found.message
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_required_field_is_renamed_in_both_places() -> None:
 
 def test_of_several_required_fields_one_is_relaxed() -> None:
     text = TEXT.replace("required: [id]", "required: [id, level]")
-    assert Document(patched(text, [fix(THING, "relax", "id")])).at(THING)["required"] == ["level"]
+    assert Document(patch_document(text, [fix(THING, "relax", "id")])[0]).at(THING)["required"] == ["level"]
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,13 @@ import pytest
 
 import llamadapro
 import llamadapro.errors
+import llamadapro.resources
 import llamadapro_api.models
 from llamadapro_api.document import IDEMPOTENT
 
 OURS = {"llamadapro", "llamadapro_api"}
+ROOT = {"llamadapro._lazy", "llamadapro._version"}
+"""What the root itself is made of."""
 HEAVY = {
     "dateutil",
     "phonenumbers",
@@ -66,7 +69,7 @@ def within(modules: frozenset[str], package: str) -> set[str]:
 def test_importing_the_package_loads_nothing_of_it() -> None:
     modules = loaded("import llamadapro")
     assert roots(modules) == {"llamadapro"}
-    assert within(modules, "llamadapro") == set()
+    assert within(modules, "llamadapro") == ROOT
     assert "asyncio" not in modules
 
 
@@ -113,10 +116,10 @@ def test_operations_are_found_by_name_and_others_are_not() -> None:
 
 
 @pytest.mark.parametrize("name", ["errors", "phone"])
-def test_small_rooms_load_nothing_heavy(name: str) -> None:
+def test_small_modules_load_nothing_heavy(name: str) -> None:
     modules = loaded(f"import llamadapro.{name}")
     assert roots(modules) == {"llamadapro"}
-    assert within(modules, "llamadapro") <= {"llamadapro.errors", "llamadapro.phone"}
+    assert within(modules, "llamadapro") <= ROOT | {"llamadapro.errors", "llamadapro.phone"}
 
 
 def test_numbering_plans_are_loaded_for_a_national_number_only() -> None:
@@ -134,14 +137,17 @@ def test_the_pytest_plugin_costs_other_projects_nothing() -> None:
     """Every pytest run in an environment with this package imports it."""
     modules = loaded("import llamadapro.testing") - loaded("import pytest")
     assert roots(modules) == {"llamadapro"}
-    assert within(modules, "llamadapro") == {"llamadapro.testing"}
+    assert within(modules, "llamadapro") == ROOT | {"llamadapro.testing"}
 
 
 # --- names -------------------------------------------------------------------------------------------------------
 
 
 def test_the_root_has_the_promised_names() -> None:
-    promised = {"AsyncLlamadaPro", "AsyncPaginator", "Page", "models", "to_e164", *llamadapro.errors.__all__}
+    promised = {
+        *("AsyncLlamadaPro", "AsyncPaginator", "Attempt", "BulkOutcome", "Exchange", "ImportIssue", "ImportReport"),
+        *("Page", "RateLimiter", "__version__", "models", "to_e164", *llamadapro.errors.__all__),
+    }
     assert set(llamadapro.__all__) >= promised
     assert len(set(llamadapro.__all__)) == len(llamadapro.__all__)
     assert set(dir(llamadapro)) >= promised
@@ -167,7 +173,9 @@ def test_a_model_is_loaded_by_name(statement: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [llamadapro, llamadapro.models, llamadapro_api.models, llamadapro.errors], ids=lambda one: one.__name__
+    "module",
+    [llamadapro, llamadapro.models, llamadapro_api.models, llamadapro.errors, llamadapro.resources],
+    ids=lambda one: one.__name__,
 )
 def test_every_name_is_there(module: ModuleType) -> None:
     for name in module.__all__:
@@ -178,15 +186,17 @@ def test_every_name_is_there(module: ModuleType) -> None:
             getattr(module, missing)
 
 
-@pytest.mark.parametrize("name", ["llamadapro._bulk", "llamadapro_sandbox"])
-def test_rooms_that_load_late_have_every_name_too(name: str) -> None:
+@pytest.mark.parametrize("name", ["llamadapro._bulk", "llamadapro.resources", "llamadapro_sandbox"])
+def test_packages_that_load_late_have_every_name_too(name: str) -> None:
     module = importlib.import_module(name)
     assert all(getattr(module, each) is not None for each in module.__all__)
     with pytest.raises(AttributeError, match="Nothing"):
         module.Nothing  # noqa: B018
 
 
-@pytest.mark.parametrize("module", [llamadapro, llamadapro_api.models], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "module", [llamadapro, llamadapro.resources, llamadapro_api.models], ids=lambda one: one.__name__
+)
 def test_type_checkers_see_the_same_names(module: ModuleType) -> None:
     """Lazy names are stated twice: once for type checkers, once at run time."""
     assert module.__file__
@@ -197,7 +207,7 @@ def test_type_checkers_see_the_same_names(module: ModuleType) -> None:
         for alias in node.names:
             assert alias.asname == alias.name, "without `as`, strict type checkers take it for private"
             stated[alias.name] = node
-    assert set(stated) == set(module.__all__)
+    assert set(stated) == {*module.__all__} - {"__version__"}
     for name, node in stated.items():
         source = importlib.import_module("." * node.level + (node.module or ""), module.__name__)
         assert getattr(module, name) is (getattr(source, name) if node.module else getattr(module, name))

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamadapro._media import upload
-from llamadapro._media.download import _Part
+from llamadapro._media.download import PartialFile
 from llamadapro._media.upload import INLINE, LIMITS, kind_of, read_upload
 from llamadapro.errors import InvalidRequestError
 
@@ -200,5 +200,5 @@ def test_a_download_that_has_just_ended_is_not_written_into(tmp_path: Path, monk
     (tmp_path / "call.wav.part").write_bytes(b"whole")
     monkeypatch.setattr("fcntl.flock", lambda *_: os.replace(tmp_path / "call.wav.part", path))
     with pytest.raises(InvalidRequestError, match="is being downloaded already"):
-        _Part(path, "source", None, resume=True)
+        PartialFile(path, "source", None, resume=True)
     assert path.read_bytes() == b"whole"

@@ -1,6 +1,6 @@
 """Promise 2, reading: whatever the service adds, leaves out, nulls or misspells, an answer stays readable.
 
-The shapes come from openapi.yaml itself (see openapi_document.py), not from the models under test.
+The shapes come from openapi.yaml itself (see tests/openapi.py), not from the models under test.
 """
 
 from __future__ import annotations
@@ -22,16 +22,8 @@ import llamadapro
 from llamadapro import models
 from llamadapro_api.errors import DeserializationError
 from llamadapro_api.reading import Model
-from tests.unit.openapi_document import (
-    DOCUMENT,
-    MANY,
-    SOME,
-    Shape,
-    answered_schemas,
-    json_values,
-    python_name,
-    texts,
-)
+from tests.openapi import DOCUMENT, Shape, answered_schemas, python_name
+from tests.strategies import MANY, SOME, json_values, texts
 
 MODELS: dict[str, type[Model]] = {
     name: found

@@ -13,23 +13,23 @@ from hypothesis import strategies as st
 
 from llamadapro._transport import policy
 from llamadapro._transport.policy import (
-    BACKOFF_FIRST,
-    BACKOFF_LONGEST,
+    INITIAL_BACKOFF,
+    MAX_BACKOFF,
     Outcome,
     backoff,
     outcome_of_status,
     read_retry_after,
-    wait_before_retry,
+    retry_delay,
 )
-from tests.unit.openapi_document import MANY
+from tests.strategies import MANY
 
 # --- the table ---------------------------------------------------------------------------------------------------
 
 
 def test_every_status_has_its_outcome() -> None:
     expected = dict.fromkeys(range(100, 600), Outcome.FINAL)
-    expected |= dict.fromkeys(range(500, 1000), Outcome.UNKNOWN)
-    expected |= {408: Outcome.UNKNOWN, 429: Outcome.RATE_LIMITED}
+    expected |= dict.fromkeys(range(500, 1000), Outcome.AMBIGUOUS)
+    expected |= {408: Outcome.AMBIGUOUS, 429: Outcome.RATE_LIMITED}
     assert {status: outcome_of_status(status) for status in expected} == expected
 
 
@@ -37,7 +37,7 @@ RETRIED = {
     # outcome: (safe to repeat, not safe), as DESIGN.md prints it
     Outcome.NOT_SENT: (True, True),
     Outcome.RATE_LIMITED: (True, True),
-    Outcome.UNKNOWN: (True, False),
+    Outcome.AMBIGUOUS: (True, False),
     Outcome.FINAL: (False, False),
 }
 
@@ -52,7 +52,7 @@ def test_the_table(outcome: Outcome, safe: bool) -> None:
     for retries, max_retries, retry_after, jitter, remaining in product(
         (0, 1, 2, 3), (0, 1, 2, 3), (None, 0.0, 0.5, 3.0), (0.0, 0.25, 0.999), (None, 0.0, 0.1, 0.5, 3.0, 3.001, 100.0)
     ):
-        wait = wait_before_retry(
+        wait = retry_delay(
             outcome,
             safe=safe,
             retries=retries,
@@ -68,7 +68,7 @@ def test_the_table(outcome: Outcome, safe: bool) -> None:
 
 def test_what_the_service_asks_for_is_neither_shortened_nor_jittered() -> None:
     for asked in (0.0, 0.25, 7.0, 3600.0):
-        wait = wait_before_retry(
+        wait = retry_delay(
             Outcome.RATE_LIMITED, safe=False, retries=0, max_retries=1, retry_after=asked, jitter=0.5, remaining=None
         )
         assert wait == asked
@@ -79,7 +79,7 @@ def test_what_the_service_asks_for_is_neither_shortened_nor_jittered() -> None:
 
 def test_back_off_doubles_up_to_its_longest() -> None:
     assert [backoff(retries) for retries in range(7)] == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
-    assert (BACKOFF_FIRST, BACKOFF_LONGEST) == (0.5, 8.0)
+    assert (INITIAL_BACKOFF, MAX_BACKOFF) == (0.5, 8.0)
     assert backoff(10**9) == 8.0
 
 
@@ -94,7 +94,7 @@ def test_back_off_doubles_up_to_its_longest() -> None:
 def test_a_wait_is_within_its_bounds(
     retries: int, jitter: float, remaining: float | None, outcome: Outcome, safe: bool
 ) -> None:
-    wait = wait_before_retry(
+    wait = retry_delay(
         outcome,
         safe=safe,
         retries=retries,
@@ -113,7 +113,7 @@ def test_a_wait_is_within_its_bounds(
 
 def test_full_jitter_spreads_over_the_whole_of_it() -> None:
     waits = [
-        wait_before_retry(
+        retry_delay(
             Outcome.NOT_SENT,
             safe=True,
             retries=4,

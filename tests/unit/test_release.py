@@ -36,7 +36,7 @@ def test_a_dated_section_at_the_top_is_fit(changelog: str) -> None:
     ("old", "new", "complaint"),
     [
         ("## Unreleased", "## Unreleased\n\n- Forgotten.", "'Unreleased' has entries"),
-        ("0.2.0 - 2026-11-23", "0.3.0 - 2026-11-23", "newest release is 0.3.0, pyproject.toml says 0.2.0"),
+        ("0.2.0 - 2026-11-23", "0.3.0 - 2026-11-23", "newest release is 0.3.0, _version.py says 0.2.0"),
         ("0.2.0 - 2026-11-23", "0.2.0", "needs its date: '## 0.2.0 - 2026-11-23'"),
         ("0.2.0 - 2026-11-23", "0.2.0 - November", "needs its date"),
         ("2026-11-23", "2026-11-24", "dated in the future, 2026-11-24"),

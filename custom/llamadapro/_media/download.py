@@ -12,7 +12,8 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from .._config import Config, is_header_value
+from .._config import Config
+from .._headers import is_header_value
 from .._transport import Transport
 from .._transport.download import Download, check_url
 from ..errors import InvalidRequestError
@@ -23,11 +24,11 @@ if sys.platform != "win32":
 Progress = Callable[[int, int | None], object]
 """Called with the bytes received so far and the bytes in all, None where nobody says."""
 
-FLUSH = 2**20
+WRITE_SIZE = 2**20
 """Bytes gathered before they are written, in a thread, while the next ones come: no slow disk stops the loop, and no
 pause the sender."""
 
-MOST_CHUNKS = 512
+MAX_CHUNKS = 512
 """So many are written together at most, however small they are; a system call takes 1,024."""
 
 
@@ -47,7 +48,7 @@ async def download(
     if not timeout > 0:
         raise InvalidRequestError(f"timeout must be a number of seconds above 0, not {timeout!r}")
     name = str(address) if source is None else f"{source} {address.copy_with(query=None)}"
-    part = _Part(Path(path), name, on_progress, resume=resume)
+    part = PartialFile(Path(path), name, on_progress, resume=resume)
     try:
         await Download(transport, config, address, part, timeout).run()
         await part.finish()
@@ -56,7 +57,7 @@ async def download(
     return part.path
 
 
-class _Part:
+class PartialFile:
     """The file beside the wanted one that a download grows in, until it is whole and takes the other's name.
 
     What is needed to go on with it another day is in a small file beside that: extended attributes would be lost on
@@ -68,7 +69,7 @@ class _Part:
             raise IsADirectoryError(f"{path} is a directory; the path must name the file to be written")
         self.path = path
         self._part = path.with_name(f"{path.name}.part")
-        self._notes = path.with_name(f"{path.name}.part.json")
+        self._metadata_path = path.with_name(f"{path.name}.part.json")
         # A digest: URLs may hold secrets, and these notes lie about.
         self._source = hashlib.sha256(source.encode()).hexdigest()
         self._on_progress = on_progress
@@ -83,7 +84,7 @@ class _Part:
         try:
             self._lock()
             if resume:
-                self._read_notes()
+                self._read_metadata()
         except BaseException:
             self._file.close()
             raise
@@ -101,10 +102,10 @@ class _Part:
                 return
             raise InvalidRequestError(f"{self.path} is being downloaded already")
 
-    def _read_notes(self) -> None:
+    def _read_metadata(self) -> None:
         size = os.fstat(self._file.fileno()).st_size
         try:
-            notes = json.loads(self._notes.read_bytes())
+            notes = json.loads(self._metadata_path.read_bytes())
             validator, total = notes["validator"], notes["total"]
             ours = notes["source"] == self._source and is_header_value(validator)
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
@@ -117,27 +118,27 @@ class _Part:
         self.validator, self.total, self.size = validator, total, size
 
     def restart(self, validator: str | None, total: int | None) -> None:
-        self._settle()
+        self._await_write()
         self._pending, self._waiting = [], 0
         self.validator, self.total, self.size = validator, total, 0
         self._file.truncate(0)  # before the notes: they must never speak of other bytes than these
         if validator is None:
-            self._notes.unlink(missing_ok=True)
+            self._metadata_path.unlink(missing_ok=True)
         else:
-            self._notes.write_text(json.dumps({"source": self._source, "validator": validator, "total": total}))
+            self._metadata_path.write_text(json.dumps({"source": self._source, "validator": validator, "total": total}))
 
-    def take(self, chunk: bytes) -> bool:
+    def feed(self, chunk: bytes) -> bool:
         self._pending.append(chunk)
         self._waiting += len(chunk)
         self.size += len(chunk)
         if self._on_progress is not None:
             self._on_progress(self.size, self.total)
-        return self._waiting >= FLUSH or len(self._pending) == MOST_CHUNKS
+        return self._waiting >= WRITE_SIZE or len(self._pending) == MAX_CHUNKS
 
     async def write(self) -> None:
         if self._writing is not None and not self._writing.done():
             await asyncio.wrap_future(self._writing)
-        self._settle()
+        self._await_write()
         gathered, self._pending, self._waiting = self._pending, [], 0
         self._writing = self._disk.submit(self._append, gathered)
 
@@ -148,7 +149,7 @@ class _Part:
             self._file.write(b"".join(chunks)[written:])
             self._file.flush()
 
-    def _settle(self) -> None:
+    def _await_write(self) -> None:
         """Wait for a write under way; raises what became of it."""
         writing, self._writing = self._writing, None
         if writing is not None:
@@ -159,7 +160,7 @@ class _Part:
         await asyncio.wrap_future(self._disk.submit(self._finish))
 
     def _finish(self) -> None:
-        self._settle()
+        self._await_write()
         self._file.write(b"".join(self._pending))
         self._pending = []
         self._file.flush()
@@ -168,7 +169,7 @@ class _Part:
         if sys.platform == "win32":  # which does not rename open files
             self._file.close()
         os.replace(self._part, self.path)
-        self._notes.unlink(missing_ok=True)
+        self._metadata_path.unlink(missing_ok=True)
         self._file.close()
 
     def close(self) -> None:
@@ -177,7 +178,7 @@ class _Part:
         if self._file.closed:
             return
         with suppress(OSError, CancelledError):  # what is being raised already says more
-            self._settle()
+            self._await_write()
             self._file.write(b"".join(self._pending))
         with suppress(OSError):
             self._file.flush()

@@ -9,13 +9,14 @@ import ssl
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import cache
-from typing import Literal, Protocol
+from typing import Protocol
 from urllib.request import getproxies, proxy_bypass
 
 import attrs
 import httpx
 
-from .._config import Config, HiddenHeaders, build_proxy
+from .._config import Config, EngineName, build_proxy
+from .._secret import RawHeaders
 
 KEPT_IDLE = 5.0
 """Seconds that a connection is kept for the next request; many servers close theirs soon after."""
@@ -45,11 +46,11 @@ class OutgoingRequest:
     __slots__ = ("content", "headers", "method", "timeout", "touched", "url")
 
     def __init__(
-        self, method: str, url: httpx.URL, headers: HiddenHeaders, content: bytes, timeout: Mapping[str, float | None]
+        self, method: str, url: httpx.URL, headers: RawHeaders, content: bytes, timeout: Mapping[str, float | None]
     ) -> None:
         self.method: str = method
         self.url: httpx.URL = url
-        self.headers: HiddenHeaders = headers
+        self.headers: RawHeaders = headers
         self.content: bytes = content
         self.timeout: Mapping[str, float | None] = timeout
         self.touched: bool = False
@@ -88,7 +89,7 @@ def _written(proxy: httpx.Proxy | None) -> str:
     return "" if proxy is None else f"{proxy.url} {proxy.raw_auth}"
 
 
-def environment_proxy(url: httpx.URL, engine: Literal["httpx", "aiohttp"]) -> httpx.Proxy | None:
+def environment_proxy(url: httpx.URL, engine: EngineName) -> httpx.Proxy | None:
     """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY give for this URL."""
     host = url.host if url.port is None else f"{url.host}:{url.port}"
     if proxy_bypass(host):

@@ -14,22 +14,22 @@ _BODYLESS = (204, 205)
 _GZIP = b"\x1f\x8b"
 
 
-class CutBody(Exception):
+class TruncatedBody(Exception):
     """The body ended before it was complete."""
 
 
-class BadBody(Exception):
+class InvalidBody(Exception):
     """The body is complete and cannot be read, or is larger than allowed."""
 
 
 async def read_body(response: httpx.Response, limit: int, *, method: str = "GET") -> bytes:
     """The whole body, unpacked; no more than `limit` bytes are ever held."""
-    length, encoding = _framing(response)
+    length, encoding = _length_and_encoding(response)
     if method == "HEAD" or response.status_code in _BODYLESS or length == b"0":
         return b""  # its headers may speak of a body all the same, such as that of the GET
     if response.is_stream_consumed:
         # A hook of the caller's client, or a mock, has read it already.
-        return _within(response.content, limit)
+        return _check_size(response.content, limit)
     chunks = _raw(response)
     if encoding in ("", "identity"):
         parts: list[bytes] = []
@@ -41,11 +41,11 @@ async def read_body(response: httpx.Response, limit: int, *, method: str = "GET"
             parts.append(chunk)
         return b"".join(parts)
     if encoding in ("gzip", "x-gzip", "deflate"):
-        return await _unpack(chunks, limit)
-    raise BadBody(f"its Content-Encoding is {encoding!r}, which was not asked for")
+        return await _decompress(chunks, limit)
+    raise InvalidBody(f"its Content-Encoding is {encoding!r}, which was not asked for")
 
 
-def _framing(response: httpx.Response) -> tuple[bytes, str]:
+def _length_and_encoding(response: httpx.Response) -> tuple[bytes, str]:
     """Content-Length and Content-Encoding; httpx would search all headers anew for each."""
     length, encodings = b"", []
     for name, value in response.headers.raw:
@@ -60,11 +60,11 @@ def _framing(response: httpx.Response) -> tuple[bytes, str]:
 def _raw(response: httpx.Response) -> AsyncIterator[bytes]:
     stream = response.stream
     if not isinstance(stream, httpx.AsyncByteStream):
-        raise BadBody("its body is not an asynchronous stream")
+        raise InvalidBody("its body is not an asynchronous stream")
     return stream.__aiter__()
 
 
-async def _unpack(chunks: AsyncIterator[bytes], limit: int) -> bytes:
+async def _decompress(chunks: AsyncIterator[bytes], limit: int) -> bytes:
     """Like `read_body`, for gzip and deflate; httpx's own decoder does not notice that the end is missing."""
     unpacker = None
     parts: list[bytes] = []
@@ -80,8 +80,8 @@ async def _unpack(chunks: AsyncIterator[bytes], limit: int) -> bytes:
                     if len(rest) < len(_GZIP):
                         break
                     if unpacker is not None and not rest.startswith(_GZIP):
-                        raise BadBody("it goes on after its compressed end")
-                    unpacker = _unpacker_for(rest)
+                        raise InvalidBody("it goes on after its compressed end")
+                    unpacker = _decompressor_for(rest)
                 part = unpacker.decompress(rest, limit - size + 1)
                 parts.append(part)
                 size += len(part)
@@ -89,47 +89,47 @@ async def _unpack(chunks: AsyncIterator[bytes], limit: int) -> bytes:
                     raise _too_large(limit)
                 rest = unpacker.unused_data
     except zlib.error as error:
-        raise BadBody(f"it cannot be unpacked: {error}") from None
+        raise InvalidBody(f"it cannot be unpacked: {error}") from None
     if unpacker is not None and unpacker.eof and not _GZIP.startswith(rest):
-        raise BadBody("it goes on after its compressed end")
+        raise InvalidBody("it goes on after its compressed end")
     if unpacker is None or not unpacker.eof or rest:
-        raise CutBody("the compressed body ends before its end mark")
+        raise TruncatedBody("the compressed body ends before its end mark")
     return b"".join(parts)
 
 
-def _unpacker_for(start: bytes) -> Any:
+def _decompressor_for(start: bytes) -> Any:
     # Zlib or gzip by their headers; "deflate" without one is the raw kind that some servers send.
     zlib_header = start[0] & 0x0F == 8 and (start[0] << 8 | start[1]) % 31 == 0
     return zlib.decompressobj(47 if zlib_header or start.startswith(_GZIP) else -15)
 
 
-def _within(body: bytes, limit: int) -> bytes:
+def _check_size(body: bytes, limit: int) -> bytes:
     if len(body) > limit:
         raise _too_large(limit)
     return body
 
 
-def _too_large(limit: int) -> BadBody:
-    return BadBody(f"it is larger than max_response_bytes={limit}")
+def _too_large(limit: int) -> InvalidBody:
+    return InvalidBody(f"it is larger than max_response_bytes={limit}")
 
 
 def parse_json(body: bytes) -> Any:
     """Strict JSON: UTF-8, no NaN, no bottomless nesting."""
     if not body:
-        raise BadBody("its body is empty")
+        raise InvalidBody("its body is empty")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         if b"\\u" in body:
             try:
-                return _with_whole_characters(body)
+                return _replace_lone_surrogates(body)
             except (ValueError, RecursionError):
                 pass
         start = body[:60].decode("utf-8", "replace")
-        raise BadBody(f"its body is not JSON ({error}); it begins {start!r}") from None
+        raise InvalidBody(f"its body is not JSON ({error}); it begins {start!r}") from None
 
 
-def _with_whole_characters(body: bytes) -> Any:
+def _replace_lone_surrogates(body: bytes) -> Any:
     """JSON in which somebody cut an emoji in two, as JavaScript does: the half becomes a replacement character."""
     text = json.dumps(json.loads(body), ensure_ascii=False)
     return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))

@@ -1,7 +1,7 @@
 """Fetching a file from whatever host its URL names: never with the key, and in as many attempts as it takes.
 
 Each attempt asks for what is still missing (Range, and If-Range so that all parts are of one version), as long as they
-bring something. What the bytes go into is the caller's `Target`.
+bring something. What the bytes go into is the caller's `Sink`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from typing import Protocol
 
 import httpx
 
-from .._config import UNTIMED, Config, HiddenHeaders
+from .._config import NO_TIMEOUTS, Config
+from .._headers import USER_AGENT
+from .._secret import RawHeaders
 from ..errors import APIError, APIStatusError, InvalidRequestError
 from .base_engine import OutgoingRequest
 from .body import read_body
 from .events import log
 from .failures import Failure, failure_of_status, failure_without_answer
-from .policy import Outcome, wait_before_retry
-from .redaction import public_cause
+from .policy import Outcome, retry_delay
+from .redaction import redact_cause
 from .send import Transport
 
-MOST_REDIRECTS = 5
-LARGEST_ERROR = 2**16
+MAX_REDIRECTS = 5
+MAX_ERROR_BODY = 2**16
 NEVER = float("-inf")
 SLACK = 0.05
 """The part of its timeout by which a silent host may be found out too late."""
@@ -39,7 +41,7 @@ _ADVICE = {
 }
 
 
-class Target(Protocol):
+class Sink(Protocol):
     """Where the bytes go, and what is known of those that are there already."""
 
     size: int
@@ -51,7 +53,7 @@ class Target(Protocol):
         """Drop what is there; what comes now is of another version."""
         ...
 
-    def take(self, chunk: bytes) -> bool:
+    def feed(self, chunk: bytes) -> bool:
         """Gather a chunk; whether there are enough of them now to be written."""
         ...
 
@@ -76,13 +78,13 @@ def check_url(url: str | httpx.URL) -> httpx.URL:
 class Download:
     """One file on its way. `timeout` is how many seconds may pass without a byte."""
 
-    writes = uncertain = False  # for its errors: nothing changes by being read
+    is_write = maybe_processed = False  # for its errors: nothing changes by being read
 
-    def __init__(self, transport: Transport, config: Config, url: httpx.URL, target: Target, timeout: float) -> None:
+    def __init__(self, transport: Transport, config: Config, url: httpx.URL, target: Sink, timeout: float) -> None:
         self._transport = transport
         self._config = config
         self._url = url
-        self._target = target
+        self._sink = target
         self._timeout = timeout
         self._shown = url.copy_with(query=None)  # the query may hold a signature
         self._own_error: Exception | None = None
@@ -93,9 +95,9 @@ class Download:
         """Fetch the file whole; raises an `APIError`, or whatever the target raised."""
         clock, retries, best = self._transport.clock, 0, 0
         while (failure := await self._attempt()) is not None:
-            if self._target.size > best:
-                retries, best = 0, self._target.size
-            wait = wait_before_retry(
+            if self._sink.size > best:
+                retries, best = 0, self._sink.size
+            wait = retry_delay(
                 failure.outcome,
                 safe=True,
                 retries=retries,
@@ -105,7 +107,7 @@ class Download:
                 remaining=self._config.deadline,  # a download may last longer, a single wait of it may not
             )
             if wait is None:
-                cause = failure.cause and public_cause(failure.cause, self._config.api_key, self.public_request())
+                cause = failure.cause and redact_cause(failure.cause, self._config.api_key, self.redacted_request())
                 raise self._to_error(failure) from cause
             retries += 1
             await clock.sleep(wait)
@@ -119,8 +121,8 @@ class Download:
         except TimeoutError as error:
             if error is self._own_error:
                 raise
-            failure = Failure(Outcome.UNKNOWN, f"nothing came for {self._timeout:g} s", error, timed_out=True)
-        log.debug("%s -> %s, attempt %d", self.title, failure.what if failure else "whole", self.attempts)
+            failure = Failure(Outcome.AMBIGUOUS, f"nothing came for {self._timeout:g} s", error, timed_out=True)
+        log.debug("%s -> %s, attempt %d", self.title, failure.reason if failure else "whole", self.attempts)
         return failure
 
     async def _exchange(self, scope: asyncio.Timeout) -> Failure | None:
@@ -140,11 +142,11 @@ class Download:
             except Exception as error:
                 if error is self._own_error:
                     raise
-                return failure_without_answer(error, never_sent=engine.never_sent(error))
+                return failure_without_answer(error, unsent=engine.never_sent(error))
             redirects += 1
             following = _follow(url, response.headers["location"])
-            if isinstance(following, str) or redirects > MOST_REDIRECTS:
-                why = following if isinstance(following, str) else f"more than {MOST_REDIRECTS} times"
+            if isinstance(following, str) or redirects > MAX_REDIRECTS:
+                why = following if isinstance(following, str) else f"more than {MAX_REDIRECTS} times"
                 return Failure(Outcome.FINAL, f"redirected {why}", response=response)
             url = following
 
@@ -153,58 +155,58 @@ class Download:
             "Host": url.netloc.decode("ascii"),
             "Accept": "*/*",
             "Accept-Encoding": "identity",  # or lengths and ranges would not be the file's own
-            "User-Agent": self._config.user_agent,
+            "User-Agent": USER_AGENT,
         }
-        if self._target.size and self._target.validator:
-            headers |= {"Range": f"bytes={self._target.size}-", "If-Range": self._target.validator}
-        raw = HiddenHeaders((name.encode("ascii"), value.encode("ascii")) for name, value in headers.items())
-        return OutgoingRequest("GET", url, raw, b"", UNTIMED)
+        if self._sink.size and self._sink.validator:
+            headers |= {"Range": f"bytes={self._sink.size}-", "If-Range": self._sink.validator}
+        raw = RawHeaders((name.encode("ascii"), value.encode("ascii")) for name, value in headers.items())
+        return OutgoingRequest("GET", url, raw, b"", NO_TIMEOUTS)
 
     def _is_stale(self, response: httpx.Response) -> bool:
         """Whether the rest cannot be had, so that all has to be asked for."""
         status = response.status_code
-        return self._target.size > 0 and (status == 416 or (status == 206 and self._total_of_part(response) is None))
+        return self._sink.size > 0 and (status == 416 or (status == 206 and self._total_of_part(response) is None))
 
     def _total_of_part(self, response: httpx.Response) -> int | None:
         """The size of the whole file, if this part begins where the target ends and is of the same version."""
-        target, found = self._target, _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
-        if found is None or int(found[1]) != target.size or target.total not in (None, int(found[2])):
+        sink, found = self._sink, _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+        if found is None or int(found[1]) != sink.size or sink.total not in (None, int(found[2])):
             return None
-        same = target.validator is not None and validator_of(response) in (None, target.validator)
+        same = sink.validator is not None and validator_of(response) in (None, sink.validator)
         return int(found[2]) if same else None
 
     async def _take(self, response: httpx.Response, scope: asyncio.Timeout) -> Failure | None:
-        target, status = self._target, response.status_code
+        sink, status = self._sink, response.status_code
         if not 200 <= status < 300:
             return failure_of_status(response, await _error_body(response))
         encoding = response.headers.get("content-encoding", "").strip().lower()
-        if encoding not in ("", "identity") or status not in (200, 206) or (status == 206 and not target.size):
+        if encoding not in ("", "identity") or status not in (200, 206) or (status == 206 and not sink.size):
             what = f"answered {status}{encoding and ' in ' + encoding}, which is not the file as it was asked for"
             return Failure(Outcome.FINAL, what, response=response)
         if status == 200:
             self._restart(validator_of(response), _length_of(response))
         else:
-            target.total = self._total_of_part(response)
+            sink.total = self._total_of_part(response)
         now, timed = asyncio.get_running_loop().time, NEVER
         async for chunk in _chunks(response):
             with self._noting_own_errors():
-                if target.take(chunk):
+                if sink.feed(chunk):
                     scope.reschedule(None)  # a slow disk is not a silent host
                     timed = NEVER
-                    await target.write()
+                    await sink.write()
             if now() > timed + self._timeout * SLACK:  # a timer for each chunk would cost more than the chunk
                 timed = now()
                 scope.reschedule(timed + self._timeout * (1 + SLACK))
-        if target.total in (None, target.size):
+        if sink.total in (None, sink.size):
             return None
-        failure = Failure(Outcome.UNKNOWN, f"the body ended after {target.size} of {target.total} bytes")
-        if target.size > (target.total or 0):
+        failure = Failure(Outcome.AMBIGUOUS, f"the body ended after {sink.size} of {sink.total} bytes")
+        if sink.size > (sink.total or 0):
             self._restart(None, None)
         return failure
 
     def _restart(self, validator: str | None, total: int | None) -> None:
         with self._noting_own_errors():
-            self._target.restart(validator, total)
+            self._sink.restart(validator, total)
 
     @contextmanager
     def _noting_own_errors(self) -> Iterator[None]:
@@ -215,18 +217,18 @@ class Download:
             self._own_error = error
             raise
 
-    def public_request(self) -> httpx.Request:
+    def redacted_request(self) -> httpx.Request:
         return httpx.Request("GET", self._shown)
 
-    def hide(self, text: str) -> str:
-        return self._config.api_key.hide_in(text)
+    def redact(self, text: str) -> str:
+        return self._config.api_key.redact(text)
 
     def _to_error(self, failure: Failure) -> APIError:
         error = failure.to_error(self)
         if isinstance(error, APIStatusError):  # its words are about the service and its key
             tries = f" after {self.attempts} attempts" if self.attempts > 1 else ""
             advice = _ADVICE.get(error.status_code, "")
-            error.args = (f"{self.title}: {failure.what} ({error.message}){tries}{advice}",)
+            error.args = (f"{self.title}: {failure.reason} ({error.message}){tries}{advice}",)
         return error
 
 
@@ -270,6 +272,6 @@ async def _at_once(content: bytes) -> AsyncIterator[bytes]:
 
 async def _error_body(response: httpx.Response) -> bytes:
     try:
-        return await read_body(response, LARGEST_ERROR)
+        return await read_body(response, MAX_ERROR_BODY)
     except Exception:  # the status says enough
         return b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,7 +12,11 @@ from typing import Any
 import attrs
 import httpx
 
+from ..errors import ConfigurationError
+
 log: logging.Logger = logging.getLogger("llamadapro.transport")
+
+_LEVELS = ("debug", "info", "warning", "error")
 
 
 @attrs.frozen(kw_only=True)
@@ -49,24 +54,24 @@ class Exchange:
     """Seconds, waiting included."""
 
 
-Recorders = tuple[tuple[object, list[Exchange]], ...]
-_recorders: ContextVar[Recorders] = ContextVar("llamadapro_recorders", default=())
+Captures = tuple[tuple[object, list[Exchange]], ...]
+_captures: ContextVar[Captures] = ContextVar("llamadapro_recorders", default=())
 
 
 @contextmanager
 def capture(owner: object) -> Iterator[list[Exchange]]:
     """Collect the exchanges of `owner`'s calls made in this context and in tasks started from it."""
     exchanges: list[Exchange] = []
-    token = _recorders.set((*_recorders.get(), (owner, exchanges)))
+    token = _captures.set((*_captures.get(), (owner, exchanges)))
     try:
         yield exchanges
     finally:
-        _recorders.reset(token)
+        _captures.reset(token)
 
 
-def record_exchange(owner: object, make: Callable[[], Exchange]) -> None:
+def add_exchange(owner: object, make: Callable[[], Exchange]) -> None:
     """Add an exchange to whoever records; costs nothing where nobody does."""
-    for recorded, exchanges in _recorders.get():
+    for recorded, exchanges in _captures.get():
         if recorded is owner:
             exchanges.append(make())
 
@@ -91,3 +96,18 @@ def notify(on_attempt: Callable[[Attempt], Any] | None, make: Callable[[], Attem
             on_attempt(attempt)
         except Exception:
             log.exception("on_attempt failed")
+
+
+def set_up_logging() -> None:
+    """``LLAMADAPRO_LOG=debug`` logs a line per attempt to standard error, without any other set-up."""
+    level = os.environ.get("LLAMADAPRO_LOG", "").lower()
+    if not level:
+        return
+    if level not in _LEVELS:
+        raise ConfigurationError(f"LLAMADAPRO_LOG must be one of {', '.join(_LEVELS)}, not {level!r}")
+    logger = logging.getLogger("llamadapro")
+    logger.setLevel(level.upper())
+    if not logger.hasHandlers():  # an app that has set up its own logging gets the lines there
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+        logger.addHandler(handler)

@@ -8,7 +8,7 @@ from .._config import RateLimiter
 from .clock import Clock
 
 
-class WouldPassDeadline(Exception):
+class DeadlineExceeded(Exception):
     """The wait for its turn would outlast the call."""
 
 
@@ -25,7 +25,7 @@ class Limits:
         self._next = 0.0
         self._paused_until = 0.0
 
-    def are_free(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether a request may go at once."""
         return not (self._limiter or self._interval or self._paused_until or self.slots.locked())
 
@@ -33,8 +33,8 @@ class Limits:
         """Let no request go for a while: the service has said that there are too many."""
         self._paused_until = max(self._paused_until, self._clock.now() + seconds)
 
-    async def turn(self, remaining: float | None) -> None:
-        """Wait until the next request may go; raises `WouldPassDeadline` at once if that is too late."""
+    async def acquire(self, remaining: float | None) -> None:
+        """Wait until the next request may go; raises `DeadlineExceeded` at once if that is too late."""
         if self._limiter is not None:
             await self._limiter.acquire()
         if not self._interval and not self._paused_until:
@@ -42,7 +42,7 @@ class Limits:
         now = self._clock.now()
         at = max(now, self._next, self._paused_until)
         if remaining is not None and at - now >= remaining:
-            raise WouldPassDeadline
+            raise DeadlineExceeded
         if self._interval:
             self._next = at + self._interval
         while at > now:

@@ -4,7 +4,7 @@
 |---|---|---|
 | NOT_SENT: never reached the service | retry | retry |
 | RATE_LIMITED: 429 | retry after Retry-After, else back-off | the same |
-| UNKNOWN: 408, 5xx, reset, closed, timed out, cut body | retry | no retry: it may have been processed |
+| AMBIGUOUS: 408, 5xx, reset, closed, timed out, cut body | retry | no retry: it may have been processed |
 | FINAL: any other answer | no retry | no retry |
 """
 
@@ -16,9 +16,9 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from time import time
 
-BACKOFF_FIRST = 0.5
-BACKOFF_LONGEST = 8.0
-LONGEST_ASKED = 1e9
+INITIAL_BACKOFF = 0.5
+MAX_BACKOFF = 8.0
+MAX_RETRY_AFTER = 1e9
 
 _SECONDS = re.compile(r"\s*\d+(\.\d+)?\s*", re.ASCII)
 
@@ -28,7 +28,7 @@ class Outcome(Enum):
 
     NOT_SENT = auto()
     RATE_LIMITED = auto()
-    UNKNOWN = auto()
+    AMBIGUOUS = auto()
     FINAL = auto()
 
 
@@ -37,11 +37,11 @@ def outcome_of_status(status_code: int) -> Outcome:
     if status_code == 429:
         return Outcome.RATE_LIMITED
     if status_code == 408 or status_code >= 500:
-        return Outcome.UNKNOWN
+        return Outcome.AMBIGUOUS
     return Outcome.FINAL
 
 
-def wait_before_retry(
+def retry_delay(
     outcome: Outcome,
     *,
     safe: bool,
@@ -56,7 +56,7 @@ def wait_before_retry(
     `retries` is how many there have been, `remaining` what is left of the deadline: a wait that would pass it is
     not worth beginning.
     """
-    if retries >= max_retries or outcome is Outcome.FINAL or (outcome is Outcome.UNKNOWN and not safe):
+    if retries >= max_retries or outcome is Outcome.FINAL or (outcome is Outcome.AMBIGUOUS and not safe):
         return None
     # Full jitter: clients that failed together do not come back together.
     wait = jitter * backoff(retries) if retry_after is None else retry_after
@@ -65,7 +65,7 @@ def wait_before_retry(
 
 def backoff(retries: int) -> float:
     """The longest wait before the retry after `retries` earlier ones."""
-    return min(BACKOFF_LONGEST, BACKOFF_FIRST * 2.0 ** min(retries, 16))
+    return min(MAX_BACKOFF, INITIAL_BACKOFF * 2.0 ** min(retries, 16))
 
 
 def read_retry_after(value: str | None, date: str | None) -> float | None:
@@ -76,7 +76,7 @@ def read_retry_after(value: str | None, date: str | None) -> float | None:
     if value is None:
         return None
     if _SECONDS.fullmatch(value):
-        return min(float(value), LONGEST_ASKED)
+        return min(float(value), MAX_RETRY_AFTER)
     until = _timestamp(value)
     if until is None:
         return None

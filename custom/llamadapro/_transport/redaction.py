@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import httpx
 
-from .._config import Secret
+from .._secret import Secret
 
 HIDDEN = ("authorization", "proxy-authorization", "cookie")
 
 
-def public_request(
+def redact_request(
     method: str, url: httpx.URL, headers: list[tuple[bytes, bytes]], content: bytes, key_header: str
 ) -> httpx.Request:
     """A copy of a request for errors and callers, without the key and other credentials."""
@@ -18,7 +18,7 @@ def public_request(
     return httpx.Request(method, url, headers=shown, content=content or None)
 
 
-def public_cause(error: BaseException, key: Secret, request: httpx.Request) -> BaseException:
+def redact_cause(error: BaseException, key: Secret, request: httpx.Request) -> BaseException:
     """The original of a failure, for `__cause__`: without the key, and without its frames, whose locals hold it."""
     seen: set[int] = set()
     links: list[BaseException | None] = [error]
@@ -30,18 +30,18 @@ def public_cause(error: BaseException, key: Secret, request: httpx.Request) -> B
         link.__traceback__ = None
         if isinstance(link, httpx.RequestError):
             link.request = request
-        if _shows(link, key):
-            return _stand_in(error, key)
+        if _leaks(link, key):
+            return _placeholder(error, key)
         links += (link.__cause__, link.__context__)
     return error
 
 
-def _shows(error: BaseException, key: Secret) -> bool:
+def _leaks(error: BaseException, key: Secret) -> bool:
     text = key.reveal()
     return any(text in shown for shown in (str(error), repr(error), repr(vars(error)), repr(error.args)))
 
 
-def _stand_in(error: BaseException, key: Secret) -> BaseException:
+def _placeholder(error: BaseException, key: Secret) -> BaseException:
     """Some exceptions (aiohttp's) carry the request's headers: their name and words are kept, the rest goes."""
     words = str(error).replace(key.reveal(), "<secret>")
     return RuntimeError(f"{type(error).__module__}.{type(error).__qualname__}: {words}")

@@ -17,22 +17,23 @@ import orjson
 from llamadapro_api.errors import DeserializationError
 from llamadapro_api.types import PreparedRequest
 
-from .._config import Config, HiddenHeaders
+from .._config import Config
+from .._secret import RawHeaders
 from ..errors import ConfigurationError, InvalidRequestError
 from .base_engine import Engine, OutgoingRequest
-from .body import BadBody, parse_json, read_body
+from .body import InvalidBody, parse_json, read_body
 from .clock import Clock, SystemClock
 from .engines import build_engine
-from .events import Attempt, Exchange, notify, record_exchange
-from .failures import Failure, failure_of_status, failure_without_answer, public_response, request_id_of, unreadable
-from .limits import Limits, WouldPassDeadline
-from .policy import Outcome, wait_before_retry
-from .redaction import public_cause, public_request
+from .events import Attempt, Exchange, add_exchange, notify
+from .failures import Failure, failure_of_status, failure_without_answer, redact_response, request_id_of, unreadable
+from .limits import DeadlineExceeded, Limits
+from .policy import Outcome, retry_delay
+from .redaction import redact_cause, redact_request
 
 T = TypeVar("T")
 
 # A 429 slows the whole client; however long it asks its own call to wait, the others are held no longer than this.
-LONGEST_PAUSE = 60.0
+MAX_PAUSE = 60.0
 
 
 class Transport:
@@ -48,165 +49,167 @@ class Transport:
         self.closed = True
         await self._engine.aclose()
 
-    async def send(self, call: PreparedRequest[T], config: Config) -> T:
+    async def send(self, prepared: PreparedRequest[T], config: Config) -> T:
         """Send a prepared call as often as it takes and policy allows; return its answer, read."""
-        return await self._run(_Trip(call, config, self.clock), lambda _r, body: _read(call, body))
+        return await self._run(_CallState(prepared, config, self.clock), lambda _r, body: _read(prepared, body))
 
-    async def send_with_id(self, call: PreparedRequest[T], config: Config) -> tuple[T, str | None]:
+    async def send_with_id(self, prepared: PreparedRequest[T], config: Config) -> tuple[T, str | None]:
         """The same; beside the answer, the service's id of the request that brought it."""
-        trip = _Trip(call, config, self.clock)
-        return await self._run(trip, lambda response, body: (_read(call, body), request_id_of(response)))
+        state = _CallState(prepared, config, self.clock)
+        return await self._run(state, lambda response, body: (_read(prepared, body), request_id_of(response)))
 
-    async def fetch(self, call: PreparedRequest[Any], config: Config) -> httpx.Response:
+    async def send_raw(self, prepared: PreparedRequest[Any], config: Config) -> httpx.Response:
         """The same for an answer that the document does not know: as it came."""
-        trip = _Trip(call, config, self.clock)
-        return await self._run(trip, lambda response, body: public_response(response, body, trip.public_request()))
+        state = _CallState(prepared, config, self.clock)
+        return await self._run(state, lambda response, body: redact_response(response, body, state.redacted_request()))
 
-    async def _run(self, trip: _Trip, read: Callable[[httpx.Response, bytes], T]) -> T:
+    async def _run(self, state: _CallState, read: Callable[[httpx.Response, bytes], T]) -> T:
         self._check_open()
         try:
             while True:
-                result = await self._attempt(trip, read)
+                result = await self._attempt(state, read)
                 if not isinstance(result, Failure):
                     return result.value
-                wait = self._after(result, trip)
+                wait = self._retry_delay(result, state)
                 if wait is None:
                     break
                 await self.clock.sleep(wait)
         finally:
-            record_exchange(self, trip.to_exchange)
-        cause = result.cause and public_cause(result.cause, trip.config.api_key, trip.public_request())
-        raise result.to_error(trip) from cause
+            add_exchange(self, state.as_exchange)
+        cause = result.cause and redact_cause(result.cause, state.config.api_key, state.redacted_request())
+        raise result.to_error(state) from cause
 
-    def _after(self, failure: Failure, trip: _Trip) -> float | None:
+    def _retry_delay(self, failure: Failure, state: _CallState) -> float | None:
         """Note what the failure leaves uncertain; seconds to wait before the next attempt, or None for none."""
-        trip.uncertain = trip.uncertain or failure.may_have_been_processed
-        if trip.ended:
+        state.maybe_processed = state.maybe_processed or failure.may_have_been_processed
+        if state.ended:
             return None
-        wait = wait_before_retry(
+        wait = retry_delay(
             failure.outcome,
-            safe=trip.call.idempotent or trip.config.retry_unsafe,
-            retries=trip.attempts - 1,
-            max_retries=trip.config.max_retries,
+            safe=state.prepared.idempotent or state.config.retry_unsafe,
+            retries=state.attempts - 1,
+            max_retries=state.config.max_retries,
             retry_after=failure.retry_after,
             jitter=self.clock.jitter(),
-            remaining=trip.remaining(),
+            remaining=state.remaining(),
         )
         if failure.outcome is Outcome.RATE_LIMITED:
-            self._limits.pause(min(LONGEST_PAUSE, failure.retry_after or wait or 0.0))
+            self._limits.pause(min(MAX_PAUSE, failure.retry_after or wait or 0.0))
         return wait
 
     def _check_open(self) -> None:
         if self.closed:
-            raise ConfigurationError("this client is closed; build a new one, or keep it open longer")
+            raise ConfigurationError("this client is closed; create a new one")
 
-    async def _attempt(self, trip: _Trip, read: Callable[[httpx.Response, bytes], T]) -> _Answer[T] | Failure:
+    async def _attempt(self, state: _CallState, read: Callable[[httpx.Response, bytes], T]) -> _Success[T] | Failure:
         """One attempt, from waiting for its turn to the answer read; never longer than what is left of the deadline."""
-        trip.begin_attempt()
+        state.begin_attempt()
         started = self.clock.now()
-        result: _Answer[T] | Failure
-        at_once = self._limits.are_free()
-        scope = asyncio.timeout_at(trip.end(queueing=not at_once))
+        result: _Success[T] | Failure
+        at_once = self._limits.has_capacity()
+        scope = asyncio.timeout_at(state.end(queueing=not at_once))
         try:
             async with scope, self._limits.slots:
                 if not at_once:
-                    await self._limits.turn(trip.remaining())
+                    await self._limits.acquire(state.remaining())
                     started = self.clock.now()
-                    scope.reschedule(trip.end(queueing=False))
+                    scope.reschedule(state.end(queueing=False))
                 self._check_open()  # it may have been closed meanwhile: nothing leaves any more
-                result = await self._exchange(trip, read)
+                result = await self._exchange(state, read)
         except TimeoutError as error:
             if not scope.expired():
                 raise  # a limiter of the caller's; engines' errors do not come this far
-            result = _out_of_time(trip, error)
-        except WouldPassDeadline:
-            trip.ended = True
+            result = _timeout_failure(state, error)
+        except DeadlineExceeded:
+            state.ended = True
             result = Failure(Outcome.NOT_SENT, "its turn would come after its deadline", None, timed_out=True)
-        notify(trip.config.on_attempt, lambda: trip.to_attempt(self.clock.now() - started, result))
+        notify(state.config.on_attempt, lambda: state.as_attempt(self.clock.now() - started, result))
         return result
 
-    async def _exchange(self, trip: _Trip, read: Callable[[httpx.Response, bytes], T]) -> _Answer[T] | Failure:
+    async def _exchange(self, state: _CallState, read: Callable[[httpx.Response, bytes], T]) -> _Success[T] | Failure:
         """Send the request, read the answer's body whole, and then the answer."""
         try:
-            async with self._engine.open(trip.outgoing) as response:
-                trip.response = response
+            async with self._engine.open(state.outgoing) as response:
+                state.response = response
                 try:
-                    body = await read_body(response, trip.config.max_response_bytes, method=trip.call.method)
+                    body = await read_body(response, state.config.max_response_bytes, method=state.prepared.method)
                 except Exception as error:
-                    return _unread(response, error)
+                    return _body_failure(response, error)
         except httpx.HTTPStatusError as error:
             # A hook of the caller's client raised for the status: the answer is there all the same.
-            trip.response = error.response
+            state.response = error.response
             return failure_of_status(error.response, b"")
         except Exception as error:
             # What is not even the network's failure, before anything was sent, is an engine that could not be built.
-            unbuilt = not trip.outgoing.touched and not isinstance(error, httpx.HTTPError)
-            return failure_without_answer(error, never_sent=unbuilt or self._engine.never_sent(error))
+            unbuilt = not state.outgoing.touched and not isinstance(error, httpx.HTTPError)
+            return failure_without_answer(error, unsent=unbuilt or self._engine.never_sent(error))
         except asyncio.CancelledError as error:
             # The frames that it came through hold the key in their locals.
             raise error.with_traceback(None) from None
         if not 200 <= response.status_code < 300:
             return failure_of_status(response, body)
         try:
-            return _Answer(read(response, body))
-        except (BadBody, DeserializationError) as error:
+            return _Success(read(response, body))
+        except (InvalidBody, DeserializationError) as error:
             return unreadable(response, error, body)
 
 
 @attrs.frozen
-class _Answer(Generic[T]):
+class _Success(Generic[T]):
     """A success, told apart from a `Failure` whatever its value is."""
 
     value: T
 
 
-class _Trip:
+class _CallState:
     """One call on its way: what is sent, and what has become of it so far."""
 
-    def __init__(self, call: PreparedRequest[Any], config: Config, clock: Clock) -> None:
-        self.call = call
+    def __init__(self, prepared: PreparedRequest[Any], config: Config, clock: Clock) -> None:
+        self.prepared = prepared
         self.config = config
         self._clock = clock
         self._started = clock.now()
-        self._content = b"" if call.body is None else _to_json(call.body)
-        self._url = _url(config.base_url, call.url_path)
+        self._content = b"" if prepared.body is None else _to_json(prepared.body)
+        self._url = _url(config.base_url, prepared.url_path)
         self._headers = config.headers
         if self._content:
             length = str(len(self._content)).encode()
-            self._headers = HiddenHeaders(
+            self._headers = RawHeaders(
                 (*config.headers, (b"Content-Type", b"application/json"), (b"Content-Length", length))
             )
         self.attempts = 0
         self.outgoing: OutgoingRequest
         self.response: httpx.Response | None = None
-        self.uncertain = False
+        self.maybe_processed = False
         self.ended = False
         """Whether the deadline has come, or would come before anything else could."""
         self.by_deadline = True
 
     @property
-    def writes(self) -> bool:
+    def is_write(self) -> bool:
         """Whether the call changes anything at the service; a search is a POST that does not."""
-        return self.call.method not in ("GET", "HEAD", "OPTIONS") and not (
-            self.call.method == "POST" and self.call.idempotent
+        return self.prepared.method not in ("GET", "HEAD", "OPTIONS") and not (
+            self.prepared.method == "POST" and self.prepared.idempotent
         )
 
     @property
     def path(self) -> str:
-        return self.call.url_path.partition("?")[0]
+        return self.prepared.url_path.partition("?")[0]
 
     @property
     def title(self) -> str:
-        return f"{self.call.method} {self.path}"
+        return f"{self.prepared.method} {self.path}"
 
     def begin_attempt(self) -> None:
         self.attempts += 1
         self.response = None
-        self.outgoing = OutgoingRequest(self.call.method, self._url, self._headers, self._content, self.config.phases)
+        self.outgoing = OutgoingRequest(
+            self.prepared.method, self._url, self._headers, self._content, self.config.httpx_timeouts
+        )
 
     def end(self, *, queueing: bool) -> float | None:
         """When the attempt must end, in the loop's time: by the deadline, or by `timeout`, which counts no queueing."""
-        left, limit = self.remaining(), self.config.attempt_limit
+        left, limit = self.remaining(), self.config.attempt_timeout
         self.by_deadline = queueing or limit is None or (left is not None and left <= limit)
         seconds = left if self.by_deadline else limit
         return None if seconds is None else asyncio.get_running_loop().time() + seconds
@@ -217,29 +220,29 @@ class _Trip:
             return None
         return max(0.0, self.config.deadline - (self._clock.now() - self._started))
 
-    def public_request(self) -> httpx.Request:
-        return public_request(self.call.method, self._url, self._headers, self._content, self.config.api_key_header)
+    def redacted_request(self) -> httpx.Request:
+        return redact_request(self.prepared.method, self._url, self._headers, self._content, self.config.key_header)
 
-    def hide(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """Without the key, which the service may quote in what it says."""
-        return self.config.api_key.hide_in(text)
+        return self.config.api_key.redact(text)
 
-    def to_attempt(self, elapsed: float, result: object) -> Attempt:
+    def as_attempt(self, elapsed: float, result: object) -> Attempt:
         return Attempt(
-            operation=self.call.operation,
-            method=self.call.method,
+            operation=self.prepared.operation,
+            method=self.prepared.method,
             path=self.path,
             number=self.attempts,
             elapsed=elapsed,
             status_code=None if self.response is None else self.response.status_code,
             request_id=request_id_of(self.response),
-            error=self.hide(result.what) if isinstance(result, Failure) else None,
+            error=self.redact(result.reason) if isinstance(result, Failure) else None,
         )
 
-    def to_exchange(self) -> Exchange:
+    def as_exchange(self) -> Exchange:
         return Exchange(
-            operation=self.call.operation,
-            method=self.call.method,
+            operation=self.prepared.operation,
+            method=self.prepared.method,
             path=self.path,
             status_code=None if self.response is None else self.response.status_code,
             headers=httpx.Headers() if self.response is None else httpx.Headers(self.response.headers.raw),
@@ -265,22 +268,22 @@ def _to_json(body: Any) -> bytes:
         raise InvalidRequestError(f"the request cannot be sent as JSON: {error}") from None
 
 
-def _read(call: PreparedRequest[T], body: bytes) -> T:
-    return call.read(parse_json(body) if call.has_body else None)
+def _read(prepared: PreparedRequest[T], body: bytes) -> T:
+    return prepared.read(parse_json(body) if prepared.has_body else None)
 
 
-def _out_of_time(trip: _Trip, error: TimeoutError) -> Failure:
-    trip.ended = trip.by_deadline
-    limit = f"deadline of {trip.config.deadline} s" if trip.ended else f"timeout of {trip.config.attempt_limit} s"
-    if trip.outgoing.touched:
-        return Failure(Outcome.UNKNOWN, f"no complete answer came within the {limit}", error, timed_out=True)
+def _timeout_failure(state: _CallState, error: TimeoutError) -> Failure:
+    state.ended = state.by_deadline
+    limit = f"deadline of {state.config.deadline} s" if state.ended else f"timeout of {state.config.attempt_timeout} s"
+    if state.outgoing.touched:
+        return Failure(Outcome.AMBIGUOUS, f"no complete response within the {limit}", error, timed_out=True)
     return Failure(Outcome.NOT_SENT, f"could not reach the service within the {limit}", error, timed_out=True)
 
 
-def _unread(response: httpx.Response, error: Exception) -> Failure:
+def _body_failure(response: httpx.Response, error: Exception) -> Failure:
     """An answer whose status is known and whose body could not be had."""
     if not 200 <= response.status_code < 300:
         return failure_of_status(response, b"")
-    if isinstance(error, BadBody):
+    if isinstance(error, InvalidBody):
         return unreadable(response, error, b"")
-    return failure_without_answer(error, never_sent=False)
+    return failure_without_answer(error, unsent=False)

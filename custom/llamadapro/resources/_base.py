@@ -1,22 +1,18 @@
-"""What every resource does: prepare a call with a generated function, and send it."""
+"""What every resource does: prepare a request with a generated function, and send it."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from llamadapro_api.document import DEPRECATED
 from llamadapro_api.errors import ValidationError
 from llamadapro_api.types import PreparedRequest
 
-from .._transport import Clock
+from .._pagination import AsyncPaginator, PageModel
+from .._session import Session
 from ..errors import InvalidPhoneNumberError, InvalidRequestError
-
-if TYPE_CHECKING:
-    from .._client import AsyncLlamadaPro
-    from .._pagination import AsyncPaginator, PageModel
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,16 +21,12 @@ T = TypeVar("T")
 class Resource:
     """A section of the API."""
 
-    def __init__(self, client: AsyncLlamadaPro) -> None:
-        self._client = client
-
-    @property
-    def _clock(self) -> Clock:
-        return self._client._transport.clock
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     async def _send(self, operation: Callable[P, PreparedRequest[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Prepare and send; what cannot be sent raises before any network use."""
-        return await self._client._send(prepare(operation, *args, **kwargs))
+        return await self._session.send(build_request(operation, *args, **kwargs))
 
     def _paginate(
         self,
@@ -44,42 +36,33 @@ class Resource:
         max_items: int | None,
         prefetch: bool,
     ) -> AsyncPaginator[T]:
-        from .._pagination import AsyncPaginator
-
-        def page(token: str | None) -> PreparedRequest[PageModel[T]]:
-            return prepare(operation, *args, **{**query, "page_token": token} if token is not None else query)
+        def prepare(token: str | None) -> PreparedRequest[PageModel[T]]:
+            return build_request(operation, *args, **{**query, "page_token": token} if token is not None else query)
 
         token = query.get("page_token")
-        return AsyncPaginator(
-            self._client._send_with_id, page, page_token=token, max_items=max_items, prefetch=prefetch
-        )
+        return AsyncPaginator(self._session, prepare, page_token=token, max_items=max_items, prefetch=prefetch)
 
-    @cached_property
-    def _number(self) -> Callable[[str], str]:
-        """What brings a number to E.164 form; loaded with the first."""
-        from ..phone import to_e164
-
-        return partial(to_e164, region=self._client._config.default_region)
-
-    def _numbers(self, **named: str) -> list[str]:
-        """E.164 forms, in their order; a message that says of all that are wrong which keywords they were given as."""
-        good, wrong = [], []
+    def _normalize(self, **named: str) -> list[str]:
+        """E.164 forms, in their order; the error says of each wrong number which keyword it was given as."""
+        numbers, wrong = [], []
         for name, number in named.items():
             try:
-                good.append(self._number(number))
+                numbers.append(self._session.to_e164(number))
             except InvalidPhoneNumberError as error:
                 wrong.append(f"{name}: {error}")
         if wrong:
             raise InvalidPhoneNumberError("; ".join(wrong))
-        return good
+        return numbers
 
-    def _check_numbers(self, fields: Any, *names: str) -> None:
-        """Bring the numbers among a call's keywords to E.164, in place."""
+    def _normalize_in_place(self, fields: Any, *names: str) -> None:
+        """Replace the numbers among a method's keywords by their E.164 forms."""
         given = {name: fields[name] for name in names if fields.get(name) is not None}
-        fields.update(zip(given, self._numbers(**given), strict=True))
+        fields.update(zip(given, self._normalize(**given), strict=True))
 
 
-def prepare(operation: Callable[P, PreparedRequest[T]], /, *args: P.args, **kwargs: P.kwargs) -> PreparedRequest[T]:
+def build_request(
+    operation: Callable[P, PreparedRequest[T]], /, *args: P.args, **kwargs: P.kwargs
+) -> PreparedRequest[T]:
     """Check and encode the arguments of an operation."""
     for name in DEPRECATED.get(operation.__name__, frozenset()).intersection(kwargs):
         instead = "; use addresses instead" if name in ("phone", "email") else ""
@@ -89,3 +72,8 @@ def prepare(operation: Callable[P, PreparedRequest[T]], /, *args: P.args, **kwar
         return operation(*args, **kwargs)
     except ValidationError as error:
         raise InvalidRequestError(f"{operation.__name__}: {error}") from None
+
+
+def drop_none(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given, for operations that leave out what is absent and send None as null."""
+    return {name: value for name, value in options.items() if value is not None}

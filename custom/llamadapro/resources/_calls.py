@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Unpack
 
-from llamadapro_api import api
+from llamadapro_api import api, models
+from llamadapro_api.types import PreparedRequest
 
-from .._polling import poll, poll_until_there
-from ._base import Resource
-
-if TYPE_CHECKING:
-    from typing import Unpack
-
-    from llamadapro_api.models import (
-        Call,
-        CallTranscription,
-        CreateCallBody,
-        Recording,
-        StartAgentCallOptions,
-        StartAgentCallV2Options,
-        StartBridgeCallOptions,
-    )
+from .._polling import poll, poll_until_found
+from ._base import Resource, build_request
 
 FINAL_STATUSES = frozenset({"completed", "failed", "busy", "no-answer", "canceled", "cancelled"})
 """Statuses after which a call does not change. The page lists none: these are the usual ones of the trade."""
+
+_NONE_YET = "the service has none so far: try again later, unless the call's status says that it failed"
 
 
 class Calls(Resource):
     """Telephone calls. A call is never started twice; numbers are E.164, or national with `default_region`."""
 
-    async def bridge(self, *, to: str, **options: Unpack[StartBridgeCallOptions]) -> Call:
+    async def bridge(self, *, to: str, **options: Unpack[models.StartBridgeCallOptions]) -> models.Call:
         """Call someone and connect them to a user (StartBridgeCall). Further keywords: `StartBridgeCallOptions`.
 
         Example: ``await client.calls.bridge(to="+14155552671", from_="+56912345678")``
         """
+        return await self._session.send(self._prepare_bridge(to=to, **options))
+
+    def _prepare_bridge(
+        self, *, to: str, **options: Unpack[models.StartBridgeCallOptions]
+    ) -> PreparedRequest[models.Call]:
         fields: dict[str, Any] = {"to": to, **options}
-        self._check_numbers(fields, "to", "from_")
-        return await self._send(api.start_bridge_call, **fields)
+        self._normalize_in_place(fields, "to", "from_")
+        return build_request(api.start_bridge_call, **fields)
 
     async def start_agent(
         self,
@@ -45,8 +40,8 @@ class Calls(Resource):
         voice_agent_id: int,
         to: str,
         context_variables: Mapping[str, Any],
-        **options: Unpack[StartAgentCallOptions],
-    ) -> Call:
+        **options: Unpack[models.StartAgentCallOptions],
+    ) -> models.Call:
         """Let a configured voice agent call someone (StartAgentCall, v1).
 
         `context_variables` are what the agent's prompt refers to. Example::
@@ -56,8 +51,21 @@ class Calls(Resource):
             )
             call = await client.calls.wait(call.id)
         """
-        [to] = self._numbers(to=to)
-        return await self._send(
+        prepared = self._prepare_agent(
+            voice_agent_id=voice_agent_id, to=to, context_variables=context_variables, **options
+        )
+        return await self._session.send(prepared)
+
+    def _prepare_agent(
+        self,
+        *,
+        voice_agent_id: int,
+        to: str,
+        context_variables: Mapping[str, Any],
+        **options: Unpack[models.StartAgentCallOptions],
+    ) -> PreparedRequest[models.Call]:
+        [to] = self._normalize(to=to)
+        return build_request(
             api.start_agent_call,
             voice_agent_id=voice_agent_id,
             to=to,
@@ -71,8 +79,8 @@ class Calls(Resource):
         to: str,
         objectives: Sequence[str],
         from_: str | None = None,
-        **options: Unpack[StartAgentCallV2Options],
-    ) -> Call:
+        **options: Unpack[models.StartAgentCallV2Options],
+    ) -> models.Call:
         """Let an agent that is described right here call someone (StartAgentCall, v2).
 
         Further keywords: `StartAgentCallV2Options` (personality, constraints, knowledge, limits in seconds). Example::
@@ -81,41 +89,62 @@ class Calls(Resource):
                 to="+14155552671", objectives=["Confirm the appointment"], max_duration_seconds=180
             )
         """
+        return await self._session.send(self._prepare_adhoc_agent(to=to, objectives=objectives, from_=from_, **options))
+
+    def _prepare_adhoc_agent(
+        self,
+        *,
+        to: str,
+        objectives: Sequence[str],
+        from_: str | None = None,
+        **options: Unpack[models.StartAgentCallV2Options],
+    ) -> PreparedRequest[models.Call]:
         if from_ is not None:
             options = {**options, "from_phone_number": from_}
-        [to] = self._numbers(to=to)
-        self._check_numbers(options, "from_phone_number")
-        return await self._send(api.start_agent_call_v2, to_phone_number=to, objectives=objectives, **options)
+        [to] = self._normalize(to=to)
+        self._normalize_in_place(options, "from_phone_number")
+        return build_request(api.start_agent_call_v2, to_phone_number=to, objectives=objectives, **options)
 
-    async def create(self, **fields: Unpack[CreateCallBody]) -> Call:
-        """Record a call that took place elsewhere (CreateCall); keywords: `CreateCallBody`. Starts no call."""
-        self._check_numbers(fields, "from_", "to", "redirected_to")
+    async def create(self, **fields: Unpack[models.CreateCallBody]) -> models.Call:
+        """Log a call that took place elsewhere (CreateCall); keywords: `CreateCallBody`. Starts no call.
+
+        Numbers are sent as they are: extensions, short codes and "anonymous" are among them. Example::
+
+            await client.calls.create(
+                from_="anonymous", to="101", direction="incoming", status="completed", duration=73.0,
+                start_time=datetime(2026, 3, 1, 9, 30, tzinfo=UTC), user_id=7, metadata=None,
+            )
+        """
         return await self._send(api.create_call, **fields)
 
-    async def get(self, call_id: int | str, /) -> Call:
+    async def get(self, call_id: int | str, /) -> models.Call:
         """Get one call with its status (GetCall)."""
         return await self._send(api.get_call, call_id)
 
-    async def get_transcription(self, call_id: int | str, /, *, timeout: float | None = None) -> CallTranscription:
+    async def get_transcription(
+        self, call_id: int | str, /, *, timeout: float | None = None
+    ) -> models.CallTranscription:
         """Get what was said in a call (GetCallTranscription).
 
         It exists some time after the call has ended, and is a `NotFoundError` until then; with `timeout` (seconds)
         it is waited for, and a `WaitTimeoutError` if it does not come.
         """
-        return await poll_until_there(
+        return await poll_until_found(
             lambda: self._send(api.get_call_transcription, call_id),
             timeout=timeout,
-            clock=self._clock,
+            clock=self._session.clock,
             what=f"the transcription of call {call_id}",
+            advice=_NONE_YET,
         )
 
-    async def get_recording(self, call_id: int | str, /, *, timeout: float | None = None) -> Recording:
+    async def get_recording(self, call_id: int | str, /, *, timeout: float | None = None) -> models.Recording:
         """Get a call's recording, its URL among it (GetCallRecording); `timeout` as in `get_transcription`."""
-        return await poll_until_there(
+        return await poll_until_found(
             lambda: self._send(api.get_call_recording, call_id),
             timeout=timeout,
-            clock=self._clock,
+            clock=self._session.clock,
             what=f"the recording of call {call_id}",
+            advice=_NONE_YET,
         )
 
     async def wait(
@@ -125,8 +154,8 @@ class Calls(Resource):
         *,
         timeout: float = 600.0,
         final: Collection[str] = FINAL_STATUSES,
-        on_status: Callable[[Call], object] | None = None,
-    ) -> Call:
+        on_status: Callable[[models.Call], object] | None = None,
+    ) -> models.Call:
         """Wait until a call has ended, and return it (GetCall, again and again, at growing intervals).
 
         `timeout` is in seconds; `final` holds the statuses that count as an end (`FINAL_STATUSES`); `on_status` is
@@ -139,7 +168,7 @@ class Calls(Resource):
             lambda: self.get(call_id),
             lambda call: call.status in final,
             timeout=timeout,
-            clock=self._clock,
+            clock=self._session.clock,
             what=f"call {call_id} to end",
             on_status=on_status,
         )

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Unpack
 
-from llamadapro_api import api
+from llamadapro_api import api, models
 
+from .._pagination import AsyncPaginator
 from ._base import Resource
-
-if TYPE_CHECKING:
-    from typing import Unpack
-
-    from llamadapro_api.models import (
-        Contact,
-        ContactSearchHit,
-        CreateContactBody,
-        GetContactsQuery,
-        SearchContactsBody,
-        UpdateContactBody,
-    )
-
-    from .._pagination import AsyncPaginator
 
 
 class Contacts(Resource):
     """People, and their addresses."""
 
     def list(
-        self, *, max_items: int | None = None, prefetch: bool = False, **query: Unpack[GetContactsQuery]
-    ) -> AsyncPaginator[Contact]:
+        self, *, max_items: int | None = None, prefetch: bool = False, **query: Unpack[models.GetContactsQuery]
+    ) -> AsyncPaginator[models.Contact]:
         """List contacts (GetContacts); keywords: `GetContactsQuery`.
 
         Example::
@@ -39,8 +26,8 @@ class Contacts(Resource):
         return self._paginate(api.get_contacts, query, max_items=max_items, prefetch=prefetch)
 
     def search(
-        self, *, max_items: int | None = None, prefetch: bool = False, **body: Unpack[SearchContactsBody]
-    ) -> AsyncPaginator[ContactSearchHit]:
+        self, *, max_items: int | None = None, prefetch: bool = False, **body: Unpack[models.SearchContactsBody]
+    ) -> AsyncPaginator[models.ContactSearchHit]:
         """Search all contacts (SearchContacts); keywords: `SearchContactsBody`.
 
         A POST that changes nothing, so it is repeated like a read. Example::
@@ -52,7 +39,7 @@ class Contacts(Resource):
         """
         return self._paginate(api.search_contacts, body, max_items=max_items, prefetch=prefetch)
 
-    async def create(self, **fields: Unpack[CreateContactBody]) -> Contact:
+    async def create(self, **fields: Unpack[models.CreateContactBody]) -> models.Contact:
         """Create a contact (CreateContact); keywords: `CreateContactBody`.
 
         Example::
@@ -63,17 +50,17 @@ class Contacts(Resource):
         """
         return await self._send(api.create_contact, **fields)
 
-    async def get(self, contact_id: int | str, /) -> Contact:
+    async def get(self, contact_id: int | str, /) -> models.Contact:
         """Get one contact (GetContact); raises `NotFoundError` if there is none."""
         return await self._send(api.get_contact, contact_id)
 
-    async def update(self, contact_id: int | str, /, **fields: Unpack[UpdateContactBody]) -> Contact:
+    async def update(self, contact_id: int | str, /, **fields: Unpack[models.UpdateContactBody]) -> models.Contact:
         """Change the given fields of a contact (UpdateContact); keywords: `UpdateContactBody`.
 
         A field that is not given stays as it is; None clears it.
         """
         return await self._send(api.update_contact, contact_id, **fields)
 
-    async def delete(self, contact_id: int | str, /) -> Contact:
+    async def delete(self, contact_id: int | str, /) -> models.Contact:
         """Delete a contact for good (DeleteContact); returns what was deleted."""
         return await self._send(api.delete_contact, contact_id)

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from llamadapro_api import api
+from llamadapro_api import api, models
+from llamadapro_api.types import PreparedRequest
 
+from .._lazy import LazyModule
 from ..errors import InvalidPhoneNumberError
-from ._base import Resource, prepare
+from ._base import Resource, build_request
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
-    from llamadapro_api.models import (
-        BulkResult,
-        BulkSingleConversationCreateParamsDict,
-        BulkSingleConversationUpdateParamsDict,
-        Conversation,
-        CreateConversationBody,
-    )
-    from llamadapro_api.types import PreparedRequest
-
-    from .._bulk import BulkOutcome, ImportIssue, ImportReport, Rows
+    from .. import _bulk as bulk
+else:
+    bulk = LazyModule("llamadapro._bulk")
 
 _MAX_LISTED = 20
 
@@ -31,7 +24,7 @@ _MAX_LISTED = 20
 class Conversations(Resource):
     """Conversations in sales funnels."""
 
-    async def create(self, **fields: Unpack[CreateConversationBody]) -> Conversation:
+    async def create(self, **fields: Unpack[models.CreateConversationBody]) -> models.Conversation:
         """Create one conversation and get it back whole (Create); keywords: `CreateConversationBody`.
 
         Give `contact_id`, or `contact`, whose addresses decide whether a known contact is updated or a new one made.
@@ -44,8 +37,8 @@ class Conversations(Resource):
         return await self._send(api.create, **self._with_numbers(fields))
 
     async def bulk_create(
-        self, items: Iterable[BulkSingleConversationCreateParamsDict | Mapping[str, Any]], /
-    ) -> BulkOutcome:
+        self, items: Iterable[models.BulkSingleConversationCreateParamsDict | Mapping[str, Any]], /
+    ) -> bulk.BulkOutcome:
         """Create many conversations in one request (BulkCreate). Never sent twice; for a great many: `import_many`.
 
         Good items are created even where others are not: the answer's `issues` hold what the service says about
@@ -61,14 +54,14 @@ class Conversations(Resource):
         return await self._bulk(api.bulk_create, [*items])
 
     async def bulk_update(
-        self, items: Iterable[BulkSingleConversationUpdateParamsDict | Mapping[str, Any]], /
-    ) -> BulkOutcome:
+        self, items: Iterable[models.BulkSingleConversationUpdateParamsDict | Mapping[str, Any]], /
+    ) -> bulk.BulkOutcome:
         """Change many conversations in one request (BulkUpdate); each item has its ``id``. As `bulk_create`."""
         return await self._bulk(api.bulk_update, [*items])
 
     async def import_many(
         self,
-        items: Rows,
+        items: bulk.Rows,
         *,
         update: bool = False,
         chunk_size: int = 500,
@@ -76,10 +69,10 @@ class Conversations(Resource):
         ledger: str | PathLike[str] | None = None,
         resend_unknown: bool = False,
         timeout: float | None = None,
-        on_progress: Callable[[ImportReport], object] | None = None,
-        on_issue: Callable[[ImportIssue], object] | None = None,
+        on_progress: Callable[[bulk.ImportReport], object] | None = None,
+        on_issue: Callable[[bulk.ImportIssue], object] | None = None,
         max_issues: int = 1000,
-    ) -> ImportReport:
+    ) -> bulk.ImportReport:
         """Create (BulkCreate) or with `update` change (BulkUpdate) any number of conversations, and never any twice.
 
         - `items`: any iterable or async iterable of dictionaries, such as a generator over a file of millions. It is
@@ -120,7 +113,7 @@ class Conversations(Resource):
 
         from .._bulk.run import Importer
 
-        operation: Callable[..., PreparedRequest[BulkResult]] = api.bulk_update if update else api.bulk_create
+        operation: Callable[..., PreparedRequest[models.BulkResult]] = api.bulk_update if update else api.bulk_create
         write = (
             to_update.write_bulk_single_conversation_update_params
             if update
@@ -129,7 +122,7 @@ class Conversations(Resource):
         importer = Importer(
             check=lambda row: write(self._with_numbers(row)),
             send=lambda rows: self._send(operation, conversations=rows),
-            about={"operation": operation.__name__, "base_url": str(self._client._config.base_url)},
+            about={"operation": operation.__name__, "base_url": str(self._session.base_url)},
             ledger=ledger,
             chunk_size=chunk_size,
             concurrency=concurrency,
@@ -138,15 +131,17 @@ class Conversations(Resource):
             max_issues=max_issues,
             on_progress=on_progress,
             on_issue=on_issue,
-            clock=self._clock,
+            clock=self._session.clock,
         )
         return await importer.run(items)
 
-    async def _bulk(self, operation: Callable[..., PreparedRequest[BulkResult]], items: list[Any]) -> BulkOutcome:
+    async def _bulk(
+        self, operation: Callable[..., PreparedRequest[models.BulkResult]], items: list[Any]
+    ) -> bulk.BulkOutcome:
         from .._bulk.batch import with_items
 
-        call = prepare(operation, conversations=self._all_with_numbers(items))
-        return await self._client._send(with_items(call, items))
+        prepared = build_request(operation, conversations=self._all_with_numbers(items))
+        return await self._session.send(with_items(prepared, items))
 
     def _with_numbers(self, item: Any) -> Any:
         """The item with its contact's numbers in E.164 form: a copy, where that changes any."""
@@ -158,7 +153,7 @@ class Conversations(Resource):
         bad: list[str] = []
         for place, phone in enumerate(phones):
             try:
-                numbers.append(self._number(phone))
+                numbers.append(self._session.to_e164(phone))
             except InvalidPhoneNumberError as error:
                 bad.append(f"contact.phones[{place}]: {error}")
         if bad:

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Unpack
 
-from llamadapro_api import api
+from llamadapro_api import api, models
 
+from .._pagination import AsyncPaginator
 from ._base import Resource
-
-if TYPE_CHECKING:
-    from typing import Unpack
-
-    from llamadapro_api.models import (
-        CreateCustomFieldDefinitionBody,
-        CreateCustomFieldListOptionBody,
-        CustomFieldDefinition,
-        CustomFieldListOption,
-        DeleteCustomFieldDefinitionQuery,
-        GetCustomFieldDefinitionsQuery,
-        GetCustomFieldListOptionsQuery,
-        UpdateCustomFieldDefinitionBody,
-        UpdateCustomFieldListOptionBody,
-    )
-
-    from .._pagination import AsyncPaginator
 
 
 class CustomFields(Resource):
@@ -33,24 +17,28 @@ class CustomFields(Resource):
     @cached_property
     def definitions(self) -> CustomFieldDefinitions:
         """The fields themselves."""
-        return CustomFieldDefinitions(self._client)
+        return CustomFieldDefinitions(self._session)
 
     @cached_property
     def options(self) -> CustomFieldOptions:
         """The choices of fields of type LIST."""
-        return CustomFieldOptions(self._client)
+        return CustomFieldOptions(self._session)
 
 
 class CustomFieldDefinitions(Resource):
     """The fields that records of a kind have beside the built-in ones."""
 
     def list(
-        self, *, max_items: int | None = None, prefetch: bool = False, **query: Unpack[GetCustomFieldDefinitionsQuery]
-    ) -> AsyncPaginator[CustomFieldDefinition]:
+        self,
+        *,
+        max_items: int | None = None,
+        prefetch: bool = False,
+        **query: Unpack[models.GetCustomFieldDefinitionsQuery],
+    ) -> AsyncPaginator[models.CustomFieldDefinition]:
         """List definitions (GetCustomFieldDefinitions); keywords: `GetCustomFieldDefinitionsQuery`."""
         return self._paginate(api.get_custom_field_definitions, query, max_items=max_items, prefetch=prefetch)
 
-    async def create(self, **fields: Unpack[CreateCustomFieldDefinitionBody]) -> CustomFieldDefinition:
+    async def create(self, **fields: Unpack[models.CreateCustomFieldDefinitionBody]) -> models.CustomFieldDefinition:
         """Create a definition (CreateCustomFieldDefinition); keywords: `CreateCustomFieldDefinitionBody`.
 
         Example::
@@ -61,19 +49,19 @@ class CustomFieldDefinitions(Resource):
         """
         return await self._send(api.create_custom_field_definition, **fields)
 
-    async def get(self, definition_id: int | str, /) -> CustomFieldDefinition:
+    async def get(self, definition_id: int | str, /) -> models.CustomFieldDefinition:
         """Get one definition (GetCustomFieldDefinition)."""
         return await self._send(api.get_custom_field_definition, definition_id)
 
     async def update(
-        self, definition_id: int | str, /, **fields: Unpack[UpdateCustomFieldDefinitionBody]
-    ) -> CustomFieldDefinition:
+        self, definition_id: int | str, /, **fields: Unpack[models.UpdateCustomFieldDefinitionBody]
+    ) -> models.CustomFieldDefinition:
         """Change the given properties of a definition (UpdateCustomFieldDefinition)."""
         return await self._send(api.update_custom_field_definition, definition_id, **fields)
 
     async def delete(
-        self, definition_id: int | str, /, **query: Unpack[DeleteCustomFieldDefinitionQuery]
-    ) -> CustomFieldDefinition:
+        self, definition_id: int | str, /, **query: Unpack[models.DeleteCustomFieldDefinitionQuery]
+    ) -> models.CustomFieldDefinition:
         """Delete a definition for good (DeleteCustomFieldDefinition); returns what was deleted.
 
         Raises `ConflictError` while records have values for it, unless `force=True` deletes these too.
@@ -91,29 +79,33 @@ class CustomFieldOptions(Resource):
         *,
         max_items: int | None = None,
         prefetch: bool = False,
-        **query: Unpack[GetCustomFieldListOptionsQuery],
-    ) -> AsyncPaginator[CustomFieldListOption]:
+        **query: Unpack[models.GetCustomFieldListOptionsQuery],
+    ) -> AsyncPaginator[models.CustomFieldListOption]:
         """List the options of a definition (GetCustomFieldListOptions)."""
         return self._paginate(
             api.get_custom_field_list_options, query, definition_id, max_items=max_items, prefetch=prefetch
         )
 
     async def create(
-        self, definition_id: int | str, /, **fields: Unpack[CreateCustomFieldListOptionBody]
-    ) -> CustomFieldListOption:
+        self, definition_id: int | str, /, **fields: Unpack[models.CreateCustomFieldListOptionBody]
+    ) -> models.CustomFieldListOption:
         """Add an option (CreateCustomFieldListOption); example: ``create(3, value="XL", label="Extra large")``."""
         return await self._send(api.create_custom_field_list_option, definition_id, **fields)
 
-    async def get(self, definition_id: int | str, option_id: int | str, /) -> CustomFieldListOption:
+    async def get(self, definition_id: int | str, option_id: int | str, /) -> models.CustomFieldListOption:
         """Get one option (GetCustomFieldListOption)."""
         return await self._send(api.get_custom_field_list_option, definition_id, option_id)
 
     async def update(
-        self, definition_id: int | str, option_id: int | str, /, **fields: Unpack[UpdateCustomFieldListOptionBody]
-    ) -> CustomFieldListOption:
+        self,
+        definition_id: int | str,
+        option_id: int | str,
+        /,
+        **fields: Unpack[models.UpdateCustomFieldListOptionBody],
+    ) -> models.CustomFieldListOption:
         """Change how an option shows (UpdateCustomFieldListOption)."""
         return await self._send(api.update_custom_field_list_option, definition_id, option_id, **fields)
 
-    async def delete(self, definition_id: int | str, option_id: int | str, /) -> CustomFieldListOption:
+    async def delete(self, definition_id: int | str, option_id: int | str, /) -> models.CustomFieldListOption:
         """Delete an option (DeleteCustomFieldListOption); records that use it are affected."""
         return await self._send(api.delete_custom_field_list_option, definition_id, option_id)

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from llamadapro_api import api
+from llamadapro_api import api, models
 from llamadapro_api.errors import DeserializationError
 from llamadapro_api.types import PreparedRequest
 
+from .._lazy import LazyModule
 from .._polling import poll
 from ..errors import InvalidRequestError
-from ._base import Resource, prepare
+from ._base import Resource, build_request, drop_none
 
 if TYPE_CHECKING:
-    from typing import Unpack
+    from .._media import upload
+else:
+    upload = LazyModule("llamadapro._media.upload")
 
-    from llamadapro_api.models import (
-        CreateMessageBody,
-        CreateMessageOptions,
-        Media,
-        Message,
-        UploadMediaBody,
-        WhatsAppTemplateMessageVariableDict,
-    )
-
-    from .._media.upload import File, MediaType
 
 END_STATUSES = frozenset({"delivered", "read", "failed"})
 """Statuses by which a message has arrived, or never will. The page shows only ``pending``: these are WhatsApp's own."""
@@ -37,24 +30,34 @@ class Messages(Resource):
     A message is never sent twice: where an answer was lost, the error's `may_have_been_processed` says so.
     """
 
-    async def get(self, message_id: int | str, /) -> Message:
+    async def get(self, message_id: int | str, /) -> models.Message:
         """Get one message with its status (GetMessage)."""
         return await self._send(api.get_message, message_id)
 
-    async def send(self, **fields: Unpack[CreateMessageBody]) -> Message:
+    async def send(self, **fields: Unpack[models.CreateMessageBody]) -> models.Message:
         """Send a free-form message of any type (CreateMessage); keywords: `CreateMessageBody`."""
-        self._check_numbers(fields, "from_phone_number", "to_phone_number")
-        return await self._send(api.create_message, **fields)
+        return await self._session.send(self._prepare_message(**fields))
 
-    async def send_text(self, *, to: str, text: str, from_: str, **options: Unpack[CreateMessageOptions]) -> Message:
+    def _prepare_message(self, **fields: Unpack[models.CreateMessageBody]) -> PreparedRequest[models.Message]:
+        self._normalize_in_place(fields, "from_phone_number", "to_phone_number")
+        return build_request(api.create_message, **fields)
+
+    async def send_text(
+        self, *, to: str, text: str, from_: str, **options: Unpack[models.CreateMessageOptions]
+    ) -> models.Message:
         """Send a text (CreateMessage with type ``text``). Further keywords: `CreateMessageOptions`.
 
         Raises `InvalidPhoneNumberError` before any network use. Example::
 
             await client.messages.send_text(to="+14155552671", from_="+56912345678", text="Hi Jane")
         """
-        to, from_ = self._numbers(to=to, from_=from_)
-        return await self._send(
+        return await self._session.send(self._prepare_text(to=to, text=text, from_=from_, **options))
+
+    def _prepare_text(
+        self, *, to: str, text: str, from_: str, **options: Unpack[models.CreateMessageOptions]
+    ) -> PreparedRequest[models.Message]:
+        to, from_ = self._normalize(to=to, from_=from_)
+        return build_request(
             api.create_message, to_phone_number=to, from_phone_number=from_, content=text, type_="text", **options
         )
 
@@ -65,11 +68,11 @@ class Messages(Resource):
         from_: str,
         template_name: str,
         language_code: str,
-        variables: Sequence[str | WhatsAppTemplateMessageVariableDict] | None = None,
+        variables: Sequence[str | models.WhatsAppTemplateMessageVariableDict] | None = None,
         components: Sequence[Mapping[str, Any]] | None = None,
         user_id: str | None = None,
         custom_fields: Mapping[str, Any] | None = None,
-    ) -> Message:
+    ) -> models.Message:
         """Send a template that WhatsApp has approved (CreateTemplateMessage).
 
         Give `variables` (the texts of the body, in their order) or `components` (headers, buttons, media), not both;
@@ -80,19 +83,43 @@ class Messages(Resource):
                 template_name="welcome", language_code="en", variables=["Jane"],
             )
         """
+        prepared = self._prepare_template(
+            to=to,
+            from_=from_,
+            template_name=template_name,
+            language_code=language_code,
+            variables=variables,
+            components=components,
+            user_id=user_id,
+            custom_fields=custom_fields,
+        )
+        return await self._session.send(prepared)
+
+    def _prepare_template(
+        self,
+        *,
+        to: str,
+        from_: str,
+        template_name: str,
+        language_code: str,
+        variables: Sequence[str | models.WhatsAppTemplateMessageVariableDict] | None = None,
+        components: Sequence[Mapping[str, Any]] | None = None,
+        user_id: str | None = None,
+        custom_fields: Mapping[str, Any] | None = None,
+    ) -> PreparedRequest[models.Message]:
         if variables is not None and components is not None:
             raise InvalidRequestError("give variables or components, not both: the service takes one of the two")
         options: dict[str, Any] = {"components": components, "user_id": user_id, "custom_fields": custom_fields}
         if variables is not None:
             options["variables"] = [{"value": item} if isinstance(item, str) else item for item in variables]
-        to, from_ = self._numbers(to=to, from_=from_)
-        return await self._send(
+        to, from_ = self._normalize(to=to, from_=from_)
+        return build_request(
             api.create_template_message,
             to_phone_number=to,
             from_phone_number=from_,
             template_name=template_name,
             language_code=language_code,
-            **_given(options),
+            **drop_none(options),
         )
 
     async def send_media(
@@ -100,8 +127,8 @@ class Messages(Resource):
         *,
         to: str,
         from_: str,
-        file: File,
-        type: MediaType | None = None,
+        file: upload.File,
+        type: upload.MediaType | None = None,
         caption: str | None = None,
         file_name: str | None = None,
         content_type: str | None = None,
@@ -109,7 +136,7 @@ class Messages(Resource):
         tags: Mapping[str, str] | None = None,
         user_id: str | None = None,
         custom_fields: Mapping[str, Any] | None = None,
-    ) -> Message:
+    ) -> models.Message:
         """Send a file with an optional caption: uploaded (UploadMedia), then sent (CreateMessage).
 
         `file` is a path, bytes, or a file opened in binary mode. Its media type is told by its name, or else by its
@@ -123,35 +150,35 @@ class Messages(Resource):
 
             await client.messages.send_media(to="+14155552671", from_="+56912345678", file="offer.pdf")
         """
-        to, from_ = self._numbers(to=to, from_=from_)
+        to, from_ = self._normalize(to=to, from_=from_)
         options = {"user_id": user_id, "custom_fields": custom_fields}
 
-        from .._media.upload import read_upload
-
-        def message(file_id: str, kind: MediaType) -> PreparedRequest[Message]:
-            return prepare(
+        def message(file_id: str, kind: upload.MediaType) -> PreparedRequest[models.Message]:
+            return build_request(
                 api.create_message,
                 to_phone_number=to,
                 from_phone_number=from_,
                 content=caption or "",
                 type_=kind,
                 file_id=file_id,
-                **_given(options),
+                **drop_none(options),
             )
 
         message("", type or "document")  # what cannot be sent is refused before anything is uploaded
-        read = await read_upload(file, type=type, file_name=file_name, content_type=content_type, max_bytes=max_bytes)
-        upload = prepare(
+        read = await upload.read_upload(
+            file, type=type, file_name=file_name, content_type=content_type, max_bytes=max_bytes
+        )
+        uploading = build_request(
             api.upload_media,
             from_phone_number=from_,
             file_name=read.file_name,
             content_type=read.content_type,
             content=read.content,
-            **_given({"tags": tags}),
+            **drop_none({"tags": tags}),
         )
-        file_id = await self._client._send(_for_its_id(upload))
+        file_id = await self._session.send(reading_file_id(uploading))
         try:
-            return await self._client._send(message(file_id, read.type))
+            return await self._session.send(message(file_id, read.type))
         except BaseException as error:
             error.add_note(
                 f"The file is uploaded: messages.send(file_id={file_id!r}, type_={read.type!r}, …) sends it."
@@ -159,8 +186,8 @@ class Messages(Resource):
             raise
 
     async def upload_media(
-        self, *, file: File | None = None, max_bytes: int | None = None, **fields: Unpack[UploadMediaBody]
-    ) -> Media:
+        self, *, file: upload.File | None = None, max_bytes: int | None = None, **fields: Unpack[models.UploadMediaBody]
+    ) -> models.Media:
         """Upload media for WhatsApp (UploadMedia); keywords: `UploadMediaBody`. Never uploaded twice.
 
         In one of three ways: `file_id` alone, a file that the service has; `file` (a path, bytes, or a file opened in
@@ -171,14 +198,12 @@ class Messages(Resource):
 
             media = await client.messages.upload_media(file="logo.png", from_phone_number="+56912345678")
         """
-        from .._media.upload import check_size, kind_of, read_upload
-
-        self._check_numbers(fields, "from_phone_number")
-        prepare(api.upload_media, **fields)  # an unknown keyword or a wrong type comes before what is missing
+        self._normalize_in_place(fields, "from_phone_number")
+        build_request(api.upload_media, **fields)  # an unknown keyword or a wrong type comes before what is missing
         given = {"file"} if file is not None else set()
         given |= {name for name in ("file_id", "file_name", "content_type", "content") if fields.get(name) is not None}
         if file is not None and not given & {"file_id", "content"}:
-            read = await read_upload(
+            read = await upload.read_upload(
                 file,
                 file_name=fields.get("file_name"),
                 content_type=fields.get("content_type"),
@@ -191,7 +216,9 @@ class Messages(Resource):
                 "content": read.content,
             }
         elif given == {"file_name", "content_type", "content"}:
-            check_size(len(fields.get("content", "")) * 3 // 4, kind_of(fields.get("content_type", "")), max_bytes)
+            upload.check_size(
+                len(fields.get("content", "")) * 3 // 4, upload.kind_of(fields.get("content_type", "")), max_bytes
+            )
         elif given != {"file_id"}:
             raise InvalidRequestError(
                 "give file_id alone, or file, or all of file_name, content_type and content (base64); "
@@ -206,8 +233,8 @@ class Messages(Resource):
         *,
         timeout: float = 60.0,
         until: Collection[str] = END_STATUSES,
-        on_status: Callable[[Message], object] | None = None,
-    ) -> Message:
+        on_status: Callable[[models.Message], object] | None = None,
+    ) -> models.Message:
         """Wait until a message has arrived or failed, and return it (GetMessage, again and again).
 
         `timeout` is in seconds; `until` holds the statuses that end it (`END_STATUSES`, inferred: a message may go from
@@ -221,23 +248,19 @@ class Messages(Resource):
             lambda: self.get(message_id),
             lambda message: message.status in until,
             timeout=timeout,
-            clock=self._clock,
+            clock=self._session.clock,
             what=f"message {message_id} to arrive",
             on_status=on_status,
         )
 
 
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _for_its_id(call: PreparedRequest[Media]) -> PreparedRequest[str]:
-    """The same upload, read for what a message needs of it; without that it is not an answer as the document says."""
+def reading_file_id(prepared: PreparedRequest[models.Media]) -> PreparedRequest[str]:
+    """The same upload, whose answer is read as the id that a message needs; one without an id is invalid."""
 
     def read(answer: Any) -> str:
-        file_id = call.read(answer).file_id
+        file_id = prepared.read(answer).file_id
         if not isinstance(file_id, str) or not file_id:
             raise DeserializationError("the uploaded file has no id").at("fileId")
         return file_id
 
-    return call.with_reader(read)
+    return prepared.with_reader(read)

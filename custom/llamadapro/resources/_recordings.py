@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
 
 from llamadapro_api import api, models
 
+from .._lazy import LazyModule
 from ..errors import InvalidRequestError
 from ._base import Resource
 
 if TYPE_CHECKING:
-    import os
-    from pathlib import Path
-    from typing import Unpack
-
-    from llamadapro_api.models import LoadRecordingBody, Recording
-
-    from .._media.download import Progress
+    from .._media import download
+else:
+    download = LazyModule("llamadapro._media.download")
 
 
 class Recordings(Resource):
     """Recordings of calls."""
 
-    async def get(self, recording_id: int | str, /) -> Recording:
+    async def get(self, recording_id: int | str, /) -> models.Recording:
         """Get what is known of a recording, its URL among it (GetRecording)."""
         return await self._send(api.get_recording, recording_id)
 
-    async def load(self, **fields: Unpack[LoadRecordingBody]) -> None:
+    async def load(self, **fields: Unpack[models.LoadRecordingBody]) -> None:
         """Have the service take in a recording from a URL (LoadRecording); keywords: `LoadRecordingBody`.
 
         The page shows no answer for success, so 200, 201 and 204 are all taken for one. `call_start_time` is plain
@@ -34,16 +33,16 @@ class Recordings(Resource):
 
             await client.recordings.load(user_id=7, url="https://example.com/call.wav", call_direction="incoming")
         """
-        self._check_numbers(fields, "call_to", "call_from")
+        self._normalize_in_place(fields, "call_to", "call_from")
         await self._send(api.load_recording, **fields)
 
     async def download(
         self,
-        recording_or_url: Recording | str,
-        path: str | os.PathLike[str],
+        recording_or_url: models.Recording | str,
+        path: str | PathLike[str],
         /,
         *,
-        on_progress: Progress | None = None,
+        on_progress: download.Progress | None = None,
         resume: bool = True,
         timeout: float = 30.0,
     ) -> Path:
@@ -65,8 +64,6 @@ class Recordings(Resource):
             recording = await client.calls.get_recording(call.id, timeout=60)
             await client.recordings.download(recording, "call.wav", on_progress=print)
         """
-        from .._media.download import download
-
         if isinstance(recording_or_url, models.Recording):
             url, source = recording_or_url.url, f"recording {recording_or_url.id}"
             if not url:
@@ -77,9 +74,9 @@ class Recordings(Resource):
             raise InvalidRequestError(
                 f"download takes a Recording or its URL, not {recording_or_url!r}: get the recording by its id first"
             )
-        return await download(
-            self._client._transport,
-            self._client._config,
+        return await download.download(
+            self._session.transport,
+            self._session.config,
             url,
             path,
             source=source,

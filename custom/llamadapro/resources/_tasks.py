@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING
+from typing import Unpack
 
-from llamadapro_api import api
+from llamadapro_api import api, models
 
+from .._pagination import AsyncPaginator
 from ._base import Resource
-
-if TYPE_CHECKING:
-    from typing import Unpack
-
-    from llamadapro_api.models import CreateTaskBody, GetTasksQuery, Task, UpdateTaskBody
-
-    from .._pagination import AsyncPaginator
 
 
 class Tasks(Resource):
     """Things to do, for users and AI employees."""
 
     def list(
-        self, *, max_items: int | None = None, prefetch: bool = False, **query: Unpack[GetTasksQuery]
-    ) -> AsyncPaginator[Task]:
+        self, *, max_items: int | None = None, prefetch: bool = False, **query: Unpack[models.GetTasksQuery]
+    ) -> AsyncPaginator[models.Task]:
         """List tasks (GetTasks); keywords: `GetTasksQuery`. `limit` is the size of a page.
 
         Example::
@@ -32,7 +26,7 @@ class Tasks(Resource):
         """
         return self._paginate(api.get_tasks, query, max_items=max_items, prefetch=prefetch)
 
-    async def create(self, **fields: Unpack[CreateTaskBody]) -> Task:
+    async def create(self, **fields: Unpack[models.CreateTaskBody]) -> models.Task:
         """Create a task (CreateTask); keywords: `CreateTaskBody`.
 
         Example::
@@ -51,31 +45,31 @@ class Tasks(Resource):
         _end_of_day(fields)
         return await self._send(api.create_task, **fields)
 
-    async def get(self, task_id: int | str, /) -> Task:
+    async def get(self, task_id: int | str, /) -> models.Task:
         """Get one task (GetTask); raises `NotFoundError` if there is none."""
         return await self._send(api.get_task, task_id)
 
-    async def update(self, task_id: int | str, /, **fields: Unpack[UpdateTaskBody]) -> Task:
+    async def update(self, task_id: int | str, /, **fields: Unpack[models.UpdateTaskBody]) -> models.Task:
         """Change the given fields of a task (UpdateTask); keywords: `UpdateTaskBody`. `due_date` as in `create`."""
         _end_of_day(fields)
         return await self._send(api.update_task, task_id, **fields)
 
-    async def delete(self, task_id: int | str, /) -> Task:
+    async def delete(self, task_id: int | str, /) -> models.Task:
         """Delete a task for good (DeleteTask); returns what was deleted."""
         return await self._send(api.delete_task, task_id)
 
-    async def complete(self, task_id: int | str, /) -> Task:
+    async def complete(self, task_id: int | str, /) -> models.Task:
         """Mark a task as done (UpdateTask with status ``completed``)."""
         return await self.update(task_id, status="completed")
 
-    async def cancel(self, task_id: int | str, /, *, reason: str | None = None) -> Task:
+    async def cancel(self, task_id: int | str, /, *, reason: str | None = None) -> models.Task:
         """Call a task off (UpdateTask with status ``cancelled``), with the reason if there is one to give."""
         if reason is None:
             return await self.update(task_id, status="cancelled")
         return await self.update(task_id, status="cancelled", cancellation_reason=reason)
 
 
-def _end_of_day(fields: CreateTaskBody | UpdateTaskBody) -> None:
+def _end_of_day(fields: models.CreateTaskBody | models.UpdateTaskBody) -> None:
     """What is due on a day is not overdue before that day is over."""
     due = fields.get("due_date")
     if isinstance(due, date) and not isinstance(due, datetime):

@@ -1,4 +1,4 @@
-"""The behaviour of the API, one file per section: a function per operation, found by its operationId."""
+"""The handler of the API, one file per section: a function per operation, found by its operationId."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from llamadapro_sandbox.reading import Ask
-from llamadapro_sandbox.world import World
+from llamadapro_sandbox.request import ApiRequest
+from llamadapro_sandbox.state import State
 
-Behaviour = Callable[[World, Ask], Any]
-BEHAVIOURS: dict[str, Behaviour] = {}
+Handler = Callable[[State, ApiRequest], Any]
+HANDLERS: dict[str, Handler] = {}
 SECTIONS = ("calls", "contacts", "conversations", "custom_fields", "messages", "recordings", "tasks")
 
 
-def does(operation_id: str) -> Callable[[Behaviour], Behaviour]:
+def handles(operation_id: str) -> Callable[[Handler], Handler]:
     """This function is what the operation does. It returns the answer's body, or None for an answer without one."""
 
-    def keep(behaviour: Behaviour) -> Behaviour:
-        BEHAVIOURS[operation_id] = behaviour
-        return behaviour
+    def keep(handler: Handler) -> Handler:
+        HANDLERS[operation_id] = handler
+        return handler
 
     return keep
 
 
-def behaviours() -> dict[str, Behaviour]:
+def handlers() -> dict[str, Handler]:
     for section in SECTIONS:
         import_module(f".{section}", __package__)
-    return BEHAVIOURS
+    return HANDLERS

@@ -6,13 +6,13 @@ from typing import Any
 
 from llamadapro_sandbox.clock import moment, written
 from llamadapro_sandbox.errors import NotFound
-from llamadapro_sandbox.progress import CALL, FAILED_CALL, FAILING_NUMBER, plan, plan_reached
-from llamadapro_sandbox.reading import Ask
+from llamadapro_sandbox.lifecycle import CALL, FAILED_CALL, FAILING_NUMBER, plan, plan_reached
+from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.signing import signed
+from llamadapro_sandbox.state import State, visible
 from llamadapro_sandbox.store import Record, part
-from llamadapro_sandbox.world import World, visible
 
-from . import does, recordings
+from . import handles, recordings
 from .contacts import normal
 
 KIND = "calls"
@@ -27,9 +27,9 @@ EMPTY: Record = {
 }
 
 
-@does("StartAgentCallV2")
-def start_agent_call_v2(world: World, ask: Ask) -> Any:
-    body = ask.body
+@handles("StartAgentCallV2")
+def start_agent_call_v2(state: State, request: ApiRequest) -> Any:
+    body = request.body
     names = ("objectives", "personality", "localization", "constraints", "contactInfo", "knowledgeBase", "taskSteps")
     values = {
         "from": body.get("fromPhoneNumber", OWN_NUMBER),
@@ -40,12 +40,12 @@ def start_agent_call_v2(world: World, ask: Ask) -> Any:
         "metadata": {name: body[name] for name in names if name in body},
     }
     name = part(body, "contactInfo").get("firstName")
-    return _start(world, values, _dialogue(name, body["objectives"]))
+    return _start(state, values, _dialogue(name, body["objectives"]))
 
 
-@does("StartAgentCall")
-def start_agent_call(world: World, ask: Ask) -> Any:
-    body = ask.body
+@handles("StartAgentCall")
+def start_agent_call(state: State, request: ApiRequest) -> Any:
+    body = request.body
     variables = body["contextVariables"]
     values = {
         "from": OWN_NUMBER,
@@ -55,12 +55,12 @@ def start_agent_call(world: World, ask: Ask) -> Any:
         "metadata": {"voiceAgentId": body["voiceAgentId"], "contextVariables": variables},
     }
     name = variables.get("customerFirstName") or variables.get("firstName")
-    return _start(world, values, _dialogue(name, [f"{key}: {value}" for key, value in variables.items()]))
+    return _start(state, values, _dialogue(name, [f"{key}: {value}" for key, value in variables.items()]))
 
 
-@does("StartBridgeCall")
-def start_bridge_call(world: World, ask: Ask) -> Any:
-    body = ask.body
+@handles("StartBridgeCall")
+def start_bridge_call(state: State, request: ApiRequest) -> Any:
+    body = request.body
     values = {
         "from": body.get("from", OWN_NUMBER),
         "to": body["to"],
@@ -68,79 +68,86 @@ def start_bridge_call(world: World, ask: Ask) -> Any:
         "providerName": "bridge",
         "metadata": {"providerData": body["providerData"]} if "providerData" in body else None,
     }
-    return _start(world, values, _dialogue(None, []))
+    return _start(state, values, _dialogue(None, []))
 
 
-@does("CreateCall")
-def create_call(world: World, ask: Ask) -> Any:
+@handles("CreateCall")
+def create_call(state: State, request: ApiRequest) -> Any:
     """Noted as given; but one whose status the sandbox knows goes on from there, and leaves what calls leave."""
-    values = {**EMPTY, **ask.operation.known(ask.body)}
+    values = {**EMPTY, **request.operation.known(request.body)}
     shares = {status: share for share, status in CALL}
     if values["status"] in NEVER_TALKED:
-        return shown(world, world.add(KIND, values))
-    length = world.settings.recording_seconds if values["duration"] is None else max(values["duration"], 0)
-    return shown(world, _add(world, values, shares.get(values["status"]), length, _dialogue(None, [])))
+        return to_response(state, state.add(KIND, values))
+    length = state.settings.recording_seconds if values["duration"] is None else max(values["duration"], 0)
+    return to_response(state, _add(state, values, shares.get(values["status"]), length, _dialogue(None, [])))
 
 
-@does("GetCall")
-def get_call(world: World, ask: Ask) -> Any:
-    return shown(world, world.find(KIND, ask.ids["callId"], "call"))
+@handles("GetCall")
+def get_call(state: State, request: ApiRequest) -> Any:
+    return to_response(state, state.find(KIND, request.ids["callId"], "call"))
 
 
-@does("GetCallRecording")
-def get_call_recording(world: World, ask: Ask) -> Any:
-    recording = _left_behind(world, ask, recordings.KIND, "_recordingId", "recording")
-    return recordings.shown(world, recording, ask.base_url)
+@handles("GetCallRecording")
+def get_call_recording(state: State, request: ApiRequest) -> Any:
+    recording = _left_behind(state, request, recordings.KIND, "_recordingId", "recording")
+    return recordings.to_response(state, recording, request.base_url)
 
 
-@does("GetCallTranscription")
-def get_call_transcription(world: World, ask: Ask) -> Any:
-    transcription = _left_behind(world, ask, TRANSCRIPTIONS, "_transcriptionId", "transcription")
-    return {**visible(transcription), "url": signed(world, ask.base_url, f"transcriptions/{transcription['id']}.txt")}
+@handles("GetCallTranscription")
+def get_call_transcription(state: State, request: ApiRequest) -> Any:
+    transcription = _left_behind(state, request, TRANSCRIPTIONS, "_transcriptionId", "transcription")
+    return {
+        **visible(transcription),
+        "url": signed(state, request.base_url, f"transcriptions/{transcription['id']}.txt"),
+    }
 
 
-def shown(world: World, call: Record) -> Record:
-    stage = plan_reached(call, world.clock.time())
+def to_response(state: State, call: Record) -> Record:
+    stage = plan_reached(call, state.clock.time())
     if stage is None:
         return visible(call)
-    told: Record = {"status": stage.status, "updatedAt": written(moment(stage.at)), "lastUpdateSequence": stage.index}
+    derived: Record = {
+        "status": stage.status,
+        "updatedAt": written(moment(stage.at)),
+        "lastUpdateSequence": stage.index,
+    }
     if stage.status == "completed" and call.get("duration") is None:
-        told["duration"] = call["_length"]
-    return {**visible(call), **told}
+        derived["duration"] = call["_length"]
+    return {**visible(call), **derived}
 
 
-def _start(world: World, values: Record, text: str) -> Record:
+def _start(state: State, values: Record, text: str) -> Record:
     """Dial: the call is queued now, and goes its way by itself."""
-    given = {**EMPTY, **values, "direction": "outgoing", "status": "queued", "startTime": world.clock.stamp()}
-    contact = world.store.contact_at([normal(values["to"])])
+    given = {**EMPTY, **values, "direction": "outgoing", "status": "queued", "startTime": state.clock.stamp()}
+    contact = state.store.contact_at([normal(values["to"])])
     given |= {"contactId": contact} if contact is not None else {}
-    return shown(world, _add(world, given, 0.0, world.settings.recording_seconds, text))
+    return to_response(state, _add(state, given, 0.0, state.settings.recording_seconds, text))
 
 
-def _add(world: World, values: Record, share: float | None, length: float, text: str) -> Record:
+def _add(state: State, values: Record, share: float | None, length: float, text: str) -> Record:
     """Keep a call that has gone so much of its way (None: it is on none), and what it leaves behind once completed."""
-    seconds = world.settings.call_seconds
-    start = world.clock.time() - (1.0 if share is None else share) * seconds
+    seconds = state.settings.call_seconds
+    start = state.clock.time() - (1.0 if share is None else share) * seconds
     way = (
         None
         if share is None
         else plan(CALL, FAILED_CALL, fails=values["to"] == FAILING_NUMBER, start=start, seconds=seconds)
     )
-    call = world.add(KIND, {**values, "_plan": way, "_end": written(moment(start + seconds)), "_length": length})
-    call["_recordingId"] = recordings.keep(world, call, length)
-    call["_transcriptionId"] = number = world.store.next_id(TRANSCRIPTIONS)
+    call = state.add(KIND, {**values, "_plan": way, "_end": written(moment(start + seconds)), "_length": length})
+    call["_recordingId"] = recordings.keep(state, call, length)
+    call["_transcriptionId"] = number = state.store.next_id(TRANSCRIPTIONS)
     transcription = {"id": number, "recordingId": call["_recordingId"], "text": text, **recordings.result_of(call)}
-    world.store.put(TRANSCRIPTIONS, number, transcription)
-    world.store.put(KIND, call["id"], call)
+    state.store.put(TRANSCRIPTIONS, number, transcription)
+    state.store.put(KIND, call["id"], call)
     return call
 
 
-def _left_behind(world: World, ask: Ask, kind: str, link: str, what: str) -> Record:
-    call = world.find(KIND, ask.ids["callId"], "call")
-    status, number = shown(world, call)["status"], call.get(link)
+def _left_behind(state: State, request: ApiRequest, kind: str, link: str, what: str) -> Record:
+    call = state.find(KIND, request.ids["callId"], "call")
+    status, number = to_response(state, call)["status"], call.get(link)
     if number is None or (call.get("_plan") and status != "completed"):
         raise NotFound(f"call {call['id']} has no {what}: it is {status}")
-    return world.find(kind, number, what)
+    return state.find(kind, number, what)
 
 
 def _dialogue(name: Any, points: list[str]) -> str:

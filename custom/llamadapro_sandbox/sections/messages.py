@@ -9,13 +9,13 @@ from typing import Any
 
 from llamadapro_sandbox.clock import moment, written
 from llamadapro_sandbox.errors import BadRequest, NotFound, issue
-from llamadapro_sandbox.progress import FAILED_MESSAGE, FAILING_NUMBER, MESSAGE, plan, plan_reached
-from llamadapro_sandbox.reading import Ask
+from llamadapro_sandbox.lifecycle import FAILED_MESSAGE, FAILING_NUMBER, MESSAGE, plan, plan_reached
+from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.signing import signed
+from llamadapro_sandbox.state import TENANT, State, visible
 from llamadapro_sandbox.store import Record, many
-from llamadapro_sandbox.world import TENANT, World, visible
 
-from . import contacts, does
+from . import contacts, handles
 
 KIND = "messages"
 PREFIX = "message_"
@@ -28,53 +28,53 @@ UNDELIVERABLE: Record = {
 }
 
 
-@does("GetMessage")
-def get_message(world: World, ask: Ask) -> Any:
-    text = ask.ids["messageId"]
+@handles("GetMessage")
+def get_message(state: State, request: ApiRequest) -> Any:
+    text = request.ids["messageId"]
     number = text.removeprefix(PREFIX)
     if not (text.startswith(PREFIX) and re.fullmatch(r"[1-9]\d{0,14}", number, re.ASCII)):
         raise NotFound("there is no such message")
-    return shown(world, world.find(KIND, int(number), "message"), ask.base_url)
+    return to_response(state, state.find(KIND, int(number), "message"), request.base_url)
 
 
-@does("CreateMessage")
-def create_message(world: World, ask: Ask) -> Any:
-    body = ask.body
+@handles("CreateMessage")
+def create_message(state: State, request: ApiRequest) -> Any:
+    body = request.body
     attachments = [{"type": body["type"], "fileId": body["fileId"]}] if body.get("fileId") else []
-    return _send(world, ask, body["content"], {"type": body["type"]}, attachments)
+    return _send(state, request, body["content"], {"type": body["type"]}, attachments)
 
 
-@does("CreateTemplateMessage")
-def create_template_message(world: World, ask: Ask) -> Any:
-    body = ask.body
+@handles("CreateTemplateMessage")
+def create_template_message(state: State, request: ApiRequest) -> Any:
+    body = request.body
     names = ("templateName", "languageCode", "variables", "components")
     metadata = {"type": "template", **{name: body[name] for name in names if name in body}}
-    return _send(world, ask, _template_text(body), metadata, [])
+    return _send(state, request, _template_text(body), metadata, [])
 
 
-@does("UploadMedia")
-def upload_media(world: World, ask: Ask) -> Any:
-    body = ask.body
+@handles("UploadMedia")
+def upload_media(state: State, request: ApiRequest) -> Any:
+    body = request.body
     if not body.get("fileId"):
         missing = [name for name in ("fileName", "contentType", "content") if body.get(name) is None]
         if missing:
             found = [issue("body", name, "is required without a fileId", "REQUIRED_FIELD") for name in missing]
             raise BadRequest("send either a fileId, or fileName, contentType and content", found)
-    return _media(world, ask)
+    return _media(state, request)
 
 
-def shown(world: World, message: Record, base_url: str) -> Record:
-    now = plan_reached(message, world.clock.time())
+def to_response(state: State, message: Record, base_url: str) -> Record:
+    now = plan_reached(message, state.clock.time())
     assert now is not None
     errors = [UNDELIVERABLE] if now.status == "failed" else []
-    attachments = [_attachment(world, one, base_url, now.index > 0) for one in message["attachments"]]
-    told = {"status": now.status, "updatedAt": written(moment(now.at)), "errors": errors, "attachments": attachments}
-    return {**visible(message), **told}
+    attachments = [_attachment(state, one, base_url, now.index > 0) for one in message["attachments"]]
+    derived = {"status": now.status, "updatedAt": written(moment(now.at)), "errors": errors, "attachments": attachments}
+    return {**visible(message), **derived}
 
 
-def _send(world: World, ask: Ask, content: str, metadata: Record, attachments: list[Record]) -> Record:
-    body = ask.body
-    contact = world.store.contact_at([contacts.normal(body["toPhoneNumber"])])
+def _send(state: State, request: ApiRequest, content: str, metadata: Record, attachments: list[Record]) -> Record:
+    body = request.body
+    contact = state.store.contact_at([contacts.normal(body["toPhoneNumber"])])
     values: Record = {
         "content": content,
         "status": "pending",
@@ -92,25 +92,25 @@ def _send(world: World, ask: Ask, content: str, metadata: Record, attachments: l
             MESSAGE,
             FAILED_MESSAGE,
             fails=body["toPhoneNumber"] == FAILING_NUMBER,
-            start=world.clock.time(),
-            seconds=world.settings.message_seconds,
+            start=state.clock.time(),
+            seconds=state.settings.message_seconds,
         ),
     }
-    return shown(world, world.add(KIND, values, public_id=lambda number: f"{PREFIX}{number}"), ask.base_url)
+    return to_response(state, state.add(KIND, values, public_id=lambda number: f"{PREFIX}{number}"), request.base_url)
 
 
 def _template_text(body: Record) -> str:
-    """What the phone shows, as far as one can tell without the template: its name and the texts put into it."""
+    """What the phone shows, as far as it is known without the template: its name and the texts put into it."""
     texts = [one.get("value") for one in many(body, "variables")]
     for component in many(body, "components"):
         texts += [one.get("text") for one in many(component, "parameters")]
     return " ".join([f"[{body['templateName']}]", *(str(text) for text in texts if text is not None)])
 
 
-def _media(world: World, ask: Ask) -> Record:
-    body = ask.body
-    number = world.store.next_id(MEDIA)
-    known = _by_file_id(world, body.get("fileId")) or {}
+def _media(state: State, request: ApiRequest) -> Record:
+    body = request.body
+    number = state.store.next_id(MEDIA)
+    known = _by_file_id(state, body.get("fileId")) or {}
     content = _decoded(body["content"]) if body.get("content") is not None else b""
     record: Record = {
         "size": known.get("size", len(content)),
@@ -122,9 +122,9 @@ def _media(world: World, ask: Ask) -> Record:
         "tenantId": TENANT,
         "_content": known.get("_content", base64.b64encode(content).decode()),
     }
-    world.store.put(MEDIA, number, record)
-    answer = {name: value for name, value in visible(record).items() if name in ask.operation.fields}
-    return {**answer, "url": signed(world, ask.base_url, f"media/{number}")}
+    state.store.put(MEDIA, number, record)
+    answer = {name: value for name, value in visible(record).items() if name in request.operation.fields}
+    return {**answer, "url": signed(state, request.base_url, f"media/{number}")}
 
 
 def _decoded(content: str) -> bytes:
@@ -135,22 +135,22 @@ def _decoded(content: str) -> bytes:
         return content.encode()
 
 
-def _by_file_id(world: World, file_id: str | None) -> Record | None:
+def _by_file_id(state: State, file_id: str | None) -> Record | None:
     """A file that was uploaded here before; others are of the files service, about which nothing is known."""
     number = (file_id or "").removeprefix("file_")
-    return world.store.get(MEDIA, int(number)) if re.fullmatch(r"[1-9]\d{0,14}", number, re.ASCII) else None
+    return state.store.get(MEDIA, int(number)) if re.fullmatch(r"[1-9]\d{0,14}", number, re.ASCII) else None
 
 
-def _attachment(world: World, attachment: Record, base_url: str, processed: bool) -> Record:
+def _attachment(state: State, attachment: Record, base_url: str, processed: bool) -> Record:
     file_id = attachment["fileId"]
-    media = _by_file_id(world, file_id)
+    media = _by_file_id(state, file_id)
     address = f"media/{file_id.removeprefix('file_')}" if media else f"files/{contacts.normal(file_id)}"
     unsigned = f"{base_url}/_sandbox/files/{address}"
     status = {"status": "completed" if processed else "pending"}
     return {
         "id": file_id,
         "type": attachment["type"],
-        "url": signed(world, base_url, address),
+        "url": signed(state, base_url, address),
         "unsignedUrl": unsigned,
         "metadata": {name: media[name] for name in ("fileName", "contentType", "size")} if media else {},
         "mediaProcessing": {"textRepresentation": status, "summary": status},

@@ -6,33 +6,33 @@ from typing import Any
 
 from llamadapro_sandbox.clock import seconds_of
 from llamadapro_sandbox.errors import NotFound
-from llamadapro_sandbox.looking import DATE
-from llamadapro_sandbox.progress import plan_reached
-from llamadapro_sandbox.reading import Ask
+from llamadapro_sandbox.lifecycle import plan_reached
+from llamadapro_sandbox.query import DATE
+from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.signing import signed
+from llamadapro_sandbox.state import TENANT, State, visible
 from llamadapro_sandbox.store import Record
-from llamadapro_sandbox.world import TENANT, World, visible
 
-from . import does
+from . import handles
 
 KIND = "recordings"
 
 
-@does("GetRecording")
-def get_recording(world: World, ask: Ask) -> Any:
-    recording = world.find(KIND, ask.ids["id"], "recording")
-    stage = plan_reached(recording, world.clock.time())
+@handles("GetRecording")
+def get_recording(state: State, request: ApiRequest) -> Any:
+    recording = state.find(KIND, request.ids["id"], "recording")
+    stage = plan_reached(recording, state.clock.time())
     if stage is not None and stage.status != "completed":
         raise NotFound(f"there is no recording {recording['id']}")
-    return shown(world, recording, ask.base_url)
+    return to_response(state, recording, request.base_url)
 
 
-@does("LoadRecording")
-def load_recording(world: World, ask: Ask) -> Any:
+@handles("LoadRecording")
+def load_recording(state: State, request: ApiRequest) -> Any:
     """The recording of a call that took place elsewhere: the call is noted too."""
-    body, start = ask.body, ask.body.get("callStartTime", "")
+    body, start = request.body, request.body.get("callStartTime", "")
     if not (DATE.match(start) and seconds_of(start) > float("-inf") and start[-1:] in "Zz"):
-        start = world.clock.stamp()  # the service takes any text here, but can only give back a date
+        start = state.clock.stamp()  # the service takes any text here, but can only give back a date
     call: Record = {
         "userId": body["userId"],
         "status": "completed",
@@ -44,17 +44,17 @@ def load_recording(world: World, ask: Ask) -> Any:
         **({"to": body["callTo"]} if "callTo" in body else {}),
         **({"from": body["callFrom"]} if "callFrom" in body else {}),
     }
-    call = world.add("calls", call)
-    recording = world.add(
+    call = state.add("calls", call)
+    recording = state.add(
         KIND, {"callId": call["id"], "url": body["url"], "startTime": start, "providerName": "loaded"}
     )
-    world.store.put("calls", call["id"], {**call, "_recordingId": recording["id"]})
+    state.store.put("calls", call["id"], {**call, "_recordingId": recording["id"]})
     return None
 
 
-def keep(world: World, call: Record, length: float) -> int:
+def keep(state: State, call: Record, length: float) -> int:
     """Keep the recording that a call will have when it is completed, and return its id."""
-    number = world.store.next_id(KIND)
+    number = state.store.next_id(KIND)
     recording = {
         "id": number,
         "callId": call["id"],
@@ -65,7 +65,7 @@ def keep(world: World, call: Record, length: float) -> int:
         "dualChannel": True,
         **result_of(call),
     }
-    world.store.put(KIND, number, recording)
+    state.store.put(KIND, number, recording)
     return number
 
 
@@ -82,10 +82,10 @@ def result_of(call: Record) -> Record:
     }
 
 
-def shown(world: World, recording: Record, base_url: str) -> Record:
-    return {**visible(recording), "url": url_of(world, recording, base_url)}
+def to_response(state: State, recording: Record, base_url: str) -> Record:
+    return {**visible(recording), "url": url_of(state, recording, base_url)}
 
 
-def url_of(world: World, recording: Record, base_url: str) -> str:
+def url_of(state: State, recording: Record, base_url: str) -> str:
     """Of a recording made here, a URL of the sandbox; of one from elsewhere, that which it came with."""
-    return recording.get("url") or signed(world, base_url, f"recordings/{recording['id']}.wav")
+    return recording.get("url") or signed(state, base_url, f"recordings/{recording['id']}.wav")

@@ -7,12 +7,12 @@ from typing import Any
 
 from llamadapro_sandbox.clock import seconds_of
 from llamadapro_sandbox.errors import NotFound
-from llamadapro_sandbox.looking import Test, condition
-from llamadapro_sandbox.reading import Ask
+from llamadapro_sandbox.query import Test, condition
+from llamadapro_sandbox.request import ApiRequest
+from llamadapro_sandbox.state import State
 from llamadapro_sandbox.store import Record
-from llamadapro_sandbox.world import World
 
-from . import does
+from . import handles
 
 KIND = "tasks"
 PREFIX = "task_"
@@ -27,64 +27,64 @@ FILTERS = {
 }
 
 
-@does("GetTasks")
-def get_tasks(world: World, ask: Ask) -> Any:
-    tests: list[Test] = [condition(*FILTERS[name], value) for name, value in ask.query.items() if name in FILTERS]
-    return world.list(KIND, ask, tests=tests, shown=partial(shown, world))
+@handles("GetTasks")
+def get_tasks(state: State, request: ApiRequest) -> Any:
+    tests: list[Test] = [condition(*FILTERS[name], value) for name, value in request.query.items() if name in FILTERS]
+    return state.list(KIND, request, tests=tests, to_response=partial(to_response, state))
 
 
-@does("CreateTask")
-def create_task(world: World, ask: Ask) -> Any:
-    given = {**EMPTY, "status": "scheduled", **ask.operation.known(ask.body)}
-    values = {**given, **_dates(world, given, {})}
-    return shown(world, world.add(KIND, values, public_id=lambda number: f"{PREFIX}{number}"))
+@handles("CreateTask")
+def create_task(state: State, request: ApiRequest) -> Any:
+    given = {**EMPTY, "status": "scheduled", **request.operation.known(request.body)}
+    values = {**given, **_dates(state, given, {})}
+    return to_response(state, state.add(KIND, values, public_id=lambda number: f"{PREFIX}{number}"))
 
 
-@does("GetTask")
-def get_task(world: World, ask: Ask) -> Any:
-    return shown(world, _find(world, ask)[1])
+@handles("GetTask")
+def get_task(state: State, request: ApiRequest) -> Any:
+    return to_response(state, _find(state, request)[1])
 
 
-@does("UpdateTask")
-def update_task(world: World, ask: Ask) -> Any:
-    number, task = _find(world, ask)
-    given = ask.operation.known(ask.body)
+@handles("UpdateTask")
+def update_task(state: State, request: ApiRequest) -> Any:
+    number, task = _find(state, request)
+    given = request.operation.known(request.body)
     if "dueDate" in given and "status" not in given and task.get("status") == "overdue":
         given["status"] = "scheduled"  # a new date: whether it is overdue is for the clock to say
-    return shown(world, world.change(KIND, number, task, {**_dates(world, given, task), **given}))
+    return to_response(state, state.change(KIND, number, task, {**_dates(state, given, task), **given}))
 
 
-@does("DeleteTask")
-def delete_task(world: World, ask: Ask) -> Any:
-    number, task = _find(world, ask)
-    world.store.delete(KIND, number)
-    return shown(world, task)
+@handles("DeleteTask")
+def delete_task(state: State, request: ApiRequest) -> Any:
+    number, task = _find(state, request)
+    state.store.delete(KIND, number)
+    return to_response(state, task)
 
 
-def shown(world: World, task: Record) -> Record:
+def to_response(state: State, task: Record) -> Record:
     due = task.get("dueDate")
-    late = due is not None and task.get("status") == "scheduled" and seconds_of(due) < world.clock.time()
+    late = due is not None and task.get("status") == "scheduled" and seconds_of(due) < state.clock.time()
     return {**task, "status": "overdue"} if late else task
 
 
-def _find(world: World, ask: Ask) -> tuple[int, Record]:
-    text = ask.ids["taskId"]
+def _find(state: State, request: ApiRequest) -> tuple[int, Record]:
+    text = request.ids["taskId"]
     number = text.removeprefix(PREFIX)
     if not (text.startswith(PREFIX) and number.isascii() and number.isdigit() and len(number) <= 15):
         raise NotFound("there is no such task")
     if str(int(number)) != number:
         raise NotFound("there is no such task")
-    return int(number), world.find(KIND, int(number), "task")
+    return int(number), state.find(KIND, int(number), "task")
 
 
-def _dates(world: World, given: Record, task: Record) -> Record:
+def _dates(state: State, given: Record, task: Record) -> Record:
     """The dates that a change of status brings with it, unless it is no change or they were given."""
     status = given.get("status")
     if status is None or status == task.get("status"):
         return {}
     done, off = status == "completed", status == "cancelled"
     dates = {
-        "completedAt": given.get("completedAt") or (world.clock.stamp() if done else None),
-        "cancelledAt": given.get("cancelledAt") or (world.clock.stamp() if off else None),
+        "completedAt": given.get("completedAt") or (state.clock.stamp() if done else None),
+        "cancelledAt": given.get("cancelledAt") or (state.clock.stamp() if off else None),
     }
     return dates if off else {**dates, "cancellationReason": given.get("cancellationReason")}

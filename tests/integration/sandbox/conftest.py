@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from llamadapro_sandbox import Sandbox
+from tests.openapi import key_headers
 
 
 @pytest.fixture
@@ -18,5 +19,5 @@ def url(sandbox: Sandbox) -> Iterator[str]:
 
 @pytest.fixture
 async def api(url: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=url, headers={"X-API-Key": "sandbox"}, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=url, headers=key_headers("sandbox"), trust_env=False) as client:
         yield client

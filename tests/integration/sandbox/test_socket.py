@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from llamadapro_sandbox import Sandbox
+from tests.openapi import key_headers
 
 CONTACTS = "/api/v1/contacts"
 COMMAND = [sys.executable, "-W", "error", "-m", "llamadapro_sandbox"]
@@ -31,7 +32,7 @@ class Process:
         found = re.fullmatch(r"LlamadaPro sandbox on (http://127\.0\.0\.1:\d+)\n", address)
         assert found, address
         self.key = key.removeprefix("API key: ").strip()
-        self.client = httpx.Client(base_url=found[1], headers={"X-API-Key": self.key}, trust_env=False)
+        self.client = httpx.Client(base_url=found[1], headers=key_headers(self.key), trust_env=False)
 
     def __enter__(self) -> Process:
         return self

@@ -8,10 +8,11 @@ import httpx
 import pytest
 
 from llamadapro_sandbox import Sandbox
+from tests.openapi import key_headers
 
 
 @pytest.fixture
 async def api(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"X-API-Key": "sandbox"}
+    headers = key_headers("sandbox")
     async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox", headers=headers) as client:
         yield client

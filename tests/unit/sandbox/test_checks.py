@@ -1,4 +1,4 @@
-"""What is checked before and after every behaviour: the key, the request, the answer."""
+"""What is checked before and after every handler: the key, the request, the answer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pytest
 import llamadapro_sandbox
 from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.document import Document, load
-from llamadapro_sandbox.errors import Conflict, Refusal
-from llamadapro_sandbox.reading import Ask
-from llamadapro_sandbox.world import World
+from llamadapro_sandbox.errors import ApiError, Conflict
+from llamadapro_sandbox.request import ApiRequest
+from llamadapro_sandbox.state import State
+from tests.openapi import OPERATIONS, key_headers
 
 ROOT = Path(__file__).parents[3]
 TASK = {
@@ -31,12 +32,11 @@ def test_the_document_inside_the_package_is_the_repositorys() -> None:
     assert hashlib.sha256(inside).digest() == hashlib.sha256((ROOT / "openapi.yaml").read_bytes()).digest()
 
 
-def test_every_operation_of_the_document_has_a_behaviour_and_no_other_has() -> None:
-    assert set(Sandbox().behaviours) == set(load().operations)
-    assert len(load().operations) == 37
+def test_every_operation_of_the_document_has_a_handler_and_no_other_has() -> None:
+    assert set(Sandbox().handlers) == set(load().operations) == set(OPERATIONS)
 
 
-@pytest.mark.parametrize("headers", [{}, {"X-API-Key": "wrong"}, {"X-API-Key": ""}, {"X-API-Key": "sándbox"}])
+@pytest.mark.parametrize("headers", [{}, *map(key_headers, ["wrong", "", "sándbox"])])
 async def test_every_operation_wants_the_key(sandbox: Sandbox, headers: dict[str, str]) -> None:
     encoded = {name: value.encode() for name, value in headers.items()}
     async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox", headers=encoded) as client:
@@ -135,7 +135,7 @@ async def test_paths_and_methods_that_lead_nowhere(api: httpx.AsyncClient, metho
 async def test_an_answer_that_the_document_does_not_allow_is_a_500_naming_the_place(
     sandbox: Sandbox, api: httpx.AsyncClient
 ) -> None:
-    sandbox.behaviours = {**sandbox.behaviours, "GetContacts": lambda world, ask: {"items": [{"id": "one"}]}}
+    sandbox.handlers = {**sandbox.handlers, "GetContacts": lambda state, request: {"items": [{"id": "one"}]}}
     answer = await api.get("/api/v1/contacts")
     assert answer.status_code == 500
     assert "GetContacts" in answer.json()["message"]
@@ -143,11 +143,11 @@ async def test_an_answer_that_the_document_does_not_allow_is_a_500_naming_the_pl
 
 
 async def test_a_dishonest_answer_leaves_nothing_behind(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
-    def create(world, ask):  # type: ignore[no-untyped-def]
-        world.add("contacts", {})
+    def create(state, request):  # type: ignore[no-untyped-def]
+        state.add("contacts", {})
         return {"id": None}
 
-    sandbox.behaviours = {**sandbox.behaviours, "CreateContact": create}
+    sandbox.handlers = {**sandbox.handlers, "CreateContact": create}
     assert (await api.post("/api/v1/contacts", json={})).status_code == 500
     assert (await api.get("/api/v1/contacts")).json()["totalCount"] == 0
 
@@ -162,26 +162,26 @@ async def test_a_dishonest_answer_leaves_nothing_behind(sandbox: Sandbox, api: h
 async def test_a_status_or_a_body_that_the_document_lacks_is_a_500(
     sandbox: Sandbox, api: httpx.AsyncClient, operation: str, returned: Any, told: str
 ) -> None:
-    def behave(world: World, ask: Ask) -> Any:
-        if isinstance(returned, Refusal):
+    def behave(state: State, request: ApiRequest) -> Any:
+        if isinstance(returned, ApiError):
             raise returned
         return returned
 
-    sandbox.behaviours = {**sandbox.behaviours, operation: behave}
+    sandbox.handlers = {**sandbox.handlers, operation: behave}
     asked = sandbox.document.operations[operation]
     answer = await api.request(asked.method, asked.path, json={"userId": 1, "url": "https://x"} if asked.body else None)
     assert answer.status_code == 500
     assert told in answer.json()["message"]
 
 
-async def test_an_operation_without_a_behaviour_says_so(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
-    sandbox.behaviours = {name: do for name, do in sandbox.behaviours.items() if name != "GetTasks"}
+async def test_an_operation_without_a_handler_says_so(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    sandbox.handlers = {name: do for name, do in sandbox.handlers.items() if name != "GetTasks"}
     answer = await api.get("/api/v1/tasks")
-    assert (answer.status_code, answer.json()["message"]) == (500, "the sandbox has no behaviour for GetTasks")
+    assert (answer.status_code, answer.json()["message"]) == (500, "the sandbox has no handler for GetTasks")
 
 
 async def test_a_body_has_a_largest_size(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llamadapro_sandbox.app.LARGEST_BODY", 20)
+    monkeypatch.setattr("llamadapro_sandbox.app.MAX_BODY", 20)
     assert (await api.post("/api/v1/contacts", json={"firstName": "J"})).status_code == 200
     answer = await api.post("/api/v1/contacts", json={"firstName": "Jane of the long name"})
     assert (answer.status_code, answer.json()["message"]) == (400, "the body is larger than 20 bytes")
@@ -202,7 +202,7 @@ async def test_what_the_document_may_come_to_ask_is_asked() -> None:
     schemas["CreateContactBody"]["properties"]["company"] = either
     sandbox = Sandbox(document=whole)
     async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox") as client:
-        client.headers["X-API-Key"] = "sandbox"
+        client.headers.update(key_headers("sandbox"))
         [told] = (await client.get("/api/v1/contacts")).json()["details"]["issues"]
         assert told["code"] == "REQUIRED_FIELD"
         [told] = (await client.post("/api/v1/contacts", json={"company": {}})).json()["details"]["issues"]
@@ -220,7 +220,7 @@ async def test_a_new_field_of_the_document_passes_through_without_a_line_of_code
         text = f"{text[:place]}        nickname: {{ type: string }}\n{text[place:]}"
     sandbox = Sandbox(document=Document(text))
     async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox") as client:
-        client.headers["X-API-Key"] = "sandbox"
+        client.headers.update(key_headers("sandbox"))
         made = (await client.post("/api/v1/contacts", json={"nickname": "Jay", "unheard": 1})).json()
         assert made["nickname"] == "Jay"
         assert "unheard" not in made

@@ -15,6 +15,7 @@ from llamadapro_sandbox.cli import main
 from llamadapro_sandbox.clock import Clock
 from llamadapro_sandbox.errors import BadRequest
 from llamadapro_sandbox.seeding import read_seed
+from tests.openapi import KEY_HEADER, key_headers
 
 CONTACTS = "/api/v1/contacts"
 SEED: dict[str, Any] = {
@@ -74,7 +75,7 @@ async def test_snapshot_and_restore(sandbox: Sandbox, api: httpx.AsyncClient) ->
 async def test_reset_goes_back_to_the_first_seed(api: httpx.AsyncClient) -> None:
     sandbox = Sandbox(seed=SEED, speed=0, call_seconds=9)
     async with httpx.AsyncClient(
-        transport=sandbox.transport(), base_url="http://s", headers={"X-API-Key": "sandbox"}
+        transport=sandbox.transport(), base_url="http://s", headers=key_headers("sandbox")
     ) as client:
         await client.post(CONTACTS, json={})
         sandbox.faults.add("status", status=500, operation="GetTasks")
@@ -128,7 +129,7 @@ async def test_requests_are_written_down_without_the_key(sandbox: Sandbox, api: 
     assert sandbox.requests.of("CreateContact") == [made, bad]
     told = (await api.get("/_sandbox/requests?operation=CreateContact")).json()["requests"]
     assert [one["status"] for one in told] == [200, 400]
-    assert all("x-api-key" not in one["headers"] and "user-agent" in one["headers"] for one in told)
+    assert all(KEY_HEADER.lower() not in one["headers"] and "user-agent" in one["headers"] for one in told)
     await api.delete("/_sandbox/requests")
     assert len(sandbox.requests) == 0
 

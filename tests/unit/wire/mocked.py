@@ -11,7 +11,7 @@ import pytest
 from pytest_httpx import HTTPXMock
 
 from llamadapro import AsyncLlamadaPro
-from tests.faults.clients import FakeClock
+from tests.clocks import FakeClock
 
 KEY = "sk-live-7f3a9d1c5e2b8640aa17"
 API = "https://api.example.com"

@@ -17,7 +17,8 @@ from llamadapro.errors import (
     BadRequestError,
     RateLimitError,
 )
-from tests.faults.clients import FakeClock
+from tests.clocks import FakeClock
+from tests.openapi import KEY_HEADER
 from tests.unit.wire.mocked import API, Make, sent
 
 
@@ -46,7 +47,7 @@ async def test_a_success_that_cannot_be_read_is_not_repeated(
     with pytest.raises(APIResponseValidationError) as caught:
         await client.contacts.create(first_name="Jane")
     assert caught.value.may_have_been_processed is True
-    assert "look before sending it again" in str(caught.value)
+    assert "check before retrying" in str(caught.value)
     assert len(httpx_mock.get_requests()) == 2
 
 
@@ -74,7 +75,7 @@ async def test_a_status_error_says_what_happened_to_what_and_what_to_do(
     assert "correct the request" in text
     assert (error.request.method, str(error.request.url)) == ("POST", f"{API}/api/v1/conversations")
     assert json.loads(error.request.content) == {"funnelId": 99}
-    assert "X-API-Key" not in error.request.headers
+    assert KEY_HEADER not in error.request.headers
 
 
 @pytest.mark.parametrize("status", [300, 302, 304, 402, 404, 405, 418, 451, 499])

@@ -19,6 +19,7 @@ from llamadapro.errors import (
     InternalServerError,
     NotFoundError,
 )
+from tests.openapi import KEY_HEADER, key_value
 from tests.unit.wire.mocked import API, KEY, Make
 
 
@@ -99,7 +100,7 @@ async def test_a_callers_client_is_used_as_it_is(httpx_mock: HTTPXMock) -> None:
     request = httpx_mock.get_request()
     assert request is not None
     assert request.headers["X-Theirs"] == "1"
-    assert request.headers["X-API-Key"] == KEY
+    assert request.headers[KEY_HEADER] == key_value(KEY)
 
 
 async def test_a_hook_that_raises_for_the_status_makes_no_other_error(httpx_mock: HTTPXMock) -> None:

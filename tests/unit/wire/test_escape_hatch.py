@@ -16,6 +16,7 @@ from llamadapro.errors import (
     InternalServerError,
     InvalidRequestError,
 )
+from tests.openapi import KEY_HEADER, key_value
 from tests.unit.wire.mocked import API, KEY, body_of, sent
 
 
@@ -24,12 +25,12 @@ async def test_request_returns_the_answer_as_it_came(client: AsyncLlamadaPro, ht
     response = await client.request("post", "/api/v1/any thing?x=1", params={"y": 2}, json={"a": (1, None, True)})
     assert isinstance(response, httpx.Response)
     assert (response.status_code, response.json(), response.headers["X-New"]) == (202, {"a": [1]}, "yes")
-    assert "X-API-Key" not in response.request.headers
+    assert KEY_HEADER not in response.request.headers
     assert KEY not in repr(vars(response.request))
     request = httpx_mock.get_request()
     assert request is not None
     assert (request.method, str(request.url)) == ("POST", f"{API}/api/v1/any%20thing?x=1&y=2")
-    assert request.headers["X-API-Key"] == KEY
+    assert request.headers[KEY_HEADER] == key_value(KEY)
     assert body_of(request) == {"a": [1, None, True]}
 
 

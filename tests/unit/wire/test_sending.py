@@ -17,6 +17,7 @@ from llamadapro.errors import (
     InvalidPhoneNumberError,
     InvalidRequestError,
 )
+from tests.openapi import KEY_HEADER, key_value
 from tests.unit.wire.mocked import API, KEY, Make, body_of
 
 
@@ -36,7 +37,7 @@ async def test_a_body_goes_out_as_json_with_all_its_headers(client: AsyncLlamada
     names = [name.lower() for name, _ in request.headers.raw]
     assert len(names) == len(set(names)), "a header is sent twice"
     headers = request.headers
-    assert headers["X-API-Key"] == KEY
+    assert headers[KEY_HEADER] == key_value(KEY)
     assert (headers["Host"], headers["Accept"], headers["Content-Type"]) == (
         "api.example.com",
         "application/json",
@@ -171,15 +172,20 @@ async def test_the_address_may_have_a_path(base: str, make: Make, httpx_mock: HT
 
 async def test_headers_of_the_callers_choice(make: Make, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(json={"id": 5}, is_reusable=True)
-    headers = {"X-Tenant": "t9", "accept": "application/vnd.x+json", "x-api-key": "another", "USER-AGENT": "mine/1"}
+    headers = {
+        "X-Tenant": "t9",
+        "accept": "application/vnd.x+json",
+        KEY_HEADER.lower(): "another",
+        "USER-AGENT": "mine/1",
+    }
     await make(default_headers=headers).contacts.get(5)
-    await make(api_key_header="Authorization").contacts.get(5)
+    await make(api_key_header="X-Own-Key").contacts.get(5)
     first, second = httpx_mock.get_requests()
     assert (first.headers["X-Tenant"], first.headers["Accept"]) == ("t9", "application/vnd.x+json")
     assert first.headers["User-Agent"] == "mine/1"
-    assert first.headers.get_list("X-API-Key") == [KEY]
-    assert second.headers.get_list("Authorization") == [KEY]
-    assert "X-API-Key" not in second.headers
+    assert first.headers.get_list(KEY_HEADER) == [key_value(KEY)]
+    assert second.headers.get_list("X-Own-Key") == [key_value(KEY)]
+    assert KEY_HEADER not in second.headers
 
 
 async def test_an_attempts_timeout_reaches_the_engine(make: Make, httpx_mock: HTTPXMock) -> None:

@@ -14,14 +14,14 @@ from starlette.requests import Request
 from .document import Document, Operation, issues
 from .errors import BadRequest, Issue, NotFound, Unauthorized, issue
 
-DEEPEST = 100
-WHOLE = re.compile(r"[0-9]{1,15}")
+MAX_DEPTH = 100
+INTEGER = re.compile(r"[0-9]{1,15}")
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A valid request, as a behaviour reads it."""
+class ApiRequest:
+    """A valid request, as a handler reads it."""
 
     operation: Operation
     ids: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -40,7 +40,7 @@ def check_key(document: Document, request: Request, key: str) -> None:
         raise Unauthorized(f"the API key in the header {name} is not this sandbox's")
 
 
-def read(operation: Operation, request: Request, raw: bytes, base_url: str) -> Ask:
+def read(operation: Operation, request: Request, raw: bytes, base_url: str) -> ApiRequest:
     """Check everything and complain about everything at once."""
     ids = _ids(operation, request)
     query, found = _query(operation, request)
@@ -55,7 +55,7 @@ def read(operation: Operation, request: Request, raw: bytes, base_url: str) -> A
         listed = "; ".join(f"{i['in']}{'.' if i['field'] else ''}{i['field']} {i['message']}" for i in found[:5])
         more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
         raise BadRequest(f"{operation.id}: {listed}{more}", found)
-    return Ask(operation, ids, query, body, base_url)
+    return ApiRequest(operation, ids, query, body, base_url)
 
 
 def _ids(operation: Operation, request: Request) -> dict[str, Any]:
@@ -65,8 +65,8 @@ def _ids(operation: Operation, request: Request) -> dict[str, Any]:
     for parameter in operation.parameters:
         if parameter.place == "path":
             text = request.path_params[parameter.name]
-            if parameter.type == "integer" and not WHOLE.fullmatch(text):
-                raise NotFound(f"{operation.id}: {parameter.name} {_short(text)} is not an id; ids are whole numbers")
+            if parameter.type == "integer" and not INTEGER.fullmatch(text):
+                raise NotFound(f"{operation.id}: {parameter.name} {_short(text)} is not an id; ids are integers")
             ids[parameter.name] = int(text) if parameter.type == "integer" else text
     return ids
 
@@ -135,7 +135,7 @@ def parse_json(raw: bytes, content_type: str) -> Any:
         raise _not_json("is nested too deeply") from None
     except ValueError as problem:
         raise _not_json(f"is not JSON: {problem}") from None
-    if raw.count(b"[") + raw.count(b"{") > DEEPEST and _depth(value) > DEEPEST:
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise _not_json("is nested too deeply")
     return value
 
@@ -145,7 +145,7 @@ def _not_json(message: str) -> BadRequest:
 
 
 def _number(text: str) -> int | float:
-    """91.0 is a whole number in JSON: let it be one in Python too, or it cannot count or slice."""
+    """91.0 is an integer in JSON: let it be one in Python too, or it cannot count or slice."""
     value = float(text)
     if value in (float("inf"), float("-inf")):
         raise _not_json(f"holds a number that is out of range: {text[:40]}")

@@ -1,4 +1,4 @@
-"""What behaviours work with: document, store, clock and settings, and the steps that every section repeats."""
+"""What handlers work with: document, store, clock and settings, and the steps that every section repeats."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .clock import Clock
 from .document import Document
 from .errors import NotFound
 from .paging import page
-from .reading import Ask
+from .request import ApiRequest
 from .store import Record, Store
 
 TENANT = "sandbox"
@@ -41,7 +41,7 @@ class Settings:
 
 
 @dataclass
-class World:
+class State:
     document: Document
     store: Store
     clock: Clock
@@ -77,9 +77,9 @@ class World:
         self.store.put(kind, number, record)
         return record
 
-    def list(self, kind: str, ask: Ask, **how: Any) -> dict[str, Any]:
+    def list(self, kind: str, request: ApiRequest, **how: Any) -> dict[str, Any]:
         """A page of a kind by the query parameters that lists share."""
-        query = ask.query
+        query = request.query
         return page(
             self.store,
             kind,

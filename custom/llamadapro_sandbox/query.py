@@ -108,8 +108,8 @@ def text_test(text: str) -> Test:
     words = text.casefold().split()
 
     def holds(record: Record) -> bool:
-        whole = "\n".join(_texts(record)).casefold()
-        return all(word in whole for word in words)
+        text = "\n".join(_texts(record)).casefold()
+        return all(word in text for word in words)
 
     return holds
 

@@ -1,10 +1,10 @@
-"""`make prism`: the 37 operations through the public client against Prism, a mock server that nobody here wrote.
+"""`make prism`: every operation through the public client against Prism, a mock server that nobody here wrote.
 
 Prism holds each request against openapi.yaml by itself (`--errors`: what does not fit is refused) and answers with the
-document's examples. It has no memory, so what was sent is compared by walk.py, on the sandbox; here it is judged. Each
-answer must be read as the model that the document names, and must still say what the example says.
+document's examples. It has no memory, so what was sent is compared by scenarios.py, on the sandbox; here it is judged.
+Each answer must be read as the model that the document names, and must still say what the example says.
 
-Before the walk Prism is asked to judge requests that are wrong on purpose: an oracle that lets these pass is none.
+Before that, Prism is asked to judge requests that are wrong on purpose: an oracle that lets these pass is none.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from ways import DOCUMENT, WAYS, Given, Operation, operation_id, operation_of, operations, resolve, success
+import yaml
 
 from llamadapro import APIStatusError, AsyncLlamadaPro, LlamadaProError, Page, models
+from tests.contract.operation_calls import OPERATION_CALLS, Given, operation_id
+from tests.openapi import OPERATIONS, Operation, key_headers, operation_of, operations_of, read, resolve
 
 PRISM = "@stoplight/prism-cli@5.14.2"
 PATIENCE = 180.0
 """Seconds for Prism to start: the first time, npx fetches it."""
-OPTIONAL, REQUIRED = "security: [{ ApiKeyAuth: [] }, {}]", "security: [{ ApiKeyAuth: [] }]"
 GIVEN = Given(page_token="Xde34567890")
 
 
@@ -46,8 +47,8 @@ def main() -> int:
         if blind:
             print("\n".join(blind))
             return 1
-        violations = asyncio.run(walk(url))
-    print(f"{len(operations())} operations, {violations} violations")
+        violations = asyncio.run(call_all(url))
+    print(f"{len(OPERATIONS)} operations, {violations} violations")
     return 1 if violations else 0
 
 
@@ -58,7 +59,7 @@ def main() -> int:
 def prism(folder: Path) -> Iterator[str]:
     """Prism on a free port, ended with all its children whatever happens."""
     document, log = folder / "openapi.yaml", folder / "prism.log"
-    document.write_text(with_key_required(DOCUMENT.read_text("utf-8")), "utf-8")
+    document.write_text(with_key_required(), "utf-8")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -75,11 +76,12 @@ def prism(folder: Path) -> Iterator[str]:
         end_group(process)
 
 
-def with_key_required(text: str) -> str:
-    """The document says, as the page does, that the key is optional; Prism would then not notice its lack."""
-    if text.count(OPTIONAL) != len(operations()):
-        raise SystemExit(f"openapi.yaml does not say {OPTIONAL!r} once for each operation")
-    return text.replace(OPTIONAL, REQUIRED)
+def with_key_required() -> str:
+    """The document says, as the reference does, that the key is optional; Prism would then not notice its lack."""
+    document = read()
+    for operation in operations_of(document):
+        operation.raw["security"] = [one for one in operation.raw["security"] if one]
+    return yaml.safe_dump(document, sort_keys=False)
 
 
 def wait_until_up(process: subprocess.Popen[Any], url: str, log: Path) -> None:
@@ -105,7 +107,7 @@ def end_group(process: subprocess.Popen[Any]) -> None:
 
 def check_oracle(url: str) -> list[str]:
     """What Prism lets pass though it is wrong; empty if it can see."""
-    key = {"X-API-Key": "prism"}
+    key = key_headers("prism")
     contact = {"firstName": "Jane", "addresses": [{"channelType": "PHONE", "address": "+56912345678"}]}
     wrong: list[tuple[str, str, str, dict[str, str], Any]] = [
         ("a request without a key", "GET", "/api/v1/contacts/1", {}, None),
@@ -137,18 +139,19 @@ def complaint(status: int, headers: httpx.Headers) -> str:
     return ""
 
 
-# --- the walk ----------------------------------------------------------------------------------------------------
+# --- the calls ---------------------------------------------------------------------------------------------------
 
 
-async def walk(url: str) -> int:
-    """Send every operation in every way; print a line for each operation, and return how many violations there were."""
+async def call_all(url: str) -> int:
+    """Send every operation in each of its calls; print a line for each operation, and return how many violations
+    there were."""
     violations = 0
     async with AsyncLlamadaPro("prism", url, max_retries=0) as client:
-        for operation in operations().values():
-            ways = [way for way in WAYS if operation_id(way) == operation.id]
-            found = [line for way in ways for line in await judged(client, operation, way)]
-            found = found if ways else ["no way in ways.py reaches it"]
-            times = f" ({len(ways)} ways)" if len(ways) > 1 else ""
+        for operation in OPERATIONS.values():
+            names = [name for name in OPERATION_CALLS if operation_id(name) == operation.id]
+            found = [line for name in names for line in await judged(client, operation, name)]
+            found = found if names else ["nothing in operation_calls.py calls it"]
+            times = f" ({len(names)} calls)" if len(names) > 1 else ""
             print(f"{'VIOLATION' if found else 'ok':10}{operation.id:30}{operation.method:7}{operation.path}{times}")
             for line in found:
                 print(f"{'':10}{line}")
@@ -156,31 +159,32 @@ async def walk(url: str) -> int:
     return violations
 
 
-async def judged(client: AsyncLlamadaPro, operation: Operation, way: str) -> list[str]:
-    """What is wrong with one way of sending an operation."""
+async def judged(client: AsyncLlamadaPro, operation: Operation, name: str) -> list[str]:
+    """What is wrong with one call of an operation."""
     answer: Any = None
-    told: list[str] = []
+    found: list[str] = []
     with client.capture_exchanges() as exchanges:
         try:
-            answer = await WAYS[way](client, GIVEN)
+            answer = await OPERATION_CALLS[name](client, GIVEN)
         except APIStatusError as error:
-            if "sl-violations" not in error.response.headers:  # else they are told below
-                return [f"{way}: {error.request.method} {error.request.url}: {error.status_code} {error.response.text}"]
+            if "sl-violations" not in error.response.headers:  # else they are reported below
+                request = error.request
+                return [f"{name}: {request.method} {request.url}: {error.status_code} {error.response.text}"]
         except (LlamadaProError, TypeError) as error:
-            told.append(f"{way}: {type(error).__name__}: {error}")
+            found.append(f"{name}: {type(error).__name__}: {error}")
     if not exchanges:
-        told.append(f"{way}: nothing was sent")
+        found.append(f"{name}: nothing was sent")
     for exchange in exchanges:
-        if found := complaint(exchange.status_code or 0, exchange.headers):
-            told.append(f"{way}: {exchange.method} {exchange.path}: {found}")
+        if wrong := complaint(exchange.status_code or 0, exchange.headers):
+            found.append(f"{name}: {exchange.method} {exchange.path}: {wrong}")
         elif operation_of(exchange.method, exchange.path) is not operation:
-            told.append(f"{way}: sent {exchange.method} {exchange.path}, which is another operation")
-    return told or [f"{way}: {line}" for line in misread(operation, answer)]
+            found.append(f"{name}: sent {exchange.method} {exchange.path}, which is another operation")
+    return found or [f"{name}: {line}" for line in misread(operation, answer)]
 
 
 def misread(operation: Operation, answer: Any) -> Iterator[str]:
     """Where an answer is not the model that the document names, or does not say what the document's example says."""
-    content = success(operation)[1]
+    content = operation.success[1]
     if not content:
         if answer is not None:
             yield f"answered {answer!r} instead of None"

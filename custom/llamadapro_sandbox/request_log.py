@@ -10,12 +10,12 @@ from typing import Any
 
 from starlette.requests import Request
 
-KEPT = 1000
-KEPT_BYTES = 64 * 2**10
+MAX_REQUESTS = 1000
+MAX_BODY_BYTES = 64 * 2**10
 
 
 @dataclass
-class Received:
+class LoggedRequest:
     at: str
     method: str
     path: str
@@ -37,31 +37,31 @@ class Received:
         except (ValueError, RecursionError):
             return None
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         names = ("at", "method", "path", "query", "headers", "operation", "status", "fault")
         return {**{name: getattr(self, name) for name in names}, "body": self.json}
 
 
-class Requests:
+class RequestLog:
     """The last thousand of them, oldest first: `len(sandbox.requests)`, `sandbox.requests[-1].json`."""
 
     def __init__(self, key_header: str):
-        self._received: deque[Received] = deque(maxlen=KEPT)
+        self._received: deque[LoggedRequest] = deque(maxlen=MAX_REQUESTS)
         self._key_header = key_header.lower()
-        self.on_answer: Callable[[Received], None] | None = None
+        self.on_answer: Callable[[LoggedRequest], None] | None = None
         """Called with each request once it is answered."""
 
-    def add(self, request: Request, operation: str | None, at: str) -> Received:
+    def add(self, request: Request, operation: str | None, at: str) -> LoggedRequest:
         headers = {name: value for name, value in request.headers.items() if name != self._key_header}
-        entry = Received(at, request.method, request.scope["path"], dict(request.query_params), headers, operation)
+        entry = LoggedRequest(at, request.method, request.scope["path"], dict(request.query_params), headers, operation)
         self._received.append(entry)
         return entry
 
-    def answered(self, entry: Received) -> None:
+    def answered(self, entry: LoggedRequest) -> None:
         if self.on_answer is not None:
             self.on_answer(entry)
 
-    def of(self, operation: str) -> list[Received]:
+    def of(self, operation: str) -> list[LoggedRequest]:
         """Those of one operation."""
         return [entry for entry in self._received if entry.operation == operation]
 
@@ -71,8 +71,8 @@ class Requests:
     def __len__(self) -> int:
         return len(self._received)
 
-    def __getitem__(self, index: int) -> Received:
+    def __getitem__(self, index: int) -> LoggedRequest:
         return self._received[index]
 
-    def __iter__(self) -> Iterator[Received]:
+    def __iter__(self) -> Iterator[LoggedRequest]:
         return iter(list(self._received))

@@ -1,5 +1,5 @@
 """Every operation of openapi.yaml through its public method against the sandbox: over a socket with both engines,
-and in process. Then that the walk is worth something: it sends all that is documented, and notices what is wrong."""
+and in process. Then that the scenarios send all that is documented, and notice what is wrong."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import pytest
 from llamadapro import AsyncLlamadaPro, NotFoundError, PaginationError
 from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.server import Server
-from tests.contract.ways import Operation, operation_of, operations, resolve, success
+from tests.openapi import OPERATIONS, Operation, operation_of, resolve
 
-pytest.register_assert_rewrite("tests.contract.walk")  # its assertions tell what they saw
-from tests.contract.walk import ENTRIES, Entry, Walk, WalkFailed, step, walk  # noqa: E402
+pytest.register_assert_rewrite("tests.contract.scenarios")  # its assertions show what they saw
+from tests.contract.scenarios import SCENARIOS, Run, Scenario, ScenariosFailed, run_all, run_one  # noqa: E402
 
-every_operation = pytest.mark.parametrize("operation", operations().values(), ids=list(operations()))
+every_scenario = pytest.mark.parametrize("operation", [OPERATIONS[name] for name in SCENARIOS], ids=str)
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    sandbox = Sandbox(speed=0)  # time stands still but for what the walk advances
+    sandbox = Sandbox(speed=0)  # time stands still but for what a scenario advances
     yield sandbox
     sandbox.close()
 
@@ -38,34 +38,34 @@ def sandbox() -> Iterator[Sandbox]:
 async def test_over_a_socket(sandbox: Sandbox, engine: Any) -> None:
     with Server(sandbox) as server:
         async with AsyncLlamadaPro("sandbox", server.url, engine=engine, max_retries=0) as client:
-            assert await walk(client, sandbox) == 37
-    assert answered(sandbox) == set(operations())
+            assert await run_all(client, sandbox) == set(OPERATIONS)
+    assert answered(sandbox) == set(OPERATIONS)
 
 
 async def test_in_process(sandbox: Sandbox) -> None:
     async with in_process(httpx.ASGITransport(app=sandbox)) as client:
-        assert await walk(client, sandbox) == 37
-    assert answered(sandbox) == set(operations())
+        assert await run_all(client, sandbox) == set(OPERATIONS)
+    assert answered(sandbox) == set(OPERATIONS)
     assert not_sent(sandbox) == []
 
 
 # --- the walk itself ---------------------------------------------------------------------------------------------
 
 
-async def test_an_operation_without_an_entry_is_missed(sandbox: Sandbox) -> None:
-    entries = {name: function for name, function in ENTRIES.items() if name != "GetCallTranscription"}
-    assert await failures(sandbox, entries) == [
-        "GetCallTranscription: no entry reaches it",
+async def test_an_operation_that_nothing_calls_is_missed(sandbox: Sandbox) -> None:
+    chosen = {name: function for name, function in SCENARIOS.items() if name != "GetCallTranscription"}
+    assert await failures(sandbox, chosen) == [
+        "GetCallTranscription: nothing in tests/contract/operation_calls.py calls it",
         "GetCallTranscription: never sent",
     ]
 
 
-async def test_an_entry_that_does_not_send_its_operation_is_noticed(sandbox: Sandbox) -> None:
-    async def nothing(_walking: Walk) -> None:
+async def test_a_scenario_that_does_not_send_its_operation_is_noticed(sandbox: Sandbox) -> None:
+    async def nothing(_run: Run) -> None:
         return None
 
-    unsent = "its entry did not send it, or it was never answered as documented"
-    assert await failures(sandbox, {**ENTRIES, "LoadRecording": nothing, "GetTheMoon": nothing}) == [
+    unsent = "its scenario did not send it, or it was never answered as documented"
+    assert await failures(sandbox, {**SCENARIOS, "LoadRecording": nothing, "GetTheMoon": nothing}) == [
         "GetTheMoon: no operation of openapi.yaml",
         f"LoadRecording: {unsent}",
         f"GetTheMoon: {unsent}",
@@ -73,30 +73,30 @@ async def test_an_entry_that_does_not_send_its_operation_is_noticed(sandbox: San
     ]
 
 
-@every_operation
+@every_scenario
 async def test_a_service_that_only_pretends_is_noticed(sandbox: Sandbox, operation: Operation) -> None:
     """One operation is answered with the document's example, which is as valid as can be, and nothing is done."""
     async with in_process(Pretending(sandbox, operation)) as client:
-        result = await step(Walk(client, sandbox), operation.id, ENTRIES[operation.id])
+        result = await run_one(Run(client, sandbox), operation.id, SCENARIOS[operation.id])
     assert type(result.error) in (AssertionError, NotFoundError, PaginationError), result
 
 
-@every_operation
+@every_scenario
 async def test_a_field_that_is_lost_on_the_way_is_noticed(operation: Operation) -> None:
     """Each parameter and each field of the request and of the answer is left out once; nothing else is wrong."""
-    found, fields = await walked_without(operation, None)
+    found, fields = await found_without(operation, None)
     assert found == []
-    assert fields, "the entry sends and receives nothing"
-    missed = [place for place in sorted(fields) if not (await walked_without(operation, place))[0]]
+    assert fields, "the scenario sends and receives nothing"
+    missed = [place for place in sorted(fields) if not (await found_without(operation, place))[0]]
     assert missed == []
 
 
-async def walked_without(operation: Operation, place: str | None) -> tuple[list[str], set[str]]:
-    """What the entry finds when something is left out, and all the places that it might have been."""
+async def found_without(operation: Operation, place: str | None) -> tuple[list[str], set[str]]:
+    """What the scenario finds when something is left out, and all the places that it might have been."""
     sandbox = Sandbox(speed=0)
     transport = Losing(sandbox, operation, place)
     async with in_process(transport) as client:
-        result = await step(Walk(client, sandbox), operation.id, ENTRIES[operation.id])
+        result = await run_one(Run(client, sandbox), operation.id, SCENARIOS[operation.id])
     sandbox.close()
     return result.found, transport.places
 
@@ -145,14 +145,14 @@ class Pretending(httpx.ASGITransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if operation_of(request.method, request.url.path) is not self._operation:
             return await super().handle_async_request(request)
-        status, content = success(self._operation)
+        status, content = self._operation.success
         return httpx.Response(status, json=content["example"]) if content else httpx.Response(status)
 
 
-async def failures(sandbox: Sandbox, entries: Mapping[str, Entry]) -> list[str]:
+async def failures(sandbox: Sandbox, chosen: Mapping[str, Scenario]) -> list[str]:
     async with in_process(httpx.ASGITransport(app=sandbox)) as client:
-        with pytest.raises(WalkFailed) as failed:
-            await walk(client, sandbox, entries)
+        with pytest.raises(ScenariosFailed) as failed:
+            await run_all(client, sandbox, chosen)
     return str(failed.value).splitlines()
 
 
@@ -182,7 +182,7 @@ def not_sent(sandbox: Sandbox) -> list[str]:
     """The documented parameters and body fields, nested ones too, that no request had. (An inferred one need not be
     sent: whoever adds one to the document finds his tests as they were.)"""
     missing: set[str] = set()
-    for operation in operations().values():
+    for operation in OPERATIONS.values():
         received = sandbox.requests.of(operation.id)
         sent = {path for one in received for path in [*paths_in(one.json), *(f"?{name}" for name in one.query)]}
         missing |= {f"{operation.id} {path}" for path in documented(operation) if path not in sent}

@@ -1,4 +1,4 @@
-"""What happens by itself: the way of calls and messages through their statuses, told from the clock alone."""
+"""What happens by itself: calls and messages pass through their statuses, derived from the clock alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FAILING_NUMBER = "+15005550001"
 """A call or message to this number fails; every other number can be reached."""
 
 Stages = tuple[tuple[float, str], ...]
-"""When a status is reached, as a share of the whole way, and its name."""
+"""When a status is reached, as a share of the way, and its name."""
 
 CALL: Stages = ((0.0, "queued"), (0.15, "ringing"), (0.4, "in-progress"), (1.0, "completed"))
 FAILED_CALL: Stages = ((0.0, "queued"), (0.15, "ringing"), (0.4, "failed"))

@@ -1,91 +1,19 @@
-"""How each operation of openapi.yaml is reached through the public client, and with what: all that it documents.
+"""How each operation of openapi.yaml is called through the public client, and with what: all that it documents.
 
-One place for the walks: walk.py compares what comes back from the sandbox with what is written here, prism_walk.py has
-Prism judge the requests. The document is read here too, by nothing but a YAML parser.
+The one table of operations: scenarios.py compares what comes back from the sandbox with what is written here, prism.py
+has Prism judge the requests. A new operation needs its entry in `OPERATION_CALLS`, and no other.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from functools import cache
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from llamadapro import AsyncLlamadaPro
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "openapi.yaml"
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-
 Fields = dict[str, Any]
-
-
-# --- the document ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One method on one path, as the document has it."""
-
-    id: str
-    method: str
-    path: str
-    raw: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """As the client calls it: ``GetCallRecording`` is ``get_call_recording``, ``…V2`` is ``…_v2``."""
-        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.id).lower()
-
-    def stands_for(self, method: str, path: str) -> bool:
-        pattern = re.sub(r"\{\w+\}", "[^/]+", self.path)
-        return method == self.method and re.fullmatch(pattern, path) is not None
-
-
-@cache
-def document() -> Mapping[str, Any]:
-    loaded: Mapping[str, Any] = yaml.safe_load(DOCUMENT.read_text("utf-8"))
-    return loaded
-
-
-@cache
-def operations() -> Mapping[str, Operation]:
-    """By operationId, in the document's order."""
-    found = (
-        Operation(raw["operationId"], method.upper(), path, raw)
-        for path, item in document()["paths"].items()
-        for method, raw in item.items()
-        if method in METHODS
-    )
-    return {operation.id: operation for operation in found}
-
-
-def operation_of(method: str, path: str) -> Operation | None:
-    """The operation that a request on the wire stands for; ``/contacts/search`` is no contact of the id "search"."""
-    found = [operation for operation in operations().values() if operation.stands_for(method, path)]
-    return min(found, key=lambda operation: operation.path.count("{"), default=None)
-
-
-def resolve(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Follow a reference to its place in the document."""
-    while "$ref" in node:
-        target: Any = document()
-        for part in node["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        node = target
-    return node
-
-
-def success(operation: Operation) -> tuple[int, Mapping[str, Any]]:
-    """The status of success, and the media type that describes its body (empty if it has none)."""
-    status = min(int(status) for status in operation.raw["responses"] if status.startswith("2"))
-    answer = resolve(operation.raw["responses"][str(status)])
-    return status, answer.get("content", {}).get("application/json", {})
-
 
 # --- what is sent ------------------------------------------------------------------------------------------------
 
@@ -549,9 +477,9 @@ def _from_page(given: Given) -> Fields:
 
 # --- how it is sent ----------------------------------------------------------------------------------------------
 
-Way = Callable[[AsyncLlamadaPro, Given], Awaitable[Any]]
+OperationCall = Callable[[AsyncLlamadaPro, Given], Awaitable[Any]]
 
-WAYS: dict[str, Way] = {
+OPERATION_CALLS: dict[str, OperationCall] = {
     "StartAgentCallV2": lambda client, given: client.calls.start_adhoc_agent(**adhoc_agent(given)),
     "GetTasks": lambda client, given: client.tasks.list(**task_query(given)),
     "CreateTask": lambda client, given: client.tasks.create(**task(given)),
@@ -621,8 +549,8 @@ WAYS: dict[str, Way] = {
     "GetCallTranscription": lambda client, given: client.calls.get_transcription(given.call),
     "GetCallRecording": lambda client, given: client.calls.get_recording(given.call),
 }
-"""By operationId, with the way after a slash where there are several."""
+"""By operationId, with what distinguishes a call after a slash where there are several."""
 
 
-def operation_id(way: str) -> str:
-    return way.partition("/")[0]
+def operation_id(name: str) -> str:
+    return name.partition("/")[0]

@@ -1,0 +1,36 @@
+"""The API key, and headers that hold it, kept out of reprs, logs and tracebacks."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+_MIN_REDACTED = 12
+
+
+class Secret:
+    """A text that no repr, log or traceback shows, and that cannot be pickled."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def redact(self, text: str) -> str:
+        """Remove the secret from a text of the service's. A short secret is a word that may occur there by chance."""
+        return text.replace(self._text, "<secret>") if len(self._text) >= _MIN_REDACTED else text
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client holds its API key and cannot be pickled; create one where it is used")
+
+
+class RawHeaders(list[tuple[bytes, bytes]]):
+    """Headers as they are sent, the key among them, whose repr shows only how many there are."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} headers>"

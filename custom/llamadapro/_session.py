@@ -1,0 +1,52 @@
+"""What a resource has of its client: the connections and the options, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import httpx
+
+    from llamadapro_api.types import PreparedRequest
+
+    from ._config import Config
+    from ._transport import Clock, Transport
+
+T = TypeVar("T")
+
+
+class Session:
+    """Sends prepared requests with a client's options; a client and its copies share the transport."""
+
+    __slots__ = ("config", "transport")
+
+    def __init__(self, transport: Transport, config: Config) -> None:
+        self.transport: Transport = transport
+        self.config: Config = config
+
+    @property
+    def clock(self) -> Clock:
+        return self.transport.clock
+
+    @property
+    def base_url(self) -> httpx.URL:
+        return self.config.base_url
+
+    def send(self, prepared: PreparedRequest[T]) -> Coroutine[Any, Any, T]:
+        """Send, with retries; returns the answer as its model."""
+        return self.transport.send(prepared, self.config)
+
+    def send_with_id(self, prepared: PreparedRequest[T]) -> Coroutine[Any, Any, tuple[T, str | None]]:
+        """The same, with the service's id of the request that brought the answer."""
+        return self.transport.send_with_id(prepared, self.config)
+
+    def send_raw(self, prepared: PreparedRequest[Any]) -> Coroutine[Any, Any, httpx.Response]:
+        """The same for an answer that the OpenAPI document does not describe."""
+        return self.transport.send_raw(prepared, self.config)
+
+    def to_e164(self, number: str) -> str:
+        """A number in E.164 form; `default_region` allows national ones. Raises `InvalidPhoneNumberError`."""
+        from .phone import to_e164
+
+        return to_e164(number, self.config.default_region)
