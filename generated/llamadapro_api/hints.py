@@ -31,16 +31,13 @@ def camel_case(name: str) -> str:
 def fields_of(cls: type) -> dict[str, Field]:
     """The fields that the OpenAPI document gives a class, by their names in Python."""
     hints = typing.get_type_hints(cls, include_extras=True)
-    return {
-        name: _field(name, hints[name])
-        for name in cls.__annotations__
-        if typing.get_origin(hints[name]) is not typing.ClassVar
-    }
+    names = [name for name in cls.__annotations__ if typing.get_origin(hints[name]) is not typing.ClassVar]
+    return {name: _field(name, hints[name], total=getattr(cls, "__total__", False)) for name in names}
 
 
-def _field(name: str, hint: Any) -> Field:
-    required = typing.get_origin(hint) is Required
-    if required or typing.get_origin(hint) is NotRequired:
+def _field(name: str, hint: Any, *, total: bool) -> Field:
+    required = typing.get_origin(hint) is Required or (total and typing.get_origin(hint) is not NotRequired)
+    if typing.get_origin(hint) in (Required, NotRequired):
         (hint,) = typing.get_args(hint)
     marks = [mark.name for mark in marks_of(hint) if isinstance(mark, Wire)]
     return Field(name, marks[0] if marks else camel_case(name), hint, required)

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import attrs
 import httpx
-import orjson
 
 from llamadapro_api.errors import DeserializationError
 from llamadapro_api.types import PreparedRequest
 
 from .._config import Config
-from .._secret import RawHeaders
-from ..errors import ConfigurationError, InvalidRequestError
+from ..errors import ConfigurationError
 from .base_engine import Engine, OutgoingRequest
 from .body import InvalidBody, parse_json, read_body
 from .clock import Clock, SystemClock
+from .encoding import EncodedRequest
 from .engines import build_engine
 from .events import Attempt, Exchange, add_exchange, notify
 from .failures import Failure, failure_of_status, failure_without_answer, redact_response, request_id_of, unreadable
@@ -51,12 +50,12 @@ class Transport:
 
     async def send(self, prepared: PreparedRequest[T], config: Config) -> T:
         """Send a prepared call as often as it takes and policy allows; return its answer, read."""
-        return await self._run(_CallState(prepared, config, self.clock), lambda _r, body: _read(prepared, body))
+        return await self._run(_CallState(prepared, config, self.clock), lambda response, body: _read(prepared, response, body))
 
     async def send_with_id(self, prepared: PreparedRequest[T], config: Config) -> tuple[T, str | None]:
         """The same; beside the answer, the service's id of the request that brought it."""
         state = _CallState(prepared, config, self.clock)
-        return await self._run(state, lambda response, body: (_read(prepared, body), request_id_of(response)))
+        return await self._run(state, lambda response, body: (_read(prepared, response, body), request_id_of(response)))
 
     async def send_raw(self, prepared: PreparedRequest[Any], config: Config) -> httpx.Response:
         """The same for an answer that the document does not know: as it came."""
@@ -169,14 +168,7 @@ class _CallState:
         self.config = config
         self._clock = clock
         self._started = clock.now()
-        self._content = b"" if prepared.body is None else _to_json(prepared.body)
-        self._url = _url(config.base_url, prepared.url_path)
-        self._headers = config.headers
-        if self._content:
-            length = str(len(self._content)).encode()
-            self._headers = RawHeaders(
-                (*config.headers, (b"Content-Type", b"application/json"), (b"Content-Length", length))
-            )
+        self._encoded = EncodedRequest(prepared, config)
         self.attempts = 0
         self.outgoing: OutgoingRequest
         self.response: httpx.Response | None = None
@@ -203,8 +195,9 @@ class _CallState:
     def begin_attempt(self) -> None:
         self.attempts += 1
         self.response = None
+        sent = self._encoded
         self.outgoing = OutgoingRequest(
-            self.prepared.method, self._url, self._headers, self._content, self.config.httpx_timeouts
+            self.prepared.method, sent.url, sent.headers, sent.content, self.config.httpx_timeouts
         )
 
     def end(self, *, queueing: bool) -> float | None:
@@ -221,7 +214,8 @@ class _CallState:
         return max(0.0, self.config.deadline - (self._clock.now() - self._started))
 
     def redacted_request(self) -> httpx.Request:
-        return redact_request(self.prepared.method, self._url, self._headers, self._content, self.config.key_header)
+        sent = self._encoded
+        return redact_request(self.prepared.method, sent.redacted_url, sent.headers, sent.content, sent.key_name)
 
     def redact(self, text: str) -> str:
         """Without the key, which the service may quote in what it says."""
@@ -252,24 +246,13 @@ class _CallState:
         )
 
 
-def _url(base: httpx.URL, target: str) -> httpx.URL:
-    """`base` with a path and query that are encoded already; a call is no place for parsing a URL anew."""
-    path, _, query = target.partition("?")
-    url = httpx.URL(base)
-    whole = base._uri_reference.path.rstrip("/") + path
-    url._uri_reference = base._uri_reference._replace(path=whole, query=query or None)
-    return url
-
-
-def _to_json(body: Any) -> bytes:
-    try:
-        return orjson.dumps(body)
-    except (TypeError, RecursionError) as error:  # lone surrogates, integers of more than 64 bits
-        raise InvalidRequestError(f"the request cannot be sent as JSON: {error}") from None
-
-
-def _read(prepared: PreparedRequest[T], body: bytes) -> T:
-    return prepared.read(parse_json(body) if prepared.has_body else None)
+def _read(prepared: PreparedRequest[T], response: httpx.Response, body: bytes) -> T:
+    answer = prepared.answer(response.status_code)
+    if answer.kind == "none":
+        return cast(T, answer.read(None))
+    if answer.kind == "text":
+        return cast(T, answer.read(body.decode(response.charset_encoding or "utf-8", "replace")))
+    return cast(T, answer.read(parse_json(body)))
 
 
 def _timeout_failure(state: _CallState, error: TimeoutError) -> Failure:
