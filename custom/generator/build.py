@@ -48,7 +48,9 @@ class Package(Project):
         for path in sorted(self.package_dir.rglob("*.py")):
             text = path.read_text(encoding="utf-8")
             if "UntrustedString" in text:
-                raise Refused([f"{path.name}: a text of the document would have become code; this is a fault of a template"])
+                raise Refused(
+                    [f"{path.name}: a text of the document would have become code; this is a fault of a template"]
+                )
             if text.strip():
                 path.write_text(mark + text, encoding="utf-8")
             else:
@@ -64,7 +66,7 @@ def document_module(document: Document) -> str:
     schemes = {name: (one.place, one.name, one.prefix) for name, one in document.schemes.items() if name in used}
     idempotent = {(method, route): one.idempotent for method, route, one in operations}
     security = {(method, route): one.security for method, route, one in operations if one.security != usual}
-    deprecated = {one.name: one.deprecated_keywords for _, _, one in operations if one.deprecated_keywords}
+    deprecated = {one.name: frozenset(one.deprecated_keywords) for _, _, one in operations if one.deprecated_keywords}
     return f'''"""What the OpenAPI document says apart from its operations and schemas."""
 
 from typing import Final, NamedTuple
@@ -99,7 +101,7 @@ SECURITY: Final[dict[tuple[str, str], str]] = {_dictionary(security)}
 IDEMPOTENT: Final[dict[tuple[str, str], bool]] = {_dictionary(idempotent)}
 """Whether sending an operation twice does the same as sending it once: by its method, unless the document says more."""
 
-DEPRECATED: Final[dict[str, frozenset[str]]] = {_dictionary({name: frozenset(keys) for name, keys in deprecated.items()})}
+DEPRECATED: Final[dict[str, frozenset[str]]] = {_dictionary(deprecated)}
 """Operation → keywords that the document calls deprecated."""
 '''
 
@@ -116,7 +118,7 @@ def _literal(value: Any) -> str:
 
 
 def generate(document_path: Path, config_path: Path, output: Path) -> list[str]:
-    """Write the package at `output`; what there is to say of it. Raises `Refused`, and leaves what was there as it was."""
+    """Write the package at `output`; return notes on it. Raises `Refused`, and leaves what was there as it was."""
     config = Config.from_sources(
         ConfigFile.load_from_path(config_path), MetaType.NONE, document_path, "utf-8", True, None
     )
@@ -158,8 +160,18 @@ def _words(error: ParseError) -> str:
 def _schema_of(document: Document, error: ParseError) -> Pointer:
     """The schema that an error of the parser is about: it names it, or quotes its class."""
     text = f"{error.header} {error.detail}"
-    named = [name for name in document.schemas if f"/{name}" in text or f" {name}:" in text or f" {ClassName(name, '')}" in text]
-    named += [name for name, one in document.schemas.items() if error.data is not None and one.get("description") and str(one["description"]) == str(getattr(error.data, "description", ""))]
+    named = [
+        name
+        for name in document.schemas
+        if f"/{name}" in text or f" {name}:" in text or f" {ClassName(name, '')}" in text
+    ]
+    named += [
+        name
+        for name, one in document.schemas.items()
+        if error.data is not None
+        and one.get("description")
+        and str(one["description"]) == str(getattr(error.data, "description", ""))
+    ]
     return document.sources[max(named, key=len)] if named else ("components", "schemas")
 
 
@@ -172,13 +184,14 @@ def _operation_of(document: Document, error: ParseError) -> Pointer:
 def check(document: Document, package: Path) -> None:
     """Import every module, resolve every annotation, compile every reader and writer, and count the operations."""
     command = [sys.executable, "-B", str(HERE / "verify.py"), str(package)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 # our own
     if done.returncode:
         raise Refused([f"what was generated does not work; this is a fault of the generator:\n{done.stderr.strip()}"])
     out = sorted(tuple(one) for one in json.loads(done.stdout))
     expected = sorted((one.method, one.route) for one in document.operations.values())
     if out != expected or len(expected) != document.count_operations():
-        raise Refused([f"{document.count_operations()} operations in the document, {len(out)} generated: {set(out) ^ set(expected)}"])
+        counted = f"{document.count_operations()} operations in the document, {len(out)} generated"
+        raise Refused([f"{counted}: {set(out) ^ set(expected)}"])
 
 
 def replace(output: Path, fresh: Path, old: Path) -> None:

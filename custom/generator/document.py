@@ -26,7 +26,19 @@ ITEM_KEYS = {"summary", "description", "parameters", "$ref"}
 IGNORED_HEADERS = ("accept", "content-type", "authorization")
 """Header parameters of these names mean nothing, says OpenAPI."""
 STYLES = {"query": "form", "path": "simple", "header": "simple"}
-SHAPE = {"type", "format", "enum", "const", "properties", "additionalProperties", "items", "allOf", "anyOf", "oneOf", "$ref"}
+SHAPE = {
+    "type",
+    "format",
+    "enum",
+    "const",
+    "properties",
+    "additionalProperties",
+    "items",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "$ref",
+}
 SCHEMA_KEYS = SHAPE | {
     *("required", "title", "description", "deprecated", "readOnly", "writeOnly", "discriminator", "contentEncoding"),
     *("contentMediaType", "contentSchema", "default", "example", "examples", "nullable", "xml", "externalDocs"),
@@ -39,7 +51,9 @@ ADVICE = {
     "prefixItems": "tuples are not supported; describe an object, or an array of one type",
     "patternProperties": "is not supported; use additionalProperties",
     "$dynamicRef": "is not supported; use $ref",
-    **dict.fromkeys(("not", "if", "then", "else", "dependentSchemas"), "is not supported; leave the condition to the service"),
+    **dict.fromkeys(
+        ("not", "if", "then", "else", "dependentSchemas"), "is not supported; leave the condition to the service"
+    ),
 }
 
 
@@ -123,7 +137,9 @@ class Document:
         except (YAMLError, UnicodeDecodeError) as error:
             raise Refused([f"{path.name}: is not YAML or JSON: {error}"]) from None
         if not isinstance(data, dict) or not isinstance(data.get("paths", {}), dict):
-            raise Refused([f"{path.name}:1: document: is no OpenAPI document; it is an object with `openapi` and `paths`"])
+            raise Refused(
+                [f"{path.name}:1: document: is no OpenAPI document; it is an object with `openapi` and `paths`"]
+            )
         version = str(data.get("openapi", data.get("swagger", "none")))
         if not version.startswith("3.1"):
             self.refusals.add(
@@ -158,13 +174,15 @@ class Document:
 
     def count_operations(self) -> int:
         """How many operations the document has, references to path items followed."""
-        items = [self._resolve(one, ())[0] for path, one in self.data["paths"].items() if not str(path).startswith("x-")]
+        items = [
+            self._resolve(one, ())[0] for path, one in self.data["paths"].items() if not str(path).startswith("x-")
+        ]
         return sum(key in METHODS for item in items for key in item)
 
     def python_name(self, name: str) -> str:
         return str(PythonIdentifier(name, self.prefix))
 
-    # --- operations ---------------------------------------------------------------------------------------------------
+    # --- operations -------------------------------------------------------------------------------------------------
 
     def _read_operations(self) -> None:
         for kind in ("webhooks", "callbacks"):
@@ -186,14 +204,20 @@ class Document:
                     except Unsupported as refused:
                         self.refusals.add(refused.pointer, refused.what)
                 elif key == "servers":
-                    self.refusals.add((*pointer, key), "servers of a path are not supported; the client has one base_url")
+                    self.refusals.add(
+                        (*pointer, key), "servers of a path are not supported; the client has one base_url"
+                    )
                 elif key not in ITEM_KEYS and not key.startswith("x-"):
-                    self.refusals.add((*pointer, key), f"{key.upper()} is not supported; methods are {', '.join(METHODS)}")
+                    self.refusals.add(
+                        (*pointer, key), f"{key.upper()} is not supported; methods are {', '.join(METHODS)}"
+                    )
 
     def _read_operation(
         self, path: str, method: str, item: Mapping[str, Any], raw: Mapping[str, Any], pointer: Pointer
     ) -> None:
-        operation_id = str(raw.get("operationId") or f"{method}_{re.sub('[{}]', '', path).strip('/').replace('/', '_')}")
+        operation_id = str(
+            raw.get("operationId") or f"{method}_{re.sub('[{}]', '', path).strip('/').replace('/', '_')}"
+        )
         info = OperationInfo(
             name=self.python_name(operation_id),
             method=method.upper(),
@@ -207,15 +231,20 @@ class Document:
             other = self.operations[info.name]
             raise Unsupported(
                 (*pointer, *(("operationId",) if "operationId" in raw else ())),
-                f"{operation_id} and the operationId of {other.method} {other.path} are one name in Python, {info.name}; "
-                "rename one",
+                f"{operation_id} and the operationId of {other.method} {other.path} are one name in Python, "
+                f"{info.name}; rename one",
             )
         if raw.get("servers"):
-            raise Unsupported((*pointer, "servers"), "servers of an operation are not supported; the client has one base_url")
+            raise Unsupported(
+                (*pointer, "servers"), "servers of an operation are not supported; the client has one base_url"
+            )
         if raw.get("callbacks"):
             self.refusals.note((*pointer, "callbacks"), f"{', '.join(raw['callbacks'])} are not generated")
         # In the form of a name that the parser leaves as it is.
-        for_parser: dict[str, Any] = {"operationId": info.name, "tags": [str(tag) for tag in raw.get("tags") or ["default"]]}
+        for_parser: dict[str, Any] = {
+            "operationId": info.name,
+            "tags": [str(tag) for tag in raw.get("tags") or ["default"]],
+        }
         for key in ("summary", "description"):
             for_parser[key] = str(raw.get(key) or "")
         for_parser["parameters"] = self._parameters(info, item, operation_id)
@@ -234,15 +263,21 @@ class Document:
         in_path = re.findall(r"{(.+?)}", info.path)
         declared = [name for place, name in found if place == "path"]
         if sorted(in_path) != sorted(declared):
-            raise Unsupported(info.pointer, f"the path has {in_path}, the parameters have {declared}; they must be the same")
+            raise Unsupported(
+                info.pointer, f"the path has {in_path}, the parameters have {declared}; they must be the same"
+            )
         out = []
         for (place, name), (raw, pointer) in found.items():
             if place == "header" and name.lower() in IGNORED_HEADERS:
                 continue
             if place not in STYLES:
-                raise Unsupported(pointer, f"{name} is a parameter in a {place}, which is not supported; use a query or a header")
+                raise Unsupported(
+                    pointer, f"{name} is a parameter in a {place}, which is not supported; use a query or a header"
+                )
             if raw.get("style", STYLES[place]) != STYLES[place]:
-                raise Unsupported(pointer, f"{name} has style {raw['style']}, which is not supported; use style {STYLES[place]}")
+                raise Unsupported(
+                    pointer, f"{name} has style {raw['style']}, which is not supported; use style {STYLES[place]}"
+                )
             if "schema" not in raw:
                 raise Unsupported(pointer, f"{name} has no schema; `content` is not supported in parameters")
             parameter = Parameter(
@@ -269,10 +304,16 @@ class Document:
             kinds = ", ".join(content) or "no content type"
             raise Unsupported((*pointer, "content"), f"{kinds} in a body is not supported; JSON, +json and forms are")
         chosen = supported[0]
-        if len(supported) > 1 and not _is_json(chosen) and len({repr(content[one].get("schema")) for one in supported}) > 1:
+        if (
+            len(supported) > 1
+            and not _is_json(chosen)
+            and len({repr(content[one].get("schema")) for one in supported}) > 1
+        ):
             raise Unsupported((*pointer, "content"), f"{' and '.join(supported)} have different schemas; leave one")
         if len(content) > 1:
-            self.refusals.note(pointer, f"sent as {chosen}; {', '.join(one for one in content if one != chosen)} is passed over")
+            self.refusals.note(
+                pointer, f"sent as {chosen}; {', '.join(one for one in content if one != chosen)} is passed over"
+            )
         info.content_type, info.body_required = chosen, bool(raw.get("required"))
         where = (*pointer, "content", chosen, "schema")
         schema = self._schema(content[chosen].get("schema", {}), where, f"{operation_id} Body")
@@ -288,7 +329,9 @@ class Document:
             raw, pointer = self._resolve(one, (*info.pointer, "responses", code))
             content = raw.get("content") or {}
             chosen = next((kind for kind in content if _is_json(kind)), None)
-            chosen = chosen or next((kind for kind in content if kind.startswith("text/") and "event-stream" not in kind), None)
+            chosen = chosen or next(
+                (kind for kind in content if kind.startswith("text/") and "event-stream" not in kind), None
+            )
             if content and chosen is None:
                 raise Unsupported(
                     pointer,
@@ -304,10 +347,12 @@ class Document:
             schema = self._schema(schema, where, f"{operation_id} Response") if _is_json(chosen) else {"type": "string"}
             out[status] = {"description": "", "content": {"application/json": {"schema": schema}}}
         if not out:
-            raise Unsupported((*info.pointer, "responses"), "has no success; say what the service answers, as 200 for instance")
+            raise Unsupported(
+                (*info.pointer, "responses"), "has no success; say what the service answers, as 200 for instance"
+            )
         return out
 
-    # --- security -----------------------------------------------------------------------------------------------------
+    # --- security ---------------------------------------------------------------------------------------------------
 
     def _security(self, raw: Mapping[str, Any], pointer: Pointer) -> str:
         """The name of the scheme by which the key is sent, or nothing."""
@@ -344,12 +389,12 @@ class Document:
                     kind = " ".join(str(raw[key]) for key in ("type", "scheme", "in") if key in raw) or "missing"
                     raise Unsupported(
                         pointer,
-                        f"security scheme {name} ({kind}) is not supported; an API key in a header or the query and HTTP "
-                        "bearer are (for oauth2, say bearer and pass your token)",
+                        f"security scheme {name} ({kind}) is not supported; an API key in a header or the query and "
+                        "HTTP bearer are (for oauth2, say bearer and pass your token)",
                     )
         return self.schemes[name]
 
-    # --- schemas ------------------------------------------------------------------------------------------------------
+    # --- schemas ----------------------------------------------------------------------------------------------------
 
     def _resolve(self, thing: Any, pointer: Pointer) -> tuple[Mapping[str, Any], Pointer]:
         """Follow references within the document."""
@@ -357,14 +402,22 @@ class Document:
         while isinstance(thing, Mapping) and "$ref" in thing:
             ref = str(thing["$ref"])
             if not ref.startswith("#/"):
-                raise Unsupported((*pointer, "$ref"), f"{ref} is in another file, which is not supported; bundle the document first")
+                raise Unsupported(
+                    (*pointer, "$ref"), f"{ref} is in another file, which is not supported; bundle the document first"
+                )
             if ref in seen:
                 raise Unsupported((*pointer, "$ref"), f"{ref} leads back to itself")
             seen.append(ref)
             steps = [step.replace("~1", "/").replace("~0", "~") for step in ref[2:].split("/")]
             found: Any = self.data
             for step in steps:
-                found = found[int(step)] if isinstance(found, list) and step.isdigit() else found.get(step) if isinstance(found, Mapping) else None
+                found = (
+                    found[int(step)]
+                    if isinstance(found, list) and step.isdigit()
+                    else found.get(step)
+                    if isinstance(found, Mapping)
+                    else None
+                )
             if found is None:
                 raise Unsupported((*pointer, "$ref"), f"{ref} is not in the document")
             thing, pointer = found, tuple(steps)
@@ -389,7 +442,11 @@ class Document:
             return {"$ref": ref}
         self._check_keywords(raw, pointer)
         out = self._rewritten(raw, pointer, name)
-        return self._named(out, raw, pointer, name) if "properties" in out or "allOf" in out or out.get("type") == "object" else out
+        return (
+            self._named(out, raw, pointer, name)
+            if "properties" in out or "allOf" in out or out.get("type") == "object"
+            else out
+        )
 
     def _check_keywords(self, raw: Mapping[str, Any], pointer: Pointer) -> None:
         for key in raw:
@@ -416,7 +473,10 @@ class Document:
 
     def _named(self, schema: dict[str, Any], raw: Mapping[str, Any], pointer: Pointer, name: str) -> dict[str, Any]:
         """Make an object without a name one of the document's schemas, under a name that is free."""
-        taken = {ClassName(one, self.prefix).lower() for one in (*self.schemas, *self.data.get("components", {}).get("schemas", {}))}
+        taken = {
+            ClassName(one, self.prefix).lower()
+            for one in (*self.schemas, *self.data.get("components", {}).get("schemas", {}))
+        }
         base = str(ClassName(name, self.prefix))
         free = next(one for one in _numbered(base) if ClassName(one, self.prefix).lower() not in taken)
         self.schemas[free], self.sources[free] = schema, pointer
@@ -429,22 +489,33 @@ class Document:
         kinds = raw.get("type")
         if isinstance(kinds, list) and "object" in kinds and not ("enum" in raw or "const" in raw):
             # Each kind with what belongs to it, so that the object among them gets a name.
-            members = [{**raw, "type": kind} if kind in ("object", "array", "string") else {"type": kind} for kind in kinds]
+            members = [
+                {**raw, "type": kind} if kind in ("object", "array", "string") else {"type": kind} for kind in kinds
+            ]
             out["anyOf"] = [self._schema(one, pointer, name) for one in members]
             return out if len(members) > 1 else self._rewritten({**raw, "type": "object"}, pointer, name)
         for key in ("anyOf", "oneOf"):
             members = [one for one in raw.get(key) or () if not _is_condition(one)]
             if members and ("properties" in raw or "allOf" in raw):
-                raise Unsupported((*pointer, key), f"{key} beside properties is not supported; put it in a schema of its own")
+                raise Unsupported(
+                    (*pointer, key), f"{key} beside properties is not supported; put it in a schema of its own"
+                )
             if members:
-                out[key] = [self._schema(one, (*pointer, key, index), f"{name} {index + 1}") for index, one in enumerate(members)]
+                out[key] = [
+                    self._schema(one, (*pointer, key, index), f"{name} {index + 1}")
+                    for index, one in enumerate(members)
+                ]
                 self._note_discriminator(raw, out[key], (*pointer, "discriminator"))
         if "anyOf" in out or "oneOf" in out:
             if "title" in raw:
                 out["title"] = raw["title"]
             return out
         self._rewrite_values(raw, out, pointer)
-        parts = [one for one in raw.get("allOf") or () if not isinstance(one, Mapping) or SHAPE & one.keys() or "required" in one]
+        parts = [
+            one
+            for one in raw.get("allOf") or ()
+            if not isinstance(one, Mapping) or SHAPE & one.keys() or "required" in one
+        ]
         if parts:
             out["allOf"] = [self._part(one, (*pointer, "allOf", index), name) for index, one in enumerate(parts)]
         if raw.get("properties"):
@@ -454,7 +525,11 @@ class Document:
             out["required"] = [str(one) for one in raw["required"]]
         if "additionalProperties" in raw and raw["additionalProperties"] is not None:
             values = raw["additionalProperties"]
-            out["additionalProperties"] = values if isinstance(values, bool) else self._schema(values, (*pointer, "additionalProperties"), f"{name} Value")
+            out["additionalProperties"] = (
+                values
+                if isinstance(values, bool)
+                else self._schema(values, (*pointer, "additionalProperties"), f"{name} Value")
+            )
             out["type"] = "object"
         if out.get("type") == "array" or (isinstance(out.get("type"), list) and "array" in out["type"]):
             out["items"] = self._schema(raw.get("items", {}), (*pointer, "items"), f"{name} Item")
@@ -469,7 +544,9 @@ class Document:
             where = (*pointer, "properties", wire)
             same = names.setdefault(self.python_name(str(wire)), str(wire))
             if same != wire:
-                self.refusals.add(where, f"{wire} and {same} are one name in Python, {self.python_name(str(wire))}; rename one")
+                self.refusals.add(
+                    where, f"{wire} and {same} are one name in Python, {self.python_name(str(wire))}; rename one"
+                )
                 continue
             try:
                 out[str(wire)] = self._schema(one, where, f"{name} {wire}")
@@ -495,7 +572,9 @@ class Document:
             if value is None:
                 out["type"] = "null"
             elif isinstance(value, (dict, list, float)):
-                raise Unsupported((*pointer, "const"), "is a const that is neither text, integer nor boolean; leave it out")
+                raise Unsupported(
+                    (*pointer, "const"), "is a const that is neither text, integer nor boolean; leave it out"
+                )
             else:
                 out["const"] = value
         values = raw.get("enum") or ()
@@ -511,7 +590,9 @@ class Document:
         elif kinds == {bool}:
             out["type"] = "boolean"
         else:
-            raise Unsupported((*pointer, "enum"), "has values of several kinds, or numbers with fractions; use one kind, or no enum")
+            raise Unsupported(
+                (*pointer, "enum"), "has values of several kinds, or numbers with fractions; use one kind, or no enum"
+            )
 
     def _note_discriminator(self, raw: Mapping[str, Any], members: list[dict[str, Any]], pointer: Pointer) -> None:
         found = raw.get("discriminator")
@@ -524,9 +605,11 @@ class Document:
             mapping |= {one: one for one in names if one not in mapping.values()}
         known = self.discriminators.setdefault(frozenset(names), (str(found.get("propertyName")), mapping))
         if known != (str(found.get("propertyName")), mapping):
-            raise Unsupported(pointer, "tells the same schemas apart in another way than elsewhere; name the union once")
+            raise Unsupported(
+                pointer, "tells the same schemas apart in another way than elsewhere; name the union once"
+            )
 
-    # --- what the parser leaves out -------------------------------------------------------------------------------------
+    # --- what the parser leaves out ---------------------------------------------------------------------------------
 
     def flags(self, name: str, wire: str) -> Mapping[str, Any]:
         """What the document says of a property beside its type: deprecated, readOnly, writeOnly."""
@@ -542,7 +625,9 @@ class Document:
 
     def is_open(self, name: str) -> bool:
         """Whether an object says that it has other properties than those it names."""
-        return any(raw.get("additionalProperties") not in (None, False) for raw, _ in self._parts_of(self._source(name)))
+        return any(
+            raw.get("additionalProperties") not in (None, False) for raw, _ in self._parts_of(self._source(name))
+        )
 
     def _source(self, name: str) -> Any:
         found: Any = self.data

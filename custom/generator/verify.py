@@ -18,7 +18,9 @@ def main(package: Path) -> None:
     sys.path.insert(0, str(package.parent))
     root = importlib.import_module(package.name)
     modules = [importlib.import_module(one.name) for one in pkgutil.walk_packages(root.__path__, f"{root.__name__}.")]
-    reading, writing, operations = (importlib.import_module(f"{root.__name__}.{name}") for name in ("reading", "writing", "operations"))
+    reading, writing, operations = (
+        importlib.import_module(f"{root.__name__}.{name}") for name in ("reading", "writing", "operations")
+    )
     found = []
     for module in modules:
         for value in list(vars(module).values()):

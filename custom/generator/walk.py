@@ -61,8 +61,8 @@ class DictView:
     """What a template prints of a dictionary of keywords."""
 
     name: str
-    required: list[FieldView]
-    optional: list[FieldView]
+    fields: list[FieldView]
+    base: str = "TypedDict"
 
 
 @attrs.define
@@ -106,7 +106,7 @@ class Walk:
                     document.refusals.add(refused.pointer, refused.what)
         self._check_modules()
 
-    # --- types ----------------------------------------------------------------------------------------------------------
+    # --- types ------------------------------------------------------------------------------------------------------
 
     def annotation(self, prop: Any, pointer: Pointer, *, sending: bool, form: bool = False) -> str:
         """The type of a property; `form` where its values are parts of a form."""
@@ -130,13 +130,19 @@ class Walk:
             return self._union(prop, pointer, sending=sending, form=form)
         if kind is ModelProperty:
             return self._object(prop, pointer, sending=sending)
-        raise Unsupported(pointer, "a binary value is supported in multipart bodies only; for text in Base64 use format: byte")
+        raise Unsupported(
+            pointer, "a binary value is supported in multipart bodies only; for text in Base64 use format: byte"
+        )
 
     def _object(self, prop: Any, pointer: Pointer, *, sending: bool) -> str:
         name = str(prop.class_info.name)
         if self._is_map(name):
             values = self.models[name].additional_properties
-            inner = "Any" if values is None else self.annotation(values, (*pointer, "additionalProperties"), sending=sending)
+            inner = (
+                "Any"
+                if values is None
+                else self.annotation(values, (*pointer, "additionalProperties"), sending=sending)
+            )
             return f"{'Mapping' if sending else 'dict'}[str, {inner}]"
         self._reach(name, sending=sending)
         return f"models.{name}Dict" if sending else f"models.{name}"
@@ -154,8 +160,8 @@ class Walk:
             if tag is None and sending:
                 raise Unsupported(
                     pointer,
-                    f"nothing tells {' and '.join(objects)} apart; give each a required property with a const of its own, or "
-                    "the union a discriminator",
+                    f"nothing tells {' and '.join(objects)} apart; give each a required property with its own const, "
+                    "or the union a discriminator",
                 )
             classes = " | ".join(self._object_names(objects, sending=sending))
             words[f"Annotated[{classes}, {tag}]" if tag else classes] = None
@@ -192,7 +198,7 @@ class Walk:
         model = self.models[name]
         return [*(model.required_properties or ()), *(model.optional_properties or ())]
 
-    # --- objects --------------------------------------------------------------------------------------------------------
+    # --- objects ----------------------------------------------------------------------------------------------------
 
     def _reach(self, name: str, *, sending: bool) -> None:
         into = self.sent if sending else self.answered
@@ -228,13 +234,13 @@ class Walk:
                 continue
             python_name = self.document.python_name(wire)
             python_name += "_" * (python_name in RESERVED)
-            if not sending and not prop.required and "Any" != annotation and "None" not in _members(annotation):
+            if not sending and not prop.required and annotation != "Any" and "None" not in _members(annotation):
                 annotation = f"{annotation} | None"
             description = flags.get("description") or _text(prop.description)
             out.append(_field(python_name, wire, annotation, prop.required, description, flags))
         return out
 
-    # --- operations -------------------------------------------------------------------------------------------------------
+    # --- operations -------------------------------------------------------------------------------------------------
 
     def _operation(self, info: OperationInfo, endpoint: Endpoint, tag: str) -> OperationView:
         title = str(ClassName(info.name, self.document.prefix))
@@ -251,7 +257,7 @@ class Walk:
             ]
             if fields:
                 named[place] = f"{title}{suffix}"
-                dicts.append(DictView(named[place], [], fields))
+                dicts.append(DictView(named[place], fields))
         supplied: dict[str, str] = {}
         body_keyword = False
         if endpoint.bodies:
@@ -260,12 +266,12 @@ class Walk:
             for one in fields:
                 self._keyword(one.name, keywords, where)
             info.deprecated_fields += [one.name for one in fields if one.deprecated]
-            named["body"] = self._body_name(endpoint, title)
+            named["body"] = self._body_name(info, endpoint.bodies[0].prop, title)
             required, optional = [one for one in fields if one.required], [one for one in fields if not one.required]
             if required and optional:
-                dicts += [DictView(f"{title}Options", [], optional), DictView(named["body"], required, [])]
+                dicts += [DictView(f"{title}Options", optional), DictView(named["body"], required, f"{title}Options")]
             else:
-                dicts.append(DictView(named["body"], required, optional))
+                dicts.append(DictView(named["body"], fields))
         for one in dicts:
             self._claim(one.name, f"..api.{tag}.{info.name}", info.pointer)
         types = [name for name in named.values() if name]
@@ -327,7 +333,13 @@ class Walk:
         fields, supplied = [], {}
         for one in self._fields(name, sending=True, form=form):
             # The id that a path ends with may stand in the body as `id`.
-            same = one.name if one.name in ids else ids[-1] if one.name == "id" and ids and info.path.endswith("}") else None
+            same = (
+                one.name
+                if one.name in ids
+                else ids[-1]
+                if one.name == "id" and ids and info.path.endswith("}")
+                else None
+            )
             if same and one.required:
                 supplied[self._wire_of(name, one.name)] = same
             elif same and self.document.flags(self.components[name], self._wire_of(name, one.name)).get("x-in-path"):
@@ -342,12 +354,14 @@ class Walk:
         return fields, supplied, False
 
     def _wire_of(self, name: str, python_name: str) -> str:
-        return next(_wire(one) for one in self._properties(name) if self.document.python_name(_wire(one)) == python_name)
+        return next(
+            _wire(one) for one in self._properties(name) if self.document.python_name(_wire(one)) == python_name
+        )
 
-    def _body_name(self, endpoint: Endpoint, title: str) -> str:
-        prop = endpoint.bodies[0].prop
+    def _body_name(self, info: OperationInfo, prop: Any, title: str) -> str:
+        """The schema's own name, if it is that of a body and of no other."""
         name = str(prop.class_info.name) if isinstance(prop, ModelProperty) else ""
-        return name if name == f"{title}Body" else f"{title}Body"
+        return name if name.endswith("Body") and name not in self.names else f"{title}Body"
 
     def _answers(self, info: OperationInfo, endpoint: Endpoint) -> tuple[str, dict[str, str]]:
         by_status: dict[str, str] = {}
@@ -356,7 +370,11 @@ class Walk:
             pointer = (*info.pointer, "responses", status)
             kind = info.answers[status]
             by_status[status] = (
-                "None" if kind == "none" else "types.Text" if kind == "text" else self.annotation(response.prop, pointer, sending=False)
+                "None"
+                if kind == "none"
+                else "types.Text"
+                if kind == "text"
+                else self.annotation(response.prop, pointer, sending=False)
             )
         first = next((one for one in by_status.values() if one != "None"), "None")
         if set(by_status.values()) == {first}:
@@ -375,7 +393,9 @@ class Walk:
             if other != name:
                 component = self.components.get(name, name)
                 pointer = self.document.sources.get(component, ("components", "schemas", component))
-                self.document.refusals.add(pointer, f"{name} and {other} are one name in snake_case, {module}; rename one")
+                self.document.refusals.add(
+                    pointer, f"{name} and {other} are one name in snake_case, {module}; rename one"
+                )
 
 
 def _field(
@@ -399,8 +419,17 @@ def _check_scalar(prop: Any, parameter: Parameter) -> None:
         kinds = [getattr(one, "inner_property", one) for one in kinds]
     for one in kinds:
         if isinstance(one, (ModelProperty, ListProperty, FileProperty)):
-            what = "an object" if isinstance(one, ModelProperty) else "a list" if isinstance(one, ListProperty) else "binary"
-            raise Unsupported(parameter.pointer, f"{parameter.name} is {what} in a {parameter.place}, which is not supported; use scalars")
+            what = (
+                "an object"
+                if isinstance(one, ModelProperty)
+                else "a list"
+                if isinstance(one, ListProperty)
+                else "binary"
+            )
+            raise Unsupported(
+                parameter.pointer,
+                f"{parameter.name} is {what} in a {parameter.place}, which is not supported; use scalars",
+            )
 
 
 def _members(annotation: str) -> list[str]:

@@ -90,7 +90,7 @@ class Model:
 
         Raises `DeserializationError` (a ValueError) where an object or a list is something else altogether.
         """
-        return _model_reader(cls)(src, None)  # type: ignore[no-any-return]
+        return _model_reader(cls)(src, [])  # type: ignore[no-any-return]
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain JSON data, by wire names: absent fields stay out, unknown ones come along."""
@@ -173,7 +173,7 @@ def _json_schema(hint: Any) -> dict[str, Any]:
     return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
 
 
-# --- rules: how values of a type are read --------------------------------------------------------------------------
+# --- rules: how values of a type are read ---------------------------------------------------------------------------
 
 Odd = list[Any]
 """Values that nobody can read, collected on the way."""
@@ -183,8 +183,8 @@ Read = Callable[[Any, Odd], Any]
 class Rule(NamedTuple):
     """How a value (never None) is read, and what becomes of one of another type.
 
-    A `plain` value is kept as it came, whatever it is; a `soft` one is brought to its type where it can be; an `odd` one
-    that cannot be read is None and goes to `unparsed`; an `object` is refused when it is something else.
+    A `plain` value is kept as it came, whatever it is; a `soft` one is brought to its type where it can be; an `odd`
+    one that cannot be read is None and goes to `unparsed`; an `object` is refused when it is something else.
     """
 
     kind: Literal["plain", "soft", "odd", "object"]
@@ -315,7 +315,7 @@ def _union(members: list[Any]) -> Rule:
 
 def _tagged(tag: Tag) -> Rule:
     """An object whose class one of its fields names; one of an unknown class, as the class that it shows most of."""
-    readers = {value: _model_reader(model) for value, model in tag.classes.items()}
+    readers: dict[Any, Read] = {value: _model_reader(model) for value, model in tag.classes.items()}
     otherwise = _best_of(list(dict.fromkeys(tag.classes.values())))
 
     def read_tagged(value: Any, odd: Odd) -> Any:
@@ -353,7 +353,7 @@ def reader(hint: Any) -> Callable[[Any], Any]:
     return lambda value: None if value is None else read(value, [])
 
 
-# --- models --------------------------------------------------------------------------------------------------------
+# --- models ---------------------------------------------------------------------------------------------------------
 
 _readers: dict[type[Model], Read] = {}
 _dumpers: dict[type[Model], Callable[[Any], dict[str, Any]]] = {}
@@ -514,7 +514,7 @@ def _compile_dumper(cls: type[Model]) -> Callable[[Any], dict[str, Any]]:
     return compile_function(cls.__name__, "dumper", lines, {"to_plain": to_plain, "format_datetime": to_plain})
 
 
-# --- values ----------------------------------------------------------------------------------------------------------
+# --- values ---------------------------------------------------------------------------------------------------------
 
 
 def to_int(value: float) -> Any:

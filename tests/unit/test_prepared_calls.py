@@ -36,13 +36,13 @@ from llamadapro_api.types import PreparedRequest
 from tests.openapi import (
     DOCUMENT,
     KEY_HEADER,
-    key_value,
     OPENAPI,
     OPERATIONS,
     Keyword,
     Operation,
     Shape,
     functions,
+    key_value,
     python_name,
     snake,
 )
@@ -84,7 +84,11 @@ def test_a_function_takes_what_the_document_says(operation: Operation) -> None:
 @every_operation
 def test_its_keyword_dictionaries_say_the_same(operation: Operation) -> None:
     module = inspect.getmodule(operation.function)
-    own = [one for one in vars(module).values() if typing_extensions.is_typeddict(one) and one.__module__ == module.__name__]  # type: ignore[union-attr]
+    own = [
+        one
+        for one in vars(module).values()
+        if typing_extensions.is_typeddict(one) and one.__module__ == module.__name__
+    ]  # type: ignore[union-attr]
     keys: dict[str, bool] = {}
     for one in own:
         hints = typing.get_type_hints(one, include_extras=True)

@@ -10,11 +10,11 @@ import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 import attrs
 import pytest
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from llamadapro import models
 from llamadapro_api.errors import DeserializationError, ValidationError

@@ -62,7 +62,7 @@ def evaluate(annotation: str, owner: Any) -> Any:
 
 
 def compile_function(name: str, kind: str, lines: Iterable[str], namespace: dict[str, Any]) -> Callable[..., Any]:
-    """Compile the source of one function; tracebacks and debuggers find it by its file name, ``<reader of Contact>``."""
+    """Compile the source of one function; tracebacks find it by its file name, ``<reader of Contact>``."""
     source = "\n".join(lines) + "\n"
     filename = f"<{kind} of {name}>"
     exec(compile(source, filename, "exec"), namespace)  # noqa: S102 # made of names that the generator has checked

@@ -84,7 +84,9 @@ class Operation(Generic[T]):
                 needed = text.startswith("Required[")
                 default = inspect.Parameter.empty if needed else None if types is not self._body_type else ...
                 text = text.removeprefix("Required[").removesuffix("]") if needed else text
-                keywords.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=text))
+                keywords.append(
+                    inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=text)
+                )
         return own.replace(parameters=[*ids, *keywords])
 
     def __call__(self, ids: tuple[Any, ...] = (), keywords: Mapping[str, Any] | None = None) -> PreparedRequest[T]:
@@ -170,7 +172,9 @@ class Operation(Generic[T]):
     @cached_property
     def _ids(self) -> list[tuple[str, Writer]]:
         parameters = inspect.unwrap(self._function).__annotations__
-        hints = {name: evaluate(text, self._function) for name, text in parameters.items() if f"{{{name}}}" in self.path}
+        hints = {
+            name: evaluate(text, self._function) for name, text in parameters.items() if f"{{{name}}}" in self.path
+        }
         return [(name, write_id if hint == int | str else writer(hint)) for name, hint in hints.items()]
 
     @cached_property

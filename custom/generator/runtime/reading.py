@@ -89,7 +89,7 @@ class Model:
 
         Raises `DeserializationError` (a ValueError) where an object or a list is something else altogether.
         """
-        return _model_reader(cls)(src, None)  # type: ignore[no-any-return]
+        return _model_reader(cls)(src, [])  # type: ignore[no-any-return]
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain JSON data, by wire names: absent fields stay out, unknown ones come along."""
@@ -172,7 +172,7 @@ def _json_schema(hint: Any) -> dict[str, Any]:
     return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
 
 
-# --- rules: how values of a type are read --------------------------------------------------------------------------
+# --- rules: how values of a type are read ---------------------------------------------------------------------------
 
 Odd = list[Any]
 """Values that nobody can read, collected on the way."""
@@ -182,8 +182,8 @@ Read = Callable[[Any, Odd], Any]
 class Rule(NamedTuple):
     """How a value (never None) is read, and what becomes of one of another type.
 
-    A `plain` value is kept as it came, whatever it is; a `soft` one is brought to its type where it can be; an `odd` one
-    that cannot be read is None and goes to `unparsed`; an `object` is refused when it is something else.
+    A `plain` value is kept as it came, whatever it is; a `soft` one is brought to its type where it can be; an `odd`
+    one that cannot be read is None and goes to `unparsed`; an `object` is refused when it is something else.
     """
 
     kind: Literal["plain", "soft", "odd", "object"]
@@ -279,7 +279,11 @@ def _union(members: list[Any]) -> Rule:
     models = [member for member in members if isinstance(member, type) and issubclass(member, Model)]
     maps = [one for member, one in rules if member is dict]
     objects = _best_of(models) if models else maps[0].read if maps else None
-    tagged = [one for member, one in zip(members, (one for _, one in rules), strict=True) if marks_of(member) and one.kind == "object"]
+    tagged = [
+        one
+        for member, one in zip(members, (one for _, one in rules), strict=True)
+        if marks_of(member) and one.kind == "object"
+    ]
     objects = tagged[0].read if tagged else objects
     lists = [one.read for member, one in rules if member is list]
     texts = [read for kind, read in _TEXTS.items() if kind in members]
@@ -310,7 +314,7 @@ def _union(members: list[Any]) -> Rule:
 
 def _tagged(tag: Tag) -> Rule:
     """An object whose class one of its fields names; one of an unknown class, as the class that it shows most of."""
-    readers = {value: _model_reader(model) for value, model in tag.classes.items()}
+    readers: dict[Any, Read] = {value: _model_reader(model) for value, model in tag.classes.items()}
     otherwise = _best_of(list(dict.fromkeys(tag.classes.values())))
 
     def read_tagged(value: Any, odd: Odd) -> Any:
@@ -348,7 +352,7 @@ def reader(hint: Any) -> Callable[[Any], Any]:
     return lambda value: None if value is None else read(value, [])
 
 
-# --- models --------------------------------------------------------------------------------------------------------
+# --- models ---------------------------------------------------------------------------------------------------------
 
 _readers: dict[type[Model], Read] = {}
 _dumpers: dict[type[Model], Callable[[Any], dict[str, Any]]] = {}
@@ -429,7 +433,12 @@ def _compile_reader(cls: type[Model]) -> Read:
             nested.append(f"        self.{name} = None if v_{name} is None else read_{name}(v_{name}, {odd})")
             nested += [f"        if odd: note(self, {name!r}, v_{name})"] * (odd == "odd")
     if nested:
-        lines += ["    try:", *nested, "    except DeserializationError as error:", "        raise error.at(at) from None"]
+        lines += [
+            "    try:",
+            *nested,
+            "    except DeserializationError as error:",
+            "        raise error.at(at) from None",
+        ]
     if moments:
         lines.append("    try:")
         for name in moments:
@@ -495,11 +504,16 @@ def _compile_dumper(cls: type[Model]) -> Callable[[Any], dict[str, Any]]:
         elif rule(field.hint).kind in ("object", "odd"):
             value = f"to_plain({value})"
         lines.append(f"        {field.wire!r}: {value},")
-    lines += ["    }", "    if self._absent or self._unknown or self._unparsed:", "        self._merge_extras(out)", "    return out"]
+    lines += [
+        "    }",
+        "    if self._absent or self._unknown or self._unparsed:",
+        "        self._merge_extras(out)",
+        "    return out",
+    ]
     return compile_function(cls.__name__, "dumper", lines, {"to_plain": to_plain, "format_datetime": to_plain})
 
 
-# --- values ----------------------------------------------------------------------------------------------------------
+# --- values ---------------------------------------------------------------------------------------------------------
 
 
 def to_int(value: float) -> Any:

@@ -1,7 +1,7 @@
 """Writing requests, strictly: what the OpenAPI document gives a type is checked before anything is sent.
 
-Each writer takes one value and returns it as plain JSON data, or raises `ValidationError`; containers add the place. The
-writer of a request dictionary is compiled from its annotations at first use.
+Each writer takes one value and returns it as plain JSON data, or raises `ValidationError`; containers add the place.
+The writer of a request dictionary is compiled from its annotations at first use.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from threading import RLock
-from types import NoneType
 from typing import Any, Literal, NoReturn
 from urllib.parse import quote
 from uuid import UUID
@@ -270,7 +269,7 @@ def write_choice(values: Collection[Any]) -> Writer:
 
 def write_tagged(tag: Tag) -> Writer:
     """For an object of several kinds, told apart by the value of one field."""
-    writers = {kind: _dict_writer(cls) for kind, cls in tag.classes.items()}
+    writers: dict[Any, Writer] = {kind: _dict_writer(cls) for kind, cls in tag.classes.items()}
     names = {tag.name} | {
         field.name for cls in tag.classes.values() for field in fields_of(cls).values() if field.wire == tag.name
     }
@@ -288,7 +287,7 @@ def write_tagged(tag: Tag) -> Writer:
     return write
 
 
-# --- types -----------------------------------------------------------------------------------------------------------
+# --- types ----------------------------------------------------------------------------------------------------------
 
 _SCALARS: dict[Any, Writer] = {
     str: write_text,
@@ -339,7 +338,9 @@ def _write_union(members: list[Any]) -> Writer:
     if Any in members:
         return _dict_writer(objects[0], lenient=True) if objects else write_json
     if str in members:
-        members = [one for one in members if typing.get_origin(one) is not Literal or type(typing.get_args(one)[0]) is not str]
+        members = [
+            one for one in members if typing.get_origin(one) is not Literal or type(typing.get_args(one)[0]) is not str
+        ]
     writers = [writer(member) for member in members]
     if len(writers) == 1:
         return writers[0]
@@ -387,7 +388,7 @@ def _dict_writer(cls: type, *, lenient: bool = False) -> Writer:
     return found
 
 
-_INLINE = {
+_INLINE: dict[Writer, str] = {
     write_text: "(type(it) is str and it.isascii())",
     write_int: f"(type(it) is int and {MIN_INT} <= it <= {MAX_INT})",
 }
@@ -465,7 +466,7 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
 
 
-# --- ids, queries and headers ------------------------------------------------------------------------------------------
+# --- ids, queries and headers ---------------------------------------------------------------------------------------
 
 
 def to_text(value: Any) -> str:
@@ -509,7 +510,9 @@ def body_id(value: Any, name: str) -> Any:
 def header_value(value: Any, name: str) -> str:
     text = to_text(value)
     if not (text.isascii() and text.replace("\t", " ").isprintable() and text == text.strip()):
-        raise ValidationError(f"{text!r} cannot be the value of a header: printable ASCII without line breaks is").at(name)
+        raise ValidationError(f"{text!r} cannot be the value of a header: printable ASCII without line breaks is").at(
+            name
+        )
     return text
 
 

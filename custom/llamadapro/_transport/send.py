@@ -50,7 +50,9 @@ class Transport:
 
     async def send(self, prepared: PreparedRequest[T], config: Config) -> T:
         """Send a prepared call as often as it takes and policy allows; return its answer, read."""
-        return await self._run(_CallState(prepared, config, self.clock), lambda response, body: _read(prepared, response, body))
+        return await self._run(
+            _CallState(prepared, config, self.clock), lambda response, body: _read(prepared, response, body)
+        )
 
     async def send_with_id(self, prepared: PreparedRequest[T], config: Config) -> tuple[T, str | None]:
         """The same; beside the answer, the service's id of the request that brought it."""

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from ..api.v1contacts.update_contact import UpdateContactBody as UpdateContactBody
     from ..api.v1conversations.bulk_create import BulkCreateBody as BulkCreateBody
     from ..api.v1conversations.bulk_update import BulkUpdateBody as BulkUpdateBody
-    from ..api.v1conversations.create import CreateBody as CreateBody
+    from ..api.v1conversations.create import (
+        CreateConversationBody as CreateConversationBody,
+    )
     from ..api.v1conversations.create import CreateOptions as CreateOptions
     from ..api.v1custom_field_definitions.create_custom_field_definition import (
         CreateCustomFieldDefinitionBody as CreateCustomFieldDefinitionBody,
@@ -252,10 +254,10 @@ _MODULES = {
     "ContactSearchHit": ".contact_search_hit",
     "ContactSearchPage": ".contact_search_page",
     "Conversation": ".conversation",
-    "CreateBody": "..api.v1conversations.create",
     "CreateCallBody": "..api.v1calls.create_call",
     "CreateCallOptions": "..api.v1calls.create_call",
     "CreateContactBody": "..api.v1contacts.create_contact",
+    "CreateConversationBody": "..api.v1conversations.create",
     "CreateCustomFieldDefinitionBody": "..api.v1custom_field_definitions.create_custom_field_definition",
     "CreateCustomFieldDefinitionOptions": "..api.v1custom_field_definitions.create_custom_field_definition",
     "CreateCustomFieldListOptionBody": "..api.v1custom_field_list_options.create_custom_field_list_option",
@@ -374,10 +376,10 @@ __all__ = [
     "ContactSearchHit",
     "ContactSearchPage",
     "Conversation",
-    "CreateBody",
     "CreateCallBody",
     "CreateCallOptions",
     "CreateContactBody",
+    "CreateConversationBody",
     "CreateCustomFieldDefinitionBody",
     "CreateCustomFieldDefinitionOptions",
     "CreateCustomFieldListOptionBody",

@@ -30,14 +30,14 @@ class CreateOptions(TypedDict, total=False):
     """The contact of a conversation; matched with an existing one by its telephone numbers and addresses."""
 
 
-class CreateBody(CreateOptions, total=False):
+class CreateConversationBody(CreateOptions, total=False):
     """Keywords of `create`."""
 
     funnel_id: Required[int]
     """The funnel it belongs to."""
 
 
-def create(**keywords: Unpack[CreateBody]) -> PreparedRequest[models.Conversation]:
+def create(**keywords: Unpack[CreateConversationBody]) -> PreparedRequest[models.Conversation]:
     """Create a conversation.
 
     Creates one conversation and returns it at once, its contacts included. Name an existing contact by `contactId`,
@@ -51,5 +51,5 @@ _operation = Operation(
     create,
     "POST",
     "/api/v1/conversations",
-    body=CreateBody,
+    body=CreateConversationBody,
 )
