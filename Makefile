@@ -71,7 +71,7 @@ contract: redocly check-generated schemathesis prism ## document, generated code
 	$(BIN)/python -m pytest tests/contract tests/integration/test_contract_probe.py --ignore tests/contract/test_schemathesis.py
 
 diff: $(READY) ## patch, minor or major since BASE=<git ref>, and whether the version says so
-	$(BIN)/python tests/contract/diff.py $(BASE)
+	$(BIN)/python -m tests.contract.diff $(BASE) $(ARGS)
 
 lowest: $(READY) ## unit, wire and fault tests on the lowest allowed runtime dependencies
 	$(PYTHON) -m venv build/lowest

@@ -11,12 +11,14 @@ from ._version import __version__ as __version__
 if TYPE_CHECKING:
     from . import models as models
     from ._bulk import BulkOutcome as BulkOutcome
-    from ._bulk import ImportIssue as ImportIssue
-    from ._bulk import ImportReport as ImportReport
     from ._client import AsyncLlamadaPro as AsyncLlamadaPro
     from ._config import RateLimiter as RateLimiter
     from ._pagination import AsyncPaginator as AsyncPaginator
     from ._pagination import Page as Page
+    from ._reports import ImportIssue as ImportIssue
+    from ._reports import ImportReport as ImportReport
+    from ._reports import SendIssue as SendIssue
+    from ._reports import SendReport as SendReport
     from ._transport import Attempt as Attempt
     from ._transport import Exchange as Exchange
     from .errors import APIConnectionError as APIConnectionError
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from .errors import InternalServerError as InternalServerError
     from .errors import InvalidPhoneNumberError as InvalidPhoneNumberError
     from .errors import InvalidRequestError as InvalidRequestError
+    from .errors import JobError as JobError
     from .errors import LlamadaProError as LlamadaProError
     from .errors import NotFoundError as NotFoundError
     from .errors import PaginationError as PaginationError
@@ -60,6 +63,7 @@ __all__ = [
     "InternalServerError",
     "InvalidPhoneNumberError",
     "InvalidRequestError",
+    "JobError",
     "LlamadaProError",
     "NotFoundError",
     "Page",
@@ -67,6 +71,8 @@ __all__ = [
     "PermissionDeniedError",
     "RateLimitError",
     "RateLimiter",
+    "SendIssue",
+    "SendReport",
     "UnprocessableEntityError",
     "WaitTimeoutError",
     "__version__",
@@ -81,10 +87,12 @@ _MODULES = {
     "Attempt": "._transport",
     "BulkOutcome": "._bulk",
     "Exchange": "._transport",
-    "ImportIssue": "._bulk",
-    "ImportReport": "._bulk",
+    "ImportIssue": "._reports",
+    "ImportReport": "._reports",
     "Page": "._pagination",
     "RateLimiter": "._config",
+    "SendIssue": "._reports",
+    "SendReport": "._reports",
     "to_e164": ".phone",
 }
 

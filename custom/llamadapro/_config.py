@@ -191,22 +191,16 @@ class Config:
     httpx_timeouts: Mapping[str, float | None] = attrs.field(init=False, repr=False, eq=False)
     """The seconds that the engine gives each phase: connecting, reading and so on."""
 
-    @headers.default
-    def _build_headers(self) -> RawHeaders:
-        return self.headers_for(self.key_placement())
-
-    @httpx_timeouts.default
-    def _build_timeouts(self) -> Mapping[str, float | None]:
-        # Where one number limits the attempt as a whole, a timer inside it can only ring later. aiohttp's are costly;
-        # httpx's are cheap, and hooks, mocks and instruments look at them.
-        if self.engine == "aiohttp" and self.attempt_timeout is not None:
-            return NO_TIMEOUTS
-        return httpx.Timeout(self.timeout).as_dict()
-
     def __attrs_post_init__(self) -> None:
         check_socks(self.proxy, self.engine)
         if self.http_client is not None and not (self.engine == "httpx" and self.proxy is None and self.verify is True):
             raise ConfigurationError("http_client brings its own engine, proxy and verify: set these on it instead")
+        headers = self.headers_for(self.key_placement())
+        object.__setattr__(self, "headers", headers)  # the way of a frozen class
+        # Where one number limits the attempt as a whole, a timer inside it can only ring later. aiohttp's are costly;
+        # httpx's are cheap, and hooks, mocks and instruments look at them.
+        one_timer = self.engine == "aiohttp" and self.attempt_timeout is not None
+        object.__setattr__(self, "httpx_timeouts", NO_TIMEOUTS if one_timer else httpx.Timeout(self.timeout).as_dict())
 
     @property
     def attempt_timeout(self) -> float | None:

@@ -8,6 +8,7 @@ The tree says what a caller can do about a failure; nothing of httpx, aiohttp or
     │   └── InvalidPhoneNumberError
     ├── PaginationError               the service handed out the same page token twice
     ├── WaitTimeoutError              (TimeoutError) a `wait` ended before what it waited for
+    ├── JobError                      an import or a campaign stopped early; its cause says why
     └── APIError                      a call was sent, or at least tried
         ├── APIConnectionError        no answer
         │   └── APITimeoutError       (TimeoutError) no answer in time
@@ -23,8 +24,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ._lazy import LazyModule
+
 if TYPE_CHECKING:
     import httpx
+else:  # annotations name it; importing it takes longer than the rest of a small program
+    httpx = LazyModule("httpx")
 
 __all__ = [
     "APIConnectionError",
@@ -39,6 +44,7 @@ __all__ = [
     "InternalServerError",
     "InvalidPhoneNumberError",
     "InvalidRequestError",
+    "JobError",
     "LlamadaProError",
     "NotFoundError",
     "PaginationError",
@@ -93,6 +99,20 @@ class WaitTimeoutError(LlamadaProError, TimeoutError):
     def __init__(self, message: str, *, last: Any = None) -> None:
         super().__init__(message)
         self.last = last
+
+
+class JobError(LlamadaProError):
+    """An import or a campaign that stopped early; `__cause__` is what stopped it.
+
+    With a ledger, the same call goes on from there.
+    """
+
+    report: Any
+    """What became of the rows so far: an `ImportReport` or a `SendReport`."""
+
+    def __init__(self, message: str, *, report: Any) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class APIError(LlamadaProError):

@@ -7,12 +7,23 @@ from griffe import (
     Class,
     Docstring,
     DocstringAttribute,
+    DocstringParameter,
     DocstringSectionAttributes,
+    DocstringSectionParameters,
     Extension,
     Function,
     Module,
     Object,
 )
+
+SHARED = {
+    "max_items": "End after so many items.",
+    "prefetch": "Fetch the next page while the current one is used.",
+    "to": "The number to reach, in E.164 form.",
+    "from_": "The sender's number, in E.164 form.",
+    "timeout": "Seconds.",
+}
+"""What parameters mean that many methods share."""
 
 
 class Docstrings(Extension):
@@ -31,11 +42,28 @@ class Docstrings(Extension):
             obj.docstring.value = re.sub(r"^::$|(?<=:):$", "", obj.docstring.value, flags=re.MULTILINE)
 
     def on_function(self, *, func: Function, **_: Any) -> None:
+        """Complete the table of parameters: griffe's extension lists only the keywords of `Unpack[…]`."""
         for parameter in [one for one in func.parameters if one.name.startswith("_")]:
             del func.parameters[parameter.name]  # for our own tests
         for parameter in func.parameters:
             if str(parameter.default) == "_UNCHANGED":
                 parameter.default = "..."
+        sections = func.docstring.parsed if func.docstring is not None else []
+        for section in sections:
+            if isinstance(section, DocstringSectionParameters):
+                for row in section.value:
+                    row.value = "not sent" if str(row.value) == "..." else row.value
+                listed = {row.name for row in section.value}
+                section.value[:0] = [
+                    DocstringParameter(
+                        parameter.name,
+                        description=SHARED.get(parameter.name, ""),
+                        annotation=parameter.annotation,
+                        value=None if parameter.default is None else str(parameter.default),
+                    )
+                    for parameter in func.parameters
+                    if parameter.name not in {*listed, "self", "", "query", "body", "fields", "options"}
+                ]
 
     def on_class(self, *, cls: Class, **_: Any) -> None:
         """A table of a record's fields says more at a glance than a heading for each."""

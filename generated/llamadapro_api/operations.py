@@ -14,7 +14,7 @@ from .document import IDEMPOTENT, SECURITY
 from .errors import ValidationError
 from .hints import Field, evaluate, fields_of, marks_of
 from .reading import reader
-from .types import Answer, CommaSeparated, Format, PreparedRequest, read_nothing
+from .types import UNSET, Answer, CommaSeparated, Format, PreparedRequest, read_nothing
 from .writing import (
     Writer,
     body_id,
@@ -83,7 +83,7 @@ class Operation(Generic[T]):
             for name, annotation in types.__annotations__.items() if types else ():
                 text = annotation.__forward_arg__ if isinstance(annotation, typing.ForwardRef) else str(annotation)
                 needed = text.startswith("Required[")
-                default = inspect.Parameter.empty if needed else None if types is not self._body_type else ...
+                default = inspect.Parameter.empty if needed else None if types is not self._body_type else UNSET
                 text = text.removeprefix("Required[").removesuffix("]") if needed else text
                 keywords.append(
                     inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=text)

@@ -25,12 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import griffe
-import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.openapi import ROOT, Document, Operation, operations_of, read
+
 REDOCLY = "@redocly/cli@2.77.0"
 IMPACTS = ("none", "patch", "minor", "major")
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 PARTS = ["openapi.yaml", "pyproject.toml", "CHANGELOG.md", "custom", "generated"]
 
 OURS = ("llamadapro", "llamadapro_api")
@@ -43,6 +42,25 @@ class Change:
     impact: str
     where: str
     what: str
+    group: str = ""
+    """What it has in common with others of its kind; by default `what`."""
+
+
+def grouped(changes: Iterable[Change], shown: int | None = 3) -> Iterator[str]:
+    """The lines to print, gravest first: how often each kind of change was found, and the first few of its places."""
+    groups: dict[tuple[str, str], list[Change]] = {}
+    for change in sorted(changes, key=lambda one: (-IMPACTS.index(one.impact), one.where)):
+        groups.setdefault((change.impact, change.group or change.what), []).append(change)
+    for (impact, text), members in groups.items():
+        if len(members) == 1:
+            yield f"{impact:6} {members[0].what}"
+        else:
+            yield f"{impact:6} {len(members)} × {text}"
+        for change in members[:shown]:
+            detail = f": {change.what}" if len(members) > 1 and change.what != text else ""
+            yield f"{'':6} {change.where}{detail}"
+        if shown is not None and len(members) > shown:
+            yield f"{'':6} … and {len(members) - shown} more (ARGS=--all)"
 
 
 def judged(changes: Iterable[Change]) -> str:
@@ -54,32 +72,59 @@ def judged(changes: Iterable[Change]) -> str:
 
 
 def document_changes(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
-    """What the wire does not notice and a generated client does: the names of schemas, operations and parameters."""
+    """What the wire does not notice and a generated client does: the names of schemas, operations and parameters; and
+    an operation that no longer answers what it did."""
     for name in _schemas(old) - _schemas(new):
         yield Change("major", f"components.schemas.{name}", "the schema is gone or renamed, and with it a model")
-    after = _operations(new)
-    for key, (operation, parameters) in _operations(old).items():
+    after = {_key_of(operation): operation for operation in operations_of(new)}
+    for operation in operations_of(old):
+        key = _key_of(operation)
         if key not in after:
-            continue  # redocly tells of a path or a method that is gone
-        if after[key][0] != operation:
-            yield Change("major", key, f"the operation {operation} is now {after[key][0]}, and so is its function")
-        for name in parameters - after[key][1]:
+            continue  # redocly reports a path or a method that is gone
+        now = after[key]
+        if now.id != operation.id:
+            yield Change("major", key, f"the operation {operation.id} is now {now.id}, and so is its function")
+        for name in sorted(_parameters(operation) - _parameters(now)):
             yield Change("major", key, f"the parameter {name} is gone or renamed, and with it a keyword")
-    before, now = ([server["url"] for server in one.get("servers", [])] for one in (old, new))
-    if before != now:
-        yield Change("minor", "servers", f"the address {', '.join(before)} is now {', '.join(now)}")
-    if _key(old) != _key(new):
-        yield Change("major", "securitySchemes", f"the key's header {_key(old)} is now {_key(new)}")
+        if operation.success[1] and not now.success[1]:
+            what = f"it answers nothing ({now.success[0]}), and answered {_named(operation)}"
+            yield Change("major", key, what, "operation that answers nothing where it answered something")
+    was, is_now = ([server["url"] for server in one.get("servers", [])] for one in (old, new))
+    if was != is_now:
+        yield Change("minor", "servers", f"the address {', '.join(was)} is now {', '.join(is_now)}")
+    if _keys(old) != _keys(new):
+        yield Change("major", "securitySchemes", f"the key's place {_keys(old)} is now {_keys(new)}")
+
+
+def unanswered(document: Document, names: dict[str, Name]) -> Iterator[Change]:
+    """Generated functions that give nothing back although the document promises an answer."""
+    for operation in operations_of(document):
+        function = names.get(f"api.{operation.name}")
+        if operation.success[1] and function and re.search(r"\[None\]$", function.type):
+            what = f"api.{operation.name} answers nothing, and openapi.yaml promises {_named(operation)}"
+            yield Change("major", _key_of(operation), what, "generated function that drops the promised answer")
 
 
 def redocly_changes(report: dict[str, Any]) -> Iterator[Change]:
-    """From the JSON of `redocly diff`; what a component does to many operations is told once."""
+    """From the JSON of `redocly diff`; what a component does to many operations is one change."""
     found = {}
     for change in report["changes"]:
         for verdict in change.get("verdicts") or [{"impact": change["impact"], "message": change["kind"]}]:
             pointer = verdict.get("location", {}).get("pointer", change["path"])
-            found[pointer, verdict["message"]] = Change(verdict["impact"], pointer, verdict["message"])
+            group = _transition(change) or re.sub(r"`[^`]+`( of `[^`]+`)? ?|:? `.*`|: '.*'", "", verdict["message"])
+            found[pointer, verdict["message"]] = Change(verdict["impact"], pointer, verdict["message"], group)
     yield from found.values()
+
+
+def _transition(change: dict[str, Any]) -> str:
+    """What became what, and in which direction it travels: `integer → number in answers`."""
+    sides = [(change.get(side) or {}).get("value") for side in ("base", "revision")]
+    if change["kind"] != "modified" or change.get("property") not in ("type", "format"):
+        return ""
+    old, new = (" | ".join(one) if isinstance(one, list) else str(one or "(none)") for one in sides)
+    places = {"/responses/": " in answers", "/requestBody/": " in bodies", "/parameters/": " in parameters"}
+    where = next((text for part, text in places.items() if part in change["path"]), "")
+    return f"{'format ' if change['property'] == 'format' else ''}{old} → {new}{where}"
 
 
 def redocly(old: Path, new: Path) -> dict[str, Any]:
@@ -97,31 +142,23 @@ def _schemas(document: dict[str, Any]) -> set[str]:
     return set(document.get("components", {}).get("schemas", {}))
 
 
-def _key(document: dict[str, Any]) -> list[str]:
+def _keys(document: dict[str, Any]) -> list[str]:
     schemes = document.get("components", {}).get("securitySchemes", {})
-    return [scheme.get("name", "") for scheme in schemes.values()]
+    return [" ".join(str(one.get(part, "")) for part in ("type", "in", "name", "scheme")) for one in schemes.values()]
 
 
-def _operations(document: dict[str, Any]) -> dict[str, tuple[str, set[str]]]:
-    found = {}
-    for path, item in document.get("paths", {}).items():
-        for method in METHODS:
-            if method in item:
-                given = [*item.get("parameters", []), *item[method].get("parameters", [])]
-                names = {_resolved(document, one)["name"] for one in given}
-                # A path's parameters have no names on the wire: two paths that differ in them only are the same.
-                key = f"{method.upper()} {re.sub('{.+?}', '{}', path)}"
-                found[key] = (item[method].get("operationId", ""), names)
-    return found
+def _key_of(operation: Operation) -> str:
+    """A path's parameters have no names on the wire: two paths that differ in them only are the same."""
+    return f"{operation.method} {re.sub('{.+?}', '{}', operation.path)}"
 
 
-def _resolved(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
-        target: Any = document
-        for part in node["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        node = target
-    return node
+def _parameters(operation: Operation) -> set[str]:
+    return {one["name"] for one in operation.parameters}
+
+
+def _named(operation: Operation) -> str:
+    schema = operation.success[1].get("schema", {})
+    return schema["$ref"].rpartition("/")[2] if "$ref" in schema else f"a value of type {schema.get('type', 'any')}"
 
 
 # --- the Python API ----------------------------------------------------------------------------------------------
@@ -169,20 +206,26 @@ def _collect(modules: Any, module: Any, path: str, found: dict[str, Name]) -> No
             # Where a generated class is defined is our affair; it is known by its name alone.
             where = f"models.{name}" if path.startswith("llamadapro_api") else where
             _collect_class(modules, member, where, found)
+        elif path.startswith("llamadapro_api.api") and member.is_function:
+            _collect_value(member, f"api.{name}", found, taken=False)
         elif not path.startswith("llamadapro_api"):
             _collect_value(member, where, found, taken=False)
 
 
-def _collect_class(modules: Any, cls: Any, where: str, found: dict[str, Name]) -> None:
-    found[where] = Name("class")
+def _collect_class(modules: Any, cls: Any, where: str, found: dict[str, Name], within: tuple[str, ...] = ()) -> None:
+    if not within:
+        found[where] = Name("class")
     keys = any("TypedDict" in str(base) for base in cls.bases)
     for name, member in cls.members.items():
         if (name.startswith("_") and name != "__init__") or member.is_alias:
             continue
         _collect_value(member, f"{where}.{name}", found, taken=keys)
         returned = getattr(member.annotation, "canonical_path", "") if "property" in member.labels else ""
-        if "._" in returned and returned.partition(".")[0] in OURS:
-            _collect_class(modules, modules.get_member(returned), f"{where}.{name}", found)
+        if returned.partition(".")[0] in OURS and returned not in within:
+            target = modules.get_member(returned)
+            target = target.final_target if target.is_alias else target
+            if target.is_class:
+                _collect_class(modules, target, f"{where}.{name}", found, (*within, cls.path, returned))
 
 
 def _collect_value(member: Any, where: str, found: dict[str, Name], *, taken: bool) -> None:
@@ -294,21 +337,26 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="make diff BASE=…", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="make diff BASE=… ARGS=…", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
     parser.add_argument("base", help="a git ref, such as the tag of the last release")
-    base = parser.parse_args(argv).base
+    parser.add_argument("--all", action="store_true", help="list every place of a kind of change")
+    arguments = parser.parse_args(argv)
+    base = arguments.base
     with tempfile.TemporaryDirectory() as scratch:
         old = Path(scratch)
         _check_out(base, old)
-        changes = [*api_changes(snapshot(old), snapshot(ROOT))]
-        changes += document_changes(*(yaml.safe_load((at / "openapi.yaml").read_bytes()) for at in (old, ROOT)))
+        names, document = snapshot(ROOT), read()
+        changes = [*api_changes(snapshot(old), names), *unanswered(document, names)]
+        changes += document_changes(read(old / "openapi.yaml"), document)
         if shutil.which("npx"):
             changes += redocly_changes(redocly(old / "openapi.yaml", ROOT / "openapi.yaml"))
         else:
             print("node is not here: the document was not given to redocly", file=sys.stderr)
         versions = [version_of(at) for at in (old, ROOT)]
-    for change in sorted(changes, key=lambda one: (-IMPACTS.index(one.impact), one.where)):
-        print(f"{change.impact:6} {change.where}\n{'':6} {change.what}")
+    for line in grouped(changes, None if arguments.all else 3):
+        print(line)
     impact = judged(changes)
     print(f"{len(changes)} changes since {base}: {impact}; version {versions[0]} → {versions[1]}")
     complaint = version_complaint(versions[0], versions[1], impact, (ROOT / "CHANGELOG.md").read_text("utf-8"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,17 @@ import pytest
 import yaml
 
 from tests.contract.diff import (
-    ROOT,
-    Change,
     api_changes,
     document_changes,
+    grouped,
     judged,
     redocly,
     redocly_changes,
     snapshot,
+    unanswered,
     version_complaint,
 )
+from tests.openapi import ROOT, read
 
 CLIENT = """
 from functools import cached_property
@@ -202,10 +204,7 @@ def test_the_real_api_has_what_users_rely_on() -> None:
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.load(
-        (ROOT / "openapi.yaml").read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    )
-    return loaded
+    return read()
 
 
 def rename(mapping: dict[str, Any], old: str, new: str) -> None:
@@ -240,7 +239,17 @@ DOCUMENT_CHANGES: dict[str, tuple[Any, str, str]] = {
     "key header renamed": (
         lambda doc: doc["components"]["securitySchemes"]["ApiKeyAuth"].update(name="X-Other"),
         "major",
-        "the key's header",
+        "the key's place",
+    ),
+    "answer gone": (
+        lambda doc: doc["paths"]["/api/v1/tasks"]["get"]["responses"].update({"200": {"description": "Done."}}),
+        "major",
+        "it answers nothing (200), and answered TaskPage",
+    ),
+    "key is a bearer token": (
+        lambda doc: doc["components"]["securitySchemes"].update(ApiKeyAuth={"type": "http", "scheme": "bearer"}),
+        "major",
+        "bearer",
     ),
     "server moved": (lambda doc: doc["servers"][0].update(url="https://api.example.org"), "minor", "the address"),
 }
@@ -258,7 +267,7 @@ def test_a_change_of_names_in_the_document_is_judged(document: dict[str, Any], n
     assert words in "\n".join(f"{change.where}: {change.what}" for change in changes)
 
 
-def test_what_redocly_says_is_told_once() -> None:
+def test_what_redocly_says_of_a_component_is_one_change() -> None:
     verdict = {"impact": "major", "message": "gone", "location": {"pointer": "#/components/schemas/Task"}}
     report = {
         "changes": [
@@ -267,10 +276,54 @@ def test_what_redocly_says_is_told_once() -> None:
             {"path": "#/info", "kind": "modified", "impact": "patch", "verdicts": []},
         ]
     }
-    assert [*redocly_changes(report)] == [
-        Change("major", "#/components/schemas/Task", "gone"),
-        Change("patch", "#/info", "modified"),
+    assert [(one.impact, one.where, one.what) for one in redocly_changes(report)] == [
+        ("major", "#/components/schemas/Task", "gone"),
+        ("patch", "#/info", "modified"),
     ]
+
+
+def modified(name: str, old: Any, new: Any, part: str = "responses/200") -> dict[str, Any]:
+    """As redocly reports a property whose type changed."""
+    verdict = {
+        "impact": "major",
+        "message": f"Type of `{name}` widened from '{old}' to '{new}'.",
+        "location": {"pointer": f"#/components/schemas/Task/properties/{name}"},
+    }
+    path = f"#/paths/~1tasks/get/{part}/content/application~1json/schema/properties/{name}"
+    sides = {"base": {"value": old}, "revision": {"value": new}}
+    return {"path": path, "kind": "modified", "property": "type", "impact": "major", "verdicts": [verdict], **sides}
+
+
+def removed(name: str) -> dict[str, Any]:
+    verdict = {"impact": "major", "message": f"Property `{name}` of `Task` was removed."}
+    return {"path": f"#/paths/x/{name}", "kind": "removed", "impact": "major", "verdicts": [verdict]}
+
+
+def test_changes_of_one_kind_are_one_group() -> None:
+    numbers = [modified(f"field{number}", "integer", "number") for number in range(86)]
+    nullable = modified("other", ["integer", "null"], ["number", "null"], "requestBody")
+    lines = [*grouped(redocly_changes({"changes": [*numbers, nullable, removed("a"), removed("b")]}))]
+    assert "major  86 × integer → number in answers" in lines
+    assert f"{'':6} … and 83 more (ARGS=--all)" in lines
+    assert "major  2 × Property was removed." in lines
+    assert f"{'':6} #/paths/x/b: Property `b` of `Task` was removed." in lines
+    assert "major  Type of `other` widened from '['integer', 'null']' to '['number', 'null']'." in lines
+    assert len(lines) == 1 + 3 + 1 + 2 + 3
+
+
+def test_all_places_can_be_listed() -> None:
+    numbers = [modified(f"field{number}", "integer", "number") for number in range(86)]
+    lines = [*grouped(redocly_changes({"changes": numbers}), None)]
+    assert len(lines) == 87
+
+
+def test_a_generated_function_that_drops_the_promised_answer_is_named(document: dict[str, Any]) -> None:
+    names = snapshot(ROOT)
+    assert [*unanswered(document, names)] == []
+    broken = names | {"api.get_task": replace(names["api.get_task"], type="types.PreparedRequest[None]")}
+    [change] = unanswered(document, broken)
+    assert (change.impact, change.where) == ("major", "GET /api/v1/tasks/{}")
+    assert change.what == "api.get_task answers nothing, and openapi.yaml promises Task"
 
 
 def test_redocly_judges_the_wire(document: dict[str, Any], tmp_path: Path) -> None:

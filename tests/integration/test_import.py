@@ -17,7 +17,7 @@ import pytest
 
 from llamadapro import AsyncLlamadaPro
 from llamadapro._cli import main
-from llamadapro._cli.import_ import parser
+from llamadapro_jobs.cli.import_ import parser
 from llamadapro_sandbox import Sandbox
 from tests.clocks import FakeClock
 from tests.tools.import_many import prove
@@ -252,7 +252,7 @@ def test_the_key_is_asked_for_where_there_is_a_terminal(
     assert run(path) == 2
     assert "no API key" in capsys.readouterr().err
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-    monkeypatch.setattr("llamadapro._cli.import_.getpass", lambda prompt: "sandbox")
+    monkeypatch.setattr("llamadapro_jobs.cli.command.getpass", lambda prompt: "sandbox")
     assert run(path) == 0
 
 
@@ -377,7 +377,7 @@ def test_lines_now_and_then_where_rich_is_not_installed(
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr("llamadapro._cli.output.PLAIN_INTERVAL", 0.0)
+    monkeypatch.setattr("llamadapro_jobs.cli.output.PLAIN_INTERVAL", 0.0)
     monkeypatch.setitem(sys.modules, "rich.progress", None)
     monkeypatch.setitem(sys.modules, "rich.console", None)
     assert run(people(20), "--chunk-size", 5, "--concurrency", 1) == 0
@@ -388,7 +388,7 @@ def test_what_an_import_needs_is_loaded_by_those_who_import() -> None:
     code = (
         "import sys; before = {*sys.modules}; "
         "from llamadapro import AsyncLlamadaPro; AsyncLlamadaPro('key').conversations; "
-        "print({'sqlite3', 'llamadapro._bulk.run', 'llamadapro._bulk.report'} & sys.modules.keys() - before)"
+        "print({'sqlite3', 'llamadapro_jobs.run', 'llamadapro._reports'} & sys.modules.keys() - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "set()\n"

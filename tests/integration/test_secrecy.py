@@ -61,12 +61,16 @@ class Surfaces:
 def _ours(name: str, thing: Any, depth: int = 3) -> Iterator[tuple[str, Any]]:
     """A thing and what it holds, as far as it is of our making: their reprs are what a debugger and a log show."""
     yield name, thing
-    if depth and type(thing).__module__.partition(".")[0] in ("llamadapro", "llamadapro_api"):
+    if depth and _is_ours(type(thing).__module__):
         slots = [slot for cls in type(thing).__mro__ for slot in getattr(cls, "__slots__", ())]
         held = dict(getattr(thing, "__dict__", {})) | {slot: getattr(thing, slot, None) for slot in slots}
         for key, value in held.items():
-            if type(value).__module__.partition(".")[0] in ("llamadapro", "llamadapro_api"):
+            if _is_ours(type(value).__module__):
                 yield from _ours(f"{name}.{key}", value, depth - 1)
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in ("llamadapro", "llamadapro_api")
 
 
 class _Lines(logging.Handler):
@@ -250,7 +254,7 @@ async def _built(engine: str, found: Surfaces, **options: Any) -> None:
             refusal = error
     if refusal is not None:
         trace = refusal.__traceback__  # the test's own frames hold the key; those of the client begin below them
-        while trace is not None and "/llamadapro/" not in trace.tb_frame.f_code.co_filename:
+        while trace is not None and not _is_ours(trace.tb_frame.f_globals["__name__"]):
             trace = trace.tb_next
         assert trace is not None, refusal
         name = repr(options).replace(KEY, "…")

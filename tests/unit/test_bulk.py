@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import copy
 import json
+import sqlite3
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -16,18 +17,23 @@ import pytest
 
 from llamadapro import (
     APIConnectionError,
+    APIStatusError,
     AsyncLlamadaPro,
     AuthenticationError,
     ConfigurationError,
+    ImportIssue,
+    ImportReport,
     InvalidPhoneNumberError,
     InvalidRequestError,
+    JobError,
     LlamadaProError,
     NotFoundError,
+    PermissionDeniedError,
     WaitTimeoutError,
 )
-from llamadapro._bulk import ImportIssue, ImportReport
-from llamadapro._bulk.ledger import Ledger
 from llamadapro.models import BulkResult
+from llamadapro_jobs.ledger import Granted, Turn
+from llamadapro_jobs.sqlite import SqliteLedger
 from tests.clocks import FakeClock
 
 Act = Callable[[list[Any]], httpx.Response | Awaitable[httpx.Response]]
@@ -462,26 +468,36 @@ async def test_what_is_done_is_not_sent_again_and_the_report_is_whole(
         assert getattr(first, figure) == getattr(second, figure)
 
 
+def states(ledger: Path) -> list[str]:
+    """The states of all chunks, as the file has them: nobody holds it, or it holds itself only against writers."""
+    with contextlib.closing(sqlite3.connect(ledger)) as database:
+        return [state for (state,) in database.execute("select state from llamadapro_units order by id")]
+
+
 async def test_a_chunk_is_written_down_before_it_is_sent(
-    client: AsyncLlamadaPro, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: AsyncLlamadaPro, service: Service, tmp_path: Path
 ) -> None:
-    order: list[str] = []
-    begin, end = Ledger.begin, Ledger.end
-    monkeypatch.setattr(Ledger, "begin", lambda *a: (order.append("sending"), begin(*a))[1])
-    monkeypatch.setattr(Ledger, "end", lambda *a: (order.append(a[2]), end(*a))[1])
-    service.acts = [lambda items: (order.append("sent"), taken(items))[1]]
+    copies: list[list[str]] = []
+
+    def look(items: list[Any]) -> httpx.Response:
+        # A copy is what a crash at this moment would leave behind.
+        for suffix in ("", "-wal"):
+            (tmp_path / f"copy{suffix}").write_bytes((tmp_path / f"ledger{suffix}").read_bytes())
+        copies.append(states(tmp_path / "copy"))
+        return taken(items)
+
+    service.acts = [look]
     await client.conversations.import_many(rows(2), ledger=tmp_path / "ledger")
-    assert order == ["sending", "sent", "done"]
+    assert copies == [["sending"]]
+    assert states(tmp_path / "ledger") == ["sent"]
 
 
 async def test_a_chunk_found_as_sending_is_unknown(client: AsyncLlamadaPro, service: Service, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     await client.conversations.import_many(rows(4), chunk_size=2, ledger=ledger)
-    about = {"operation": "bulk_create", "base_url": "http://service", "chunk_size": 2}
-    with contextlib.closing(Ledger(ledger, about)) as opened:
-        entry = opened.find(1)
-        assert entry is not None
-        opened.begin(1, 2, 3, entry.digest, [])  # as a process leaves it that dies while it sends
+    with contextlib.closing(sqlite3.connect(ledger)) as database:  # as a process leaves it that dies while it sends
+        database.execute("update llamadapro_units set state = 'sending' where key = '1'")
+        database.commit()
     report = await client.conversations.import_many(rows(4), chunk_size=2, ledger=ledger)
     assert [(chunk.first, chunk.last) for chunk in report.unknown] == [(2, 3)]
     assert "ended before its answer came" in report.unknown[0].reason
@@ -562,8 +578,6 @@ async def test_a_ledger_is_held_by_one_import_at_a_time(
 async def test_other_files_are_no_ledgers_and_stay_as_they_are(
     client: AsyncLlamadaPro, service: Service, tmp_path: Path
 ) -> None:
-    import sqlite3
-
     other = tmp_path / "other.db"
     with contextlib.closing(sqlite3.connect(other)) as database:
         database.execute("create table chunks (anything)")
@@ -580,17 +594,17 @@ async def test_other_files_are_no_ledgers_and_stay_as_they_are(
 async def test_a_ledger_that_cannot_be_written_stops_the_import(
     client: AsyncLlamadaPro, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    end = Ledger.end
+    turn = SqliteLedger.turn
 
-    def full(ledger: Ledger, number: int, *outcome: Any) -> None:
-        if number == 1:
+    async def full(ledger: SqliteLedger, asked: Turn) -> Granted:
+        if len(service.received) == 2 and asked.settle:
             raise LlamadaProError("the disk is full")
-        end(ledger, number, *outcome)
+        return await turn(ledger, asked)
 
-    monkeypatch.setattr(Ledger, "end", full)
-    with pytest.raises(LlamadaProError, match="disk is full") as caught:
+    monkeypatch.setattr(SqliteLedger, "turn", full)
+    with pytest.raises(JobError, match="disk is full") as caught:
         await client.conversations.import_many(rows(9), chunk_size=3, concurrency=1, ledger=tmp_path / "ledger")
-    assert report_of(caught.value).successful == 6
+    assert report_of(caught.value).successful == 3
     monkeypatch.undo()
     report = await client.conversations.import_many(rows(9), chunk_size=3, ledger=tmp_path / "ledger")
     assert [chunk.number for chunk in report.unknown] == [1]
@@ -600,32 +614,32 @@ async def test_a_ledger_that_cannot_be_written_stops_the_import(
 # --- what stops an import ----------------------------------------------------------------------------------------
 
 
-def report_of(error: BaseException) -> ImportReport:
-    report = vars(error)["report"]
-    assert isinstance(report, ImportReport)
-    return report
+def report_of(error: JobError) -> ImportReport:
+    assert isinstance(error.report, ImportReport)
+    return error.report
 
 
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
         (401, AuthenticationError),
-        (403, LlamadaProError),
+        (403, PermissionDeniedError),
         (404, NotFoundError),
-        (405, LlamadaProError),
-        (302, LlamadaProError),
+        (405, APIStatusError),
+        (302, APIStatusError),
     ],
 )
 async def test_what_would_hit_every_chunk_stops_the_import_with_the_report_so_far(
     client: AsyncLlamadaPro, service: Service, tmp_path: Path, code: int, kind: type[LlamadaProError]
 ) -> None:
     service.acts = [taken, status(code)]
-    with pytest.raises(kind) as caught:
+    with pytest.raises(JobError) as caught:
         await client.conversations.import_many(rows(50), chunk_size=5, concurrency=1, ledger=tmp_path / "ledger")
     assert len(service.received) == 2
     report = report_of(caught.value)
     assert (report.successful, report.failed_rows, report.read) == (5, 5, 10)
-    assert "The import stopped early. 10 rows read" in caught.value.__notes__[0]
+    assert type(caught.value.__cause__) is kind
+    assert "10 rows read: 5 successful, 5 failed. With a ledger, the next run goes on from here" in str(caught.value)
     service.received.clear()
     report = await client.conversations.import_many(rows(50), chunk_size=5, ledger=tmp_path / "ledger")
     assert report.complete
@@ -644,7 +658,7 @@ async def test_a_stop_sees_through_what_is_being_sent(client: AsyncLlamadaPro, s
         return httpx.Response(401, json={})
 
     service.acts = [slow, slow, refuse]
-    with pytest.raises(AuthenticationError) as caught:
+    with pytest.raises(JobError) as caught:
         await client.conversations.import_many(rows(100), chunk_size=5, concurrency=3)
     report = report_of(caught.value)
     assert (report.successful, report.failed_rows, report.unknown) == (10, 5, [])
@@ -675,7 +689,7 @@ async def test_a_stop_does_not_wait_for_a_source_that_stalls(
 
     service.acts = [refuse]
     async with asyncio.timeout(5):
-        with pytest.raises(AuthenticationError) as caught:
+        with pytest.raises(JobError) as caught:
             await client.conversations.import_many(stalls(), chunk_size=5, concurrency=3)
     assert len(service.received) == 1
     assert report_of(caught.value).read == 5
@@ -683,9 +697,10 @@ async def test_a_stop_does_not_wait_for_a_source_that_stalls(
 
 async def test_a_closed_client_stops_the_import(client: AsyncLlamadaPro, service: Service) -> None:
     await client.aclose()
-    with pytest.raises(ConfigurationError, match="closed") as caught:
+    with pytest.raises(JobError, match="closed") as caught:
         await client.conversations.import_many(rows(50), chunk_size=5, concurrency=2)
     assert report_of(caught.value).failed_rows <= 10
+    assert isinstance(caught.value.__cause__, ConfigurationError)
     assert service.received == []
 
 
@@ -697,11 +712,12 @@ async def test_what_the_source_raises_comes_out(
         yield from rows(8)
         raise OSError("the file is gone")
 
-    with pytest.raises(OSError, match="the file is gone") as caught:
+    with pytest.raises(JobError, match="the file is gone") as caught:
         await client.conversations.import_many(
             torn(), chunk_size=3, concurrency=concurrency, ledger=tmp_path / "ledger"
         )
     assert report_of(caught.value).successful == 6
+    assert isinstance(caught.value.__cause__, OSError)
     report = await client.conversations.import_many(rows(8), chunk_size=3, ledger=tmp_path / "ledger")
     assert report.complete
     assert sorted(service.markers) == [*range(8)]
@@ -717,7 +733,7 @@ async def test_progress_is_told_after_each_chunk_and_can_stop_the_import(
         if len(seen) == 3:
             raise KeyError("enough")
 
-    with pytest.raises(KeyError, match="enough") as caught:
+    with pytest.raises(JobError, match="enough") as caught:
         await client.conversations.import_many(rows(100), chunk_size=10, concurrency=1, on_progress=on_progress)
     assert seen == [10, 20, 30]
     assert report_of(caught.value).successful == 30
@@ -732,7 +748,7 @@ async def test_an_exception_from_on_issue_stops_the_import_with_every_row_counte
 
     items = rows(20)
     items[6]["funnel_id"] = "bad"
-    with pytest.raises(KeyError, match="6") as caught:
+    with pytest.raises(JobError, match="6") as caught:
         await client.conversations.import_many(
             items, chunk_size=5, concurrency=1, ledger=tmp_path / "ledger", on_issue=on_issue
         )
@@ -749,12 +765,12 @@ async def test_an_import_ends_by_its_timeout(client: AsyncLlamadaPro, service: S
         raise AssertionError
 
     service.acts = [taken, never]
-    with pytest.raises(WaitTimeoutError, match=r"timeout of 0\.05 s") as caught:
+    with pytest.raises(JobError, match=r"timeout of 0\.05 s") as caught:
         await client.conversations.import_many(
             rows(9), chunk_size=3, concurrency=1, ledger=tmp_path / "ledger", timeout=0.05
         )
-    assert caught.value.last is report_of(caught.value)
-    assert [chunk.number for chunk in caught.value.last.unknown] == [1]
+    assert isinstance(caught.value.__cause__, WaitTimeoutError)
+    assert [chunk.number for chunk in report_of(caught.value).unknown] == [1]
     report = await client.conversations.import_many(rows(9), chunk_size=3, ledger=tmp_path / "ledger")
     assert (report.successful, report.unknown_rows) == (6, 3)
     assert sorted(service.markers) == [*range(9)]

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from llamadapro._cli.table import BadRow, Keys, Row, Table, TableError
 from llamadapro.models import BulkSingleConversationCreateParamsDict as Created
 from llamadapro.models import BulkSingleConversationUpdateParamsDict as Updated
 from llamadapro_api.models.bulk_single_conversation_create_params import write_bulk_single_conversation_create_params
+from llamadapro_jobs.cli.table import BadRow, ColumnIndex, Row, Table, TableError
 
 
 def table(text: str, kind: Any = Created, **options: Any) -> Table:
@@ -41,7 +41,7 @@ def test_cells_become_what_the_document_says_of_their_field() -> None:
 
 
 def test_every_key_of_the_document_can_be_a_column_and_what_comes_of_it_can_be_sent() -> None:
-    names = Keys(Created).names()
+    names = ColumnIndex(Created).names()
     assert {"funnel_id", "contact.phones", "contact.custom_fields.NAME", "custom_fields.NAME"} <= {*names}
     good = {"created_at": "2026-02-15T10:00:00Z", "archived_at": "2026-02-15T10:00:00Z"}
     header = [name.replace("NAME", "size") for name in names]
@@ -49,7 +49,7 @@ def test_every_key_of_the_document_can_be_a_column_and_what_comes_of_it_can_be_s
     written = write_bulk_single_conversation_create_params(item)
     assert written["contact"]["nationalId"] == "1"
     assert written["contact"]["userId"] == 1
-    assert "id" in Keys(Updated).names()
+    assert "id" in ColumnIndex(Updated).names()
 
 
 @pytest.mark.parametrize("name", ["Funnel ID", "funnelId", " funnel_id ", "FUNNEL-ID"])

@@ -186,7 +186,7 @@ def test_every_name_is_there(module: ModuleType) -> None:
             getattr(module, missing)
 
 
-@pytest.mark.parametrize("name", ["llamadapro._bulk", "llamadapro.resources", "llamadapro_sandbox"])
+@pytest.mark.parametrize("name", ["llamadapro.resources", "llamadapro_sandbox"])
 def test_packages_that_load_late_have_every_name_too(name: str) -> None:
     module = importlib.import_module(name)
     assert all(getattr(module, each) is not None for each in module.__all__)

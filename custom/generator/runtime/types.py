@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 C = TypeVar("C", bound=type)
+
+
+class _Unset:
+    def __repr__(self) -> str:
+        return "<not sent>"
+
+
+UNSET: Final[Any] = _Unset()
+"""Stands in signatures for a keyword of a body that is left out: it is not sent, while None is sent as null."""
 
 
 class Wire(NamedTuple):

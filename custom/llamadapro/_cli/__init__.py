@@ -55,7 +55,7 @@ class _Version(argparse.Action):
 
 
 def _import(arguments: Sequence[str]) -> int:
-    from .import_ import main as run
+    from llamadapro_jobs.cli.import_ import main as run
 
     return run(arguments)
 

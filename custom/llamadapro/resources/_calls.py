@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Unpack
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from llamadapro_api import api, models
 from llamadapro_api.types import PreparedRequest
 
+from .._lazy import LazyModule
 from .._polling import poll, poll_until_found
+from .._signatures import named
 from ._base import Resource, build_request
+
+if TYPE_CHECKING:
+    from .. import _reports as reports
+else:
+    reports = LazyModule("llamadapro._reports")
 
 FINAL_STATUSES = frozenset({"completed", "failed", "busy", "no-answer", "canceled", "cancelled"})
 """Statuses after which a call does not change. The page lists none: these are the usual ones of the trade."""
@@ -17,7 +25,7 @@ FINAL_STATUSES = frozenset({"completed", "failed", "busy", "no-answer", "cancele
 _NONE_YET = "the service has none so far: try again later, unless the call's status says that it failed"
 
 
-class Calls(Resource):
+class Calls(Resource, section="calls"):
     """Telephone calls. A call is never started twice; numbers are E.164, or national with `default_region`."""
 
     async def bridge(self, *, to: str, **options: Unpack[models.StartBridgeCallOptions]) -> models.Call:
@@ -27,6 +35,7 @@ class Calls(Resource):
         """
         return await self._session.send(self._prepare_bridge(to=to, **options))
 
+    @named("calls.bridge")
     def _prepare_bridge(
         self, *, to: str, **options: Unpack[models.StartBridgeCallOptions]
     ) -> PreparedRequest[models.Call]:
@@ -56,6 +65,7 @@ class Calls(Resource):
         )
         return await self._session.send(prepared)
 
+    @named("calls.start_agent")
     def _prepare_agent(
         self,
         *,
@@ -91,6 +101,7 @@ class Calls(Resource):
         """
         return await self._session.send(self._prepare_adhoc_agent(to=to, objectives=objectives, from_=from_, **options))
 
+    @named("calls.start_adhoc_agent")
     def _prepare_adhoc_agent(
         self,
         *,
@@ -104,6 +115,63 @@ class Calls(Resource):
         [to] = self._normalize(to=to)
         self._normalize_in_place(options, "from_phone_number")
         return build_request(api.start_agent_call_v2, to_phone_number=to, objectives=objectives, **options)
+
+    async def start_many(
+        self,
+        rows: reports.Rows | None,
+        *,
+        operation: Literal["start_agent", "start_adhoc_agent", "bridge"] | None = None,
+        common: Mapping[str, Any] | None = None,
+        key: str | Callable[[Any], str] = "to",
+        ledger: str | PathLike[str] | None = None,
+        run: str | None = None,
+        rate: float | None = None,
+        concurrency: int = 20,
+        resend_unknown: bool = False,
+        max_attempts: int = 5,
+        stop_after: int = 50,
+        timeout: float | None = None,
+        on_progress: Callable[[reports.SendReport], object] | None = None,
+        on_issue: Callable[[reports.SendIssue], object] | None = None,
+        max_issues: int = 1000,
+    ) -> reports.SendReport:
+        """Start a call for each row, and none twice, whatever interrupts it (StartAgentCall, StartBridgeCall).
+
+        `operation` is ``"start_agent"`` (if not given), ``"start_adhoc_agent"`` or ``"bridge"``; all else is as in
+        `client.messages.send_many`. Example::
+
+            report = await client.calls.start_many(
+                [{"to": "+14155552671", "context_variables": {"customerFirstName": "Pedro"}}],
+                common={"voice_agent_id": 12},
+                ledger="calls.ledger",
+                rate=1,
+            )
+        """
+        from llamadapro_jobs.sending import send_many
+
+        return await send_many(
+            self._session,
+            {
+                "start_agent": self._prepare_agent,
+                "start_adhoc_agent": self._prepare_adhoc_agent,
+                "bridge": self._prepare_bridge,
+            },
+            rows,
+            operation=operation,
+            common=common,
+            key=key,
+            ledger=ledger,
+            run=run,
+            rate=rate,
+            concurrency=concurrency,
+            resend_unknown=resend_unknown,
+            max_attempts=max_attempts,
+            stop_after=stop_after,
+            timeout=timeout,
+            on_progress=on_progress,
+            on_issue=on_issue,
+            max_issues=max_issues,
+        )
 
     async def create(self, **fields: Unpack[models.CreateCallBody]) -> models.Call:
         """Log a call that took place elsewhere (CreateCall); keywords: `CreateCallBody`. Starts no call.
@@ -165,7 +233,7 @@ class Calls(Resource):
             call = await client.calls.wait(call.id, timeout=300, on_status=lambda call: print(call.status))
         """
         return await poll(
-            lambda: self.get(call_id),
+            lambda: self._send(api.get_call, call_id),
             lambda call: call.status in final,
             timeout=timeout,
             clock=self._session.clock,

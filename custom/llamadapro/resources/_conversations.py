@@ -15,13 +15,15 @@ from ._base import Resource, build_request
 
 if TYPE_CHECKING:
     from .. import _bulk as bulk
+    from .. import _reports as reports
 else:
     bulk = LazyModule("llamadapro._bulk")
+    reports = LazyModule("llamadapro._reports")
 
 _MAX_LISTED = 20
 
 
-class Conversations(Resource):
+class Conversations(Resource, section="conversations"):
     """Conversations in sales funnels."""
 
     async def create(self, **fields: Unpack[models.CreateConversationBody]) -> models.Conversation:
@@ -61,18 +63,20 @@ class Conversations(Resource):
 
     async def import_many(
         self,
-        items: bulk.Rows,
+        items: reports.Rows,
         *,
         update: bool = False,
         chunk_size: int = 500,
         concurrency: int = 4,
         ledger: str | PathLike[str] | None = None,
+        run: str | None = None,
         resend_unknown: bool = False,
+        stop_after: int = 50,
         timeout: float | None = None,
-        on_progress: Callable[[bulk.ImportReport], object] | None = None,
-        on_issue: Callable[[bulk.ImportIssue], object] | None = None,
+        on_progress: Callable[[reports.ImportReport], object] | None = None,
+        on_issue: Callable[[reports.ImportIssue], object] | None = None,
         max_issues: int = 1000,
-    ) -> bulk.ImportReport:
+    ) -> reports.ImportReport:
         """Create (BulkCreate) or with `update` change (BulkUpdate) any number of conversations, and never any twice.
 
         - `items`: any iterable or async iterable of dictionaries, such as a generator over a file of millions. It is
@@ -80,8 +84,10 @@ class Conversations(Resource):
           An exception among the rows stands for one that could not be read. A slow source should be an async one.
         - `ledger`: a file (SQLite) that remembers what became of each chunk, so that a run that was interrupted, by
           ``kill -9`` too, is resumed by doing the same again: what is done is not sent again, what certainly was not
-          processed is. It must be the same source; another is noticed and refused.
+          processed is. It must be the same source; another is noticed and refused. Or a ``postgresql://`` URL (extra
+          ``postgres``) which several processes may share, each with the same source; `run` names the import in it.
         - `resend_unknown`: also send the chunks again that **may** have been processed. Else they are only listed.
+        - `stop_after`: so many failures in a row (429, 5xx, no connection) end the import.
         - `timeout`: seconds for it all. What is then being sent becomes unknown.
         - `on_progress`: called after each chunk with the report so far, always the same object. An exception from it
           stops the import gently: what is being sent is seen through.
@@ -91,8 +97,8 @@ class Conversations(Resource):
         Bad rows, and those the service refuses, are reported and do not hold up the others; nor does a chunk that
         fails, unless all would: 401, 403, 404, 405, a redirect or a closed client end the import.
 
-        Raises `InvalidRequestError` (options, or a ledger of another source), `WaitTimeoutError`, the errors named
-        above, and whatever the source raises: each with the report so far as its attribute `report`. Example::
+        Raises `InvalidRequestError` (options, or a ledger of another source), and `JobError` for whatever else stops
+        the import early: it has the report so far as its `report`, and what stopped it as its cause. Example::
 
             def rows():
                 with open("people.csv", newline="") as file:
@@ -105,35 +111,34 @@ class Conversations(Resource):
                 print(issue.row, issue.reason)
         """
         from llamadapro_api.writing import writer
-
-        from .._bulk.run import Importer
+        from llamadapro_jobs.importing import import_many
 
         operation: Callable[..., PreparedRequest[models.BulkResult]] = api.bulk_update if update else api.bulk_create
         create, change = models.BulkSingleConversationCreateParamsDict, models.BulkSingleConversationUpdateParamsDict
         write = writer(change if update else create)
-        importer = Importer(
+        return await import_many(
+            items,
             check=lambda row: write(self._with_numbers(row)),
             send=lambda rows: self._send(operation, conversations=rows),
             about={"operation": operation.__name__, "base_url": str(self._session.base_url)},
             ledger=ledger,
+            run=run,
             chunk_size=chunk_size,
             concurrency=concurrency,
             resend_unknown=resend_unknown,
+            stop_after=stop_after,
             timeout=timeout,
             max_issues=max_issues,
             on_progress=on_progress,
             on_issue=on_issue,
             clock=self._session.clock,
         )
-        return await importer.run(items)
 
     async def _bulk(
         self, operation: Callable[..., PreparedRequest[models.BulkResult]], items: list[Any]
     ) -> bulk.BulkOutcome:
-        from .._bulk.batch import with_items
-
         prepared = build_request(operation, conversations=self._all_with_numbers(items))
-        return await self._session.send(with_items(prepared, items))
+        return await self._session.send(bulk.with_items(prepared, items))
 
     def _with_numbers(self, item: Any) -> Any:
         """The item with its contact's numbers in E.164 form: a copy, where that changes any."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from llamadapro_api import api, models
 from llamadapro_api.errors import DeserializationError
@@ -11,12 +12,15 @@ from llamadapro_api.types import PreparedRequest
 
 from .._lazy import LazyModule
 from .._polling import poll
+from .._signatures import named
 from ..errors import InvalidRequestError
 from ._base import Resource, build_request, drop_none
 
 if TYPE_CHECKING:
+    from .. import _reports as reports
     from .._media import upload
 else:
+    reports = LazyModule("llamadapro._reports")
     upload = LazyModule("llamadapro._media.upload")
 
 
@@ -24,7 +28,7 @@ END_STATUSES = frozenset({"delivered", "read", "failed"})
 """Statuses by which a message has arrived, or never will. The page shows only ``pending``: these are WhatsApp's own."""
 
 
-class Messages(Resource):
+class Messages(Resource, section="messages"):
     """WhatsApp messages. Numbers are E.164, or national with the client's `default_region`.
 
     A message is never sent twice: where an answer was lost, the error's `may_have_been_processed` says so.
@@ -38,6 +42,7 @@ class Messages(Resource):
         """Send a free-form message of any type (CreateMessage); keywords: `CreateMessageBody`."""
         return await self._session.send(self._prepare_message(**fields))
 
+    @named("messages.send")
     def _prepare_message(self, **fields: Unpack[models.CreateMessageBody]) -> PreparedRequest[models.Message]:
         self._normalize_in_place(fields, "from_phone_number", "to_phone_number")
         return build_request(api.create_message, **fields)
@@ -53,6 +58,7 @@ class Messages(Resource):
         """
         return await self._session.send(self._prepare_text(to=to, text=text, from_=from_, **options))
 
+    @named("messages.send_text")
     def _prepare_text(
         self, *, to: str, text: str, from_: str, **options: Unpack[models.CreateMessageOptions]
     ) -> PreparedRequest[models.Message]:
@@ -95,6 +101,7 @@ class Messages(Resource):
         )
         return await self._session.send(prepared)
 
+    @named("messages.send_template")
     def _prepare_template(
         self,
         *,
@@ -226,6 +233,86 @@ class Messages(Resource):
             )
         return await self._send(api.upload_media, **fields)
 
+    async def send_many(
+        self,
+        rows: reports.Rows | None,
+        *,
+        operation: Literal["send_template", "send_text", "send"] | None = None,
+        common: Mapping[str, Any] | None = None,
+        key: str | Callable[[Any], str] = "to",
+        ledger: str | PathLike[str] | None = None,
+        run: str | None = None,
+        rate: float | None = None,
+        concurrency: int = 20,
+        resend_unknown: bool = False,
+        max_attempts: int = 5,
+        stop_after: int = 50,
+        timeout: float | None = None,
+        on_progress: Callable[[reports.SendReport], object] | None = None,
+        on_issue: Callable[[reports.SendIssue], object] | None = None,
+        max_issues: int = 1000,
+    ) -> reports.SendReport:
+        """Send a message for each row, and none twice, whatever interrupts it (CreateTemplateMessage, CreateMessage).
+
+        - `rows`: any iterable or async iterable of dictionaries, the keywords of `operation`; read as a stream. None
+          works on what is pending in a run that another process has begun.
+        - `operation`: ``"send_template"`` (if not given), ``"send_text"`` or ``"send"``; `common` are the keywords that
+          all rows share.
+        - `key`: what "once" means: a keyword, whose numbers compare as E.164, or a function of the row.
+        - `ledger`: a file (SQLite) that remembers each row, or a ``postgresql://`` URL (extra ``postgres``) that any
+          number of processes share; `run` names the campaign in it. A ledger of another campaign is refused.
+        - `rate`: messages per second, over all processes of the run.
+        - `concurrency`: how many are being sent at once, by this process.
+        - `resend_unknown`: also send the rows again that **may** have been sent. Else they are only listed.
+        - `max_attempts`: how often a row may be answered with 429 before it counts as refused.
+        - `stop_after`: so many failures in a row (429, 5xx, no answer) stop the run; 401, 403, 404 and redirects do so
+          at once.
+        - `timeout`: seconds for it all. What is then being sent becomes unknown.
+        - `on_progress`: called now and then with the report so far. An exception from it stops the run gently: what is
+          being sent is seen through.
+        - `on_issue`: called for each row that this process could not send; the report keeps `max_issues` of the run's.
+
+        A row is written down before it is sent. If the process dies in between, it is *unknown*, and not sent again.
+        Rows that cannot be sent are *bad*, and do not hold up the others.
+
+        Raises `InvalidRequestError` (options, or the ledger of another campaign), and `JobError` for what stops the run
+        early: it has the report so far as its `report`, and what stopped it as its cause. Example::
+
+            people = [{"to": "+14155552671", "variables": ["Jane"]}]
+            report = await client.messages.send_many(
+                people,
+                common={"from_": "+56912345678", "template_name": "welcome", "language_code": "en"},
+                ledger="people.ledger",
+                rate=20,
+            )
+            print(report)
+        """
+        from llamadapro_jobs.sending import send_many
+
+        return await send_many(
+            self._session,
+            {
+                "send_template": self._prepare_template,
+                "send_text": self._prepare_text,
+                "send": self._prepare_message,
+            },
+            rows,
+            operation=operation,
+            common=common,
+            key=key,
+            ledger=ledger,
+            run=run,
+            rate=rate,
+            concurrency=concurrency,
+            resend_unknown=resend_unknown,
+            max_attempts=max_attempts,
+            stop_after=stop_after,
+            timeout=timeout,
+            on_progress=on_progress,
+            on_issue=on_issue,
+            max_issues=max_issues,
+        )
+
     async def wait(
         self,
         message_id: int | str,
@@ -245,7 +332,7 @@ class Messages(Resource):
             message = await client.messages.wait(message.id, timeout=300, until=("read", "failed"))
         """
         return await poll(
-            lambda: self.get(message_id),
+            lambda: self._send(api.get_message, message_id),
             lambda message: message.status in until,
             timeout=timeout,
             clock=self._session.clock,

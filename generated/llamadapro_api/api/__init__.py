@@ -66,16 +66,6 @@ if TYPE_CHECKING:
     )
     from .v1whatsapp.upload_media import upload_media as upload_media
     from .v2calls.start_agent_call_v2 import start_agent_call_v2 as start_agent_call_v2
-else:
-
-    def __getattr__(name: str) -> Any:
-        module = _MODULES.get(name)
-        if module is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(module, __name__), name)
-        globals()[name] = value
-        return value
-
 
 _MODULES = {
     "bulk_create": ".v1conversations.bulk_create",
@@ -157,6 +147,15 @@ __all__ = [
     "upload_media",
 ]
 
+if not TYPE_CHECKING:  # a checker that saw it would take any misspelt name for one of these
 
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    def __getattr__(name: str) -> Any:
+        module = _MODULES.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(module, __name__), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted(__all__)

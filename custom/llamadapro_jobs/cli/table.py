@@ -1,6 +1,7 @@
-"""CSV files as the items of a bulk call: a column is named after a key of the items' generated `TypedDict`.
+"""CSV files as the items of a bulk call, or as the rows of a campaign.
 
-Which keys there are, and what their values must be, is read from its annotations; nothing is listed here.
+Of a bulk call, a column is named after a key of the items' generated `TypedDict`: which keys there are, and what their
+values must be, is read from its annotations; nothing is listed here.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from difflib import get_close_matches
 from types import UnionType
-from typing import Any, NotRequired, Required, TextIO, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, NotRequired, Required, TextIO, Union, get_args, get_origin, get_type_hints
 
 import attrs
+from typing_extensions import is_typeddict
 
 Reader = Callable[[str], Any]
-_WHOLE = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
+_INTEGER = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
 
 
 class TableError(Exception):
-    """The file as a whole cannot be read as a table of these items."""
+    """The file cannot be read as a table of these items."""
 
 
 class Row(dict[str, Any]):
@@ -52,8 +54,52 @@ class Column:
     read: Reader
 
 
-class Table:
-    """The rows of a CSV file: `Row`, or `BadRow` where there is one that cannot be read.
+class CsvLines:
+    """The lines of a CSV file behind its header, each as `Row` or `BadRow`; `TableError` if there is no header."""
+
+    def __init__(self, file: TextIO, delimiter: str = ",") -> None:
+        try:
+            # Strict: a quotation mark out of place is an error, rather than a guess.
+            self._lines = csv.reader(file, delimiter=delimiter, strict=True)
+            self.header: list[str] = next(self._lines, [])
+        except (csv.Error, TypeError, ValueError) as error:  # a delimiter of two signs, a torn first line
+            if isinstance(error, UnicodeError):
+                raise
+            raise TableError(f"it cannot be read as CSV: {error}") from None
+        if not self.header:
+            raise TableError("it has no header: the first line must name the columns")
+        self.delimiter = delimiter
+
+    def __iter__(self) -> Iterator[Row | BadRow]:
+        while True:
+            line = self._lines.line_num + 1
+            try:
+                cells = next(self._lines)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield BadRow(f"lines {line} to {self._lines.line_num} cannot be read: {error}", line, [])
+                continue
+            if not cells:  # the line is empty
+                continue
+            if len(cells) != len(self.header):
+                yield BadRow(f"it has {len(cells)} cells, and the header {len(self.header)}", line, cells)
+                continue
+            row = Row(line, cells)
+            try:
+                self._fill(row)
+            except ValueError as error:
+                yield BadRow(str(error), line, cells)
+            else:
+                yield row
+
+    def _fill(self, row: Row) -> None:
+        """Make the cells of a row its items; raises `ValueError`."""
+        raise NotImplementedError
+
+
+class Table(CsvLines):
+    """The rows of a CSV file as items of a bulk call.
 
     Columns of nested keys are dotted (``contact.first_name``); lists are split at ``;``; an empty cell sends nothing.
     Free-form objects take any name behind their dot, as text, or with ``:json`` at its end as JSON. Case, spaces and
@@ -72,59 +118,60 @@ class Table:
         fixed: Mapping[str, str] | None = None,
         zone: tzinfo | None = None,
     ) -> None:
-        try:
-            # Strict: a quotation mark out of place is an error, rather than a guess.
-            self._lines = csv.reader(file, delimiter=delimiter, strict=True)
-            self.header: list[str] = next(self._lines, [])
-        except (csv.Error, TypeError, ValueError) as error:  # a delimiter of two signs, a torn first line
-            raise TableError(f"it cannot be read as CSV: {error}") from None
-        if not self.header:
-            raise TableError("it has no header: the first line must name the columns")
-        keys = Keys(item, zone)
+        super().__init__(file, delimiter)
+        keys = ColumnIndex(item, zone)
         left_out = {*ignored}
         if missing := left_out.difference(self.header):
             raise TableError(f"there is no column {min(missing)!r} to leave out")
         self._columns = [
             None if name in left_out or name.startswith("_") else keys.column(name.strip()) for name in self.header
         ]
-        self.delimiter = delimiter
         self._fixed = [(keys.column(name), text) for name, text in (fixed or {}).items()]
         keys.check([*filter(None, self._columns), *(column for column, _ in self._fixed)])
 
-    def __iter__(self) -> Iterator[Row | BadRow]:
-        while True:
-            line = self._lines.line_num + 1
-            try:
-                cells = next(self._lines)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield BadRow(f"lines {line} to {self._lines.line_num} cannot be read: {error}", line, [])
-                continue
-            if cells:  # else the line is empty
-                yield self._row(line, cells)
-
-    def _row(self, line: int, cells: list[str]) -> Row | BadRow:
-        if len(cells) != len(self.header):
-            return BadRow(f"it has {len(cells)} cells, and the header {len(self.header)}", line, cells)
-        row = Row(line, cells)
-        for column, text in (*self._fixed, *zip(self._columns, cells, strict=True)):
+    def _fill(self, row: Row) -> None:
+        for column, text in (*self._fixed, *zip(self._columns, row.cells, strict=True)):
             if column is not None and (text := text.strip()):
                 try:
-                    _put(row, column.path, column.read(text))
+                    _set_nested(row, column.path, column.read(text))
                 except ValueError as error:
-                    return BadRow(f"{column.name}: {error}", line, cells)
-        return row
+                    raise ValueError(f"{column.name}: {error}") from None
 
 
-def _put(row: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+class CampaignTable(CsvLines):
+    """The rows of a CSV file as messages: the column ``to``, and the template's variables in their order.
+
+    A column whose name begins with ``_`` is left out. An empty cell is a bad row: it would send a message with a hole.
+    """
+
+    def __init__(self, file: TextIO, *, delimiter: str = ",") -> None:
+        super().__init__(file, delimiter)
+        names = [_normalized(name) for name in self.header]
+        if names.count("to") != 1:
+            advice = " (perhaps the file has another --delimiter)" if len(names) == 1 else ""
+            raise TableError(f"there must be one column 'to' with the numbers{advice}")
+        self._to = names.index("to")
+        self._variables = [
+            place for place, name in enumerate(self.header) if place != self._to and not name.strip().startswith("_")
+        ]
+
+    def _fill(self, row: Row) -> None:
+        for place in (self._to, *self._variables):
+            if not row.cells[place].strip():
+                raise ValueError(f"{self.header[place].strip()}: the cell is empty")
+        row["to"] = row.cells[self._to].strip()
+        if self._variables:
+            row["variables"] = [row.cells[place].strip() for place in self._variables]
+
+
+def _set_nested(row: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     *within, last = path
     for key in within:
         row = row.setdefault(key, {})
     row[last] = value
 
 
-class Keys:
+class ColumnIndex:
     """The keys of an item, nested ones too, by their folded names."""
 
     def __init__(self, item: Any, zone: tzinfo | None = None) -> None:
@@ -136,11 +183,11 @@ class Keys:
 
     def column(self, name: str) -> Column:
         """What a column of this name is."""
-        if found := self._single.get(_folded(name)):
+        if found := self._single.get(_normalized(name)):
             return found
         parts = name.split(".")
         for cut in range(1, len(parts)):
-            path = self._free.get(_folded(".".join(parts[:cut])))
+            path = self._free.get(_normalized(".".join(parts[:cut])))
             if path is not None:
                 key, _, kind = ".".join(parts[cut:]).partition(":")
                 if key and kind in ("", "json"):
@@ -177,15 +224,15 @@ class Keys:
                 hint = get_args(hint)[0]
             if needed:
                 self._required.append(name)
-            kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+            kinds = [*_kinds(hint)]
             nested = next((kind for kind in kinds if is_typeddict(kind)), None)
             origins = {get_origin(kind) or kind for kind in kinds}
             if nested is not None:
                 self._add(nested, here, False)
             elif any(isinstance(origin, type) and issubclass(origin, Mapping) for origin in origins):
-                self._free[_folded(name)] = here
+                self._free[_normalized(name)] = here
             else:
-                self._single[_folded(name)] = Column(name, here, self._reader(origins))
+                self._single[_normalized(name)] = Column(name, here, self._reader(origins))
 
     def _reader(self, origins: set[Any]) -> Reader:
         """Text that does not read as what is wanted stays text: the check of the row will say what is wrong with it."""
@@ -207,8 +254,19 @@ class Keys:
         return moment if self._zone is None or moment.tzinfo is not None else moment.replace(tzinfo=self._zone)
 
 
+def _kinds(hint: Any) -> Iterator[Any]:
+    """The members of a union, within annotations too; of any other type, the type alone."""
+    if get_origin(hint) is Annotated:
+        yield from _kinds(get_args(hint)[0])
+    elif get_origin(hint) in (Union, UnionType):
+        for kind in get_args(hint):
+            yield from _kinds(kind)
+    else:
+        yield hint
+
+
 def _number(text: str) -> Any:
-    if whole := _WHOLE.fullmatch(text):
+    if whole := _INTEGER.fullmatch(text):
         return int(whole[1])
     try:
         return float(text) if text.isascii() and "_" not in text else text
@@ -223,5 +281,5 @@ def _json(text: str) -> Any:
         raise ValueError(f"{text[:40]!r} is not JSON") from None
 
 
-def _folded(name: str) -> str:
+def _normalized(name: str) -> str:
     return re.sub(r"[\s_-]", "", name).lower()

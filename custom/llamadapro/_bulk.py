@@ -34,7 +34,7 @@ class BulkOutcome(BulkResult):
         """The items about which there is something to say: ``for item, errors, warnings in result.issues``."""
         return [
             ItemIssues(None if index is None else self.items[index], errors, warnings)
-            for index, errors, warnings in told(self.report, len(self.items))
+            for index, errors, warnings in iter_issues(self.report, len(self.items))
         ]
 
 
@@ -49,7 +49,7 @@ def with_items(call: PreparedRequest[BulkResult], items: Sequence[Any]) -> Prepa
     return call.with_reader(read)
 
 
-def told(report: BulkReport | None, sent: int) -> Iterator[tuple[int | None, list[BulkIssue], list[BulkIssue]]]:
+def iter_issues(report: BulkReport | None, sent: int) -> Iterator[tuple[int | None, list[BulkIssue], list[BulkIssue]]]:
     """Index, errors and warnings of each item that a report is about; an index that was not sent is None."""
     for entry in (report and report.items_issues) or ():
         if entry is not None:  # a null among them is not worth a failure

@@ -1,0 +1,320 @@
+"""Imports of any size: rows are taken from their source chunk by chunk, checked, sent, and written down in a ledger.
+
+Nothing is sent twice: a chunk that is done is not sent again, one that certainly was not processed is sent again by
+the next run on the same ledger, and one whose outcome nobody knows only when that is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from hashlib import blake2b
+from os import PathLike
+from typing import Any
+
+import attrs
+import orjson
+
+from llamadapro._bulk import iter_issues
+from llamadapro._reports import ImportIssue, ImportReport, Rows, UnfinishedChunk
+from llamadapro._transport import Clock
+from llamadapro.errors import InvalidRequestError
+from llamadapro_api.errors import ValidationError
+from llamadapro_api.models import BulkIssue, BulkReport, BulkResult
+
+from .ledger import POLL, Claim, Entry, Ledger, NewUnit, Outcome, State, Turn, open_ledger
+from .run import MAX_REASON, Limits, Run, StopRun, check_integer, job_error
+from .source import Source
+
+
+@attrs.frozen
+class Chunk:
+    """So many rows, whichever of them are bad."""
+
+    number: int
+    first: int
+    items: list[Any]
+    digest: str
+    """Tells whether a source gives the same rows again."""
+    checked: tuple[list[Any], dict[int, Any]] | None
+    """The rows to send, and the issue of each that cannot be, by its place in the source; None if not looked at yet."""
+
+
+async def import_many(
+    items: Rows,
+    *,
+    check: Callable[[Any], Any],
+    send: Callable[[list[Any]], Awaitable[BulkResult]],
+    about: Mapping[str, Any],
+    ledger: str | PathLike[str] | Ledger | None,
+    run: str | None,
+    chunk_size: int,
+    concurrency: int,
+    resend_unknown: bool,
+    stop_after: int,
+    timeout: float | None,
+    max_issues: int,
+    on_progress: Callable[[ImportReport], object] | None,
+    on_issue: Callable[[ImportIssue], object] | None,
+    clock: Clock,
+) -> ImportReport:
+    """Import all rows; what stops the import early is raised, with the report so far as its `report`.
+
+    `check` makes a row what is to be sent, or raises `ValidationError` or `InvalidRequestError`; `send` sends such
+    rows; `about` is what must not change between the runs on one ledger.
+    """
+    limits = Limits(concurrency=concurrency, stop_after=stop_after, timeout=timeout)
+    check_integer("chunk_size", chunk_size, 1)
+    check_integer("max_issues", max_issues, 0)
+    source = Source(items, "items")
+    book = open_ledger(ledger, clock, "import")
+    try:
+        _, read_to = await book.begin(run or "", {**about, "chunk_size": chunk_size}, resend_unknown=resend_unknown)
+        job = ImportMany(
+            source=source,
+            size=chunk_size,
+            check=check,
+            send_rows=send,
+            concurrency=concurrency,
+            known_rows=read_to,
+            max_issues=max_issues,
+            on_progress=on_progress,
+            on_issue=on_issue,
+            clock=clock,
+        )
+        loop = Run(job, book, limits, clock, has_source=True)
+        await loop.run(job.report)
+        error = loop.stopped or await job.see_others(book)
+    finally:
+        await book.close()
+    return job.result(error)
+
+
+class ImportMany:
+    """The job of an import; its units are chunks."""
+
+    only_added = True
+    not_taken: State = "pending"
+    max_attempts: int | None = None
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        size: int,
+        check: Callable[[Any], Any],
+        send_rows: Callable[[list[Any]], Awaitable[BulkResult]],
+        concurrency: int,
+        known_rows: int,
+        max_issues: int,
+        on_progress: Callable[[ImportReport], object] | None,
+        on_issue: Callable[[ImportIssue], object] | None,
+        clock: Clock,
+    ) -> None:
+        self.ahead = concurrency
+        self.report = ImportReport()
+        self._source = source
+        self._size = size
+        self._check = check
+        self._send_rows = send_rows
+        self._known_rows = known_rows
+        self._max_issues = max_issues
+        self._on_progress = on_progress
+        self._on_issue = on_issue
+        self._clock = clock
+        self._began = clock.now()
+        self._number = 0
+        self._ended = False
+        self._in_hand: dict[str, Chunk] = {}
+        self._elsewhere: dict[str, Chunk] = {}
+        """Chunks that another worker is sending; without their rows."""
+
+    async def read(self) -> NewUnit | None:
+        items = [] if self._ended else await self._source.take(self._size)
+        self._ended = len(items) < self._size
+        if not items:
+            return None
+        number, self._number = self._number, self._number + 1
+        first = number * self._size
+        # What an earlier run has read is looked at only if it is to be sent.
+        checked = None if first < self._known_rows else self._checked(first, items)
+        chunk = self._in_hand[str(number)] = Chunk(number, first, items, _digest(items), checked)
+        return NewUnit(first + len(items) - 1, str(number), _payload(chunk))
+
+    async def send(self, claim: Claim) -> Outcome:
+        chunk = self._in_hand[claim.key]
+        if json.loads(claim.payload)["digest"] != chunk.digest:
+            raise StopRun from _changed(chunk)
+        if chunk.checked is None:
+            chunk = self._in_hand[claim.key] = attrs.evolve(chunk, checked=self._checked(chunk.first, chunk.items))
+        assert chunk.checked is not None
+        good, _ = chunk.checked
+        state, detail = _classify(await self._send_rows(good)) if good else ("sent", {})
+        return Outcome(claim.id, claim.attempt, state, json.dumps(detail), payload=_payload(chunk))
+
+    def added(self, units: Sequence[NewUnit], known: Mapping[str, Entry]) -> int:
+        for key, entry in known.items():
+            chunk = self._in_hand.pop(key)
+            if json.loads(entry.payload or "{}")["digest"] != chunk.digest:
+                raise _changed(chunk)
+            if entry.state == "sending":
+                self._elsewhere[key] = attrs.evolve(chunk, items=[], checked=None)
+                continue
+            self.report.resumed += entry.state == "sent"
+            self._count(chunk, entry.state, entry.payload, entry.detail)
+        return len(known)
+
+    def settled(self, claim: Claim, outcome: Outcome) -> int:
+        chunk = self._in_hand.pop(claim.key)
+        payload = outcome.payload or (claim.payload if chunk.checked is None else _payload(chunk))
+        self._count(chunk, outcome.state, payload, outcome.detail)
+        return 1
+
+    async def progress(self) -> None:
+        """After each chunk, in `_count`."""
+
+    async def see_others(self, ledger: Ledger) -> InvalidRequestError | None:
+        """Wait for the chunks that other workers are sending; an error if the source ended before them."""
+        while self._elsewhere:
+            await ledger.turn(Turn())  # what they leave behind becomes unknown
+            async for entry in ledger.entries("pending", "sent", "unknown"):
+                if chunk := self._elsewhere.pop(entry.key or "", None):
+                    self._count(chunk, entry.state, entry.payload, entry.detail)
+            if self._elsewhere:
+                await asyncio.sleep(POLL)
+        if self._known_rows > self.report.read:
+            return _other_source(f"it ended after {self.report.read} rows, and the ledger knows {self._known_rows}")
+        return None
+
+    def result(self, error: Exception | None) -> ImportReport:
+        """The report, or what stopped the import raised with it."""
+        report = self.report
+        report.elapsed = self._clock.now() - self._began
+        for listed in (report.unknown, report.failed):
+            listed.sort(key=lambda chunk: chunk.number)
+        report.issues.sort(key=lambda issue: -1 if issue.row is None else issue.row)
+        if error is None:
+            return report
+        if isinstance(error, _OtherSource):
+            raise error.with_report(report)
+        raise job_error("import", error, report) from error
+
+    def _checked(self, first: int, items: list[Any]) -> tuple[list[Any], dict[int, Any]]:
+        good: list[Any] = []
+        bad: dict[int, Any] = {}
+        for row, item in enumerate(items, first):
+            try:
+                if isinstance(item, Exception):
+                    raise InvalidRequestError(str(item))
+                ready = self._check(item)
+                orjson.dumps(ready)  # a row that JSON cannot hold would spoil the whole chunk
+                good.append(ready)
+            except ValidationError as error:
+                bad[row] = BulkIssue(field=error.place or None, message=error.reason, code="BAD_ROW").to_dict()
+            except Exception as error:  # of the row's values, which may raise anything
+                bad[row] = BulkIssue(message=str(error) or type(error).__name__, code="BAD_ROW").to_dict()
+        return good, bad
+
+    def _count(self, chunk: Chunk, state: State, payload: str | None, detail: str | None) -> None:
+        """Add a chunk whose outcome stands, from this run or an earlier one, to the report."""
+        report = self.report
+        stored = json.loads(payload or "{}")
+        bad: dict[int, Any] = dict(stored["bad"])
+        sent = [row for row in range(chunk.first, chunk.first + stored["rows"]) if row not in bad]
+        answer = BulkReport.from_dict(json.loads(detail or "{}") if state == "sent" else {})
+        entries = [*iter_issues(answer, len(sent))]
+        report.chunks += 1
+        report.read += stored["rows"]
+        report.bad += len(bad)
+        if state == "sent":
+            counts, listed = answer.counts, sum(bool(errors) for _, errors, _ in entries)
+            successful = _int_or(counts and counts.successful, len(sent) - listed)
+            report.successful += successful
+            # A service may list fewer items than it refused, or count errors rather than items.
+            report.refused += max(listed, min(_int_or(counts and counts.errors, 0), len(sent) - successful))
+            report.warnings += _int_or(counts and counts.warnings, 0)
+            report.duplicates += _int_or(counts and counts.duplicates, 0)
+        else:
+            place = {"number": chunk.number, "first": chunk.first, "last": chunk.first + stored["rows"] - 1}
+            unfinished = UnfinishedChunk(**place, rows=len(sent), reason=_reason(detail))
+            (report.unknown if state == "unknown" else report.failed).append(unfinished)
+        for row, issue in bad.items():
+            self._add_issue(chunk, row, False, [BulkIssue.from_dict(issue)], [])
+        for index, errors, warnings in entries:
+            self._add_issue(chunk, None if index is None else sent[index], True, errors, warnings)
+        report.elapsed = self._clock.now() - self._began
+        if self._on_progress is not None:
+            self._on_progress(report)
+
+    def _add_issue(
+        self, chunk: Chunk, row: int | None, sent: bool, errors: list[BulkIssue], warnings: list[BulkIssue]
+    ) -> None:
+        item = None if row is None or not chunk.items else chunk.items[row - chunk.first]
+        issue = ImportIssue(row=row, sent=sent, errors=errors, warnings=warnings, item=item)
+        if len(self.report.issues) < self._max_issues:
+            self.report.issues.append(issue)
+        else:
+            self.report.more_issues += 1
+        if self._on_issue is not None:
+            self._on_issue(issue)
+
+
+def _payload(chunk: Chunk) -> str:
+    bad = chunk.checked[1] if chunk.checked is not None else {}
+    return json.dumps({"digest": chunk.digest, "rows": len(chunk.items), "bad": [*bad.items()]})
+
+
+def _digest(items: list[Any]) -> str:
+    digest = blake2b(digest_size=16)
+    for item in items:
+        try:
+            text = orjson.dumps(item, default=str, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # what JSON cannot hold is a bad row, but part of the source all the same
+            text = repr(item).encode("utf-8", "backslashreplace")
+        digest.update(text + b"\n")
+    return digest.hexdigest()
+
+
+def _classify(result: BulkResult) -> tuple[State, Any]:
+    """What an answer says about the chunk."""
+    report: BulkReport | None = result.report
+    successful = report and report.counts and report.counts.successful
+    if report is None or (successful is None and (report.items_issues is None or report.batch_errors)):
+        return "unknown", {"reason": "the answer does not say what became of the rows"}
+    if report.batch_errors and successful == 0:
+        said = "; ".join(str(one.message or one.code) for one in report.batch_errors if one)
+        return "pending", {"reason": f"the service refused the batch: {said}"[:MAX_REASON]}
+    return "sent", report.to_dict()
+
+
+def _reason(detail: str | None) -> str:
+    """A reason is text where the run loop or the ledger gave it, and JSON where it is out of an answer."""
+    try:
+        return str(json.loads(detail or "")["reason"])
+    except (ValueError, TypeError, KeyError):
+        return detail or "it was not sent"
+
+
+def _int_or(count: Any, otherwise: int) -> int:
+    return count if isinstance(count, int) else otherwise
+
+
+class _OtherSource(InvalidRequestError):
+    """The source is not that of the ledger."""
+
+    def with_report(self, report: ImportReport) -> InvalidRequestError:
+        error = InvalidRequestError(*self.args)
+        vars(error)["report"] = report
+        return error
+
+
+def _changed(chunk: Chunk) -> InvalidRequestError:
+    return _other_source(f"rows {chunk.first} to {chunk.first + len(chunk.items) - 1} differ, counted from 0")
+
+
+def _other_source(how: str) -> InvalidRequestError:
+    return _OtherSource(
+        f"this is not the source that the ledger was begun with: {how}. Give a changed source a ledger of its own, and "
+        "leave out what has been imported"
+    )

@@ -1,0 +1,200 @@
+"""A ledger in PostgreSQL, for any number of processes (psycopg 3, extra ``postgres``).
+
+Times are the database's own. A connection that breaks is opened anew, and what became of its last commit is then read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from llamadapro.errors import ConfigurationError, InvalidRequestError, LlamadaProError
+
+try:
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+except ImportError:
+    raise ConfigurationError("a PostgreSQL ledger needs psycopg: pip install 'llamadapro[postgres]'") from None
+
+from .ledger import (
+    COUNTS,
+    LEAVE,
+    PAGE,
+    SCHEMA,
+    Dialect,
+    Entry,
+    Granted,
+    RunInfo,
+    State,
+    Steps,
+    Turn,
+    begin_steps,
+    one_step,
+    page_steps,
+    runs_steps,
+    turn_steps,
+)
+
+T = TypeVar("T")
+
+LEASE = 30.0
+PATIENCE = 120.0
+"""Seconds for which a ledger that cannot be reached any more is tried again."""
+MAX_PAUSE = 2.0
+
+POSTGRES = Dialect(
+    now="extract(epoch from statement_timestamp())::double precision",
+    identity="bigint generated always as identity primary key",
+    for_update=" for update",
+    skip_locked=" for update skip locked",
+    json_rows="json_to_recordset(cast(:{parameter} as json)) as s({columns})",
+    json_column="{name} {type}",
+)
+_LOCK = "select pg_advisory_xact_lock(7813583561)"  # tables are made by one process, should several begin at once
+# Where the server's default may forget a commit in a crash, a claim could be sent twice.
+_DURABLE = "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'"
+
+
+# Read-only: after a failover, until the connection leads to the new primary.
+_LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, TimeoutError)
+
+
+class PostgresLedger:
+    """A `Ledger` in PostgreSQL. `lease` is the time in seconds after which a silent worker's claims are unknown."""
+
+    def __init__(self, url: str, *, lease: float = LEASE, patience: float = PATIENCE) -> None:
+        self.lease = lease
+        self._patience = patience
+        self._url = url
+        try:
+            parts = conninfo_to_dict(url)
+        except psycopg.Error:
+            raise InvalidRequestError(
+                "the ledger's address is no PostgreSQL URL: postgresql://USER@HOST/DATABASE"
+            ) from None
+        self._name = f"ledger {parts.get('dbname', '')!r} at {parts.get('host', 'the local socket')}"
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._known_good = False
+        self._run = 0
+        self._worker = os.urandom(8).hex()
+
+    async def begin(
+        self,
+        run: str,
+        about: Mapping[str, Any],
+        *,
+        join: bool = False,
+        rate: float | None = None,
+        resend_unknown: bool = False,
+    ) -> tuple[Mapping[str, Any], int]:
+        self._run, known, read_to = await self._execute(
+            lambda _: begin_steps(POSTGRES, run, about, join, rate, resend_unknown)
+        )
+        return known, read_to
+
+    async def turn(self, turn: Turn) -> Granted:
+        return await self._execute(
+            lambda recover: turn_steps(POSTGRES, self._run, self._worker, self.lease, turn, recover=recover)
+        )
+
+    async def counts(self) -> Mapping[State, int]:
+        return dict(await self._execute(lambda _: one_step(COUNTS, run=self._run)))
+
+    async def entries(self, *states: State) -> AsyncIterator[Entry]:
+        after = 0
+        while page := await self._execute(lambda _, after=after: page_steps(self._run, after, states)):  # type: ignore[misc]
+            for entry in page:
+                yield entry
+            if len(page) < PAGE:
+                return
+            after = page[-1].id
+
+    async def runs(self) -> Sequence[RunInfo]:
+        return await self._execute(lambda _: runs_steps(POSTGRES))
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            self._patience = 0.0  # what cannot be told to the ledger any more, its lease tells
+            with suppress(LlamadaProError):
+                await self._execute(lambda _: one_step(LEAVE, run=self._run, worker=self._worker))
+        await self._disconnect()
+
+    async def _execute(self, steps: Callable[[bool], Steps[T]]) -> T:
+        """Run a transaction until it is known to be committed; the steps are told when an earlier try may have been."""
+        ends = asyncio.get_running_loop().time() + self._patience
+        pause, recover = 0.05, False
+        while True:
+            try:
+                async with asyncio.timeout(max(1.0, min(self.lease, LEASE) / 2)):
+                    return await self._transaction(await self._connect(), steps(recover))
+            except _LOST as error:
+                await self._disconnect()
+                if not self._known_good or asyncio.get_running_loop().time() + pause > ends:
+                    kind = LlamadaProError if self._known_good else InvalidRequestError
+                    raise kind(f"{self._name} cannot be reached: {self._reason(error)}") from None
+                await asyncio.sleep(pause)
+                pause, recover = min(2 * pause, MAX_PAUSE), True
+            except psycopg.Error as error:
+                await self._disconnect()
+                raise LlamadaProError(f"{self._name} cannot be used: {self._reason(error)}") from None
+
+    async def _transaction(self, connection: psycopg.AsyncConnection[Any], steps: Steps[T]) -> T:
+        async with connection.transaction():
+            batch = next(steps)
+            while True:
+                # One round trip for all statements of a batch.
+                async with connection.pipeline():
+                    cursors = {
+                        name: await connection.execute(_positional(text), parameters)
+                        for name, (text, parameters) in batch.items()
+                    }
+                rows = {name: await cursor.fetchall() if cursor.description else [] for name, cursor in cursors.items()}
+                try:
+                    batch = steps.send(rows)
+                except StopIteration as done:
+                    value: T = done.value
+                    break
+        return value
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        if self._connection is None or self._connection.closed:
+            connection = await psycopg.AsyncConnection.connect(
+                self._url, autocommit=True, connect_timeout=10, application_name="llamadapro"
+            )
+            self._connection = connection
+            await connection.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
+            await connection.execute(_DURABLE)
+            cursor = await connection.execute("select to_regclass('llamadapro_units')")
+            if (await cursor.fetchone() or (None,))[0] is None:
+                await self._create(connection)
+            self._known_good = True
+        return self._connection
+
+    async def _create(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        async with connection.transaction():
+            await connection.execute(_LOCK)
+            cursor = await connection.execute("select to_regclass('llamadapro_units')")
+            if (await cursor.fetchone() or (None,))[0] is None:
+                for statement in POSTGRES.sql(SCHEMA).split(";"):
+                    await connection.execute(statement.encode())
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(psycopg.Error):
+                await connection.close()
+
+    def _reason(self, error: BaseException) -> str:
+        """What the database says, on a line; never the URL, which may hold a password."""
+        return " ".join(str(error).split()) or f"no answer in time ({type(error).__name__})"
+
+
+@lru_cache(maxsize=64)
+def _positional(text: str) -> bytes:
+    """The statement with psycopg's marks of parameters."""
+    return re.sub(r"(?<!:):(\w+)", r"%(\1)s", text.replace("%", "%%")).encode()

@@ -1,0 +1,343 @@
+"""The run loop of every job: read units, write down what became of earlier ones, claim as many as are free to be sent.
+
+Nothing is sent before its claim is committed, and every claim is settled with what became of it: by this loop, or by
+the end of its lease. When something stops the run, it claims no more and sees out what is being sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+import attrs
+
+from llamadapro._transport import Clock
+from llamadapro.errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    ConfigurationError,
+    InvalidRequestError,
+    JobError,
+    LlamadaProError,
+    RateLimitError,
+    WaitTimeoutError,
+)
+
+from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State, Turn
+
+BATCH = 500
+"""Units that are added in one turn."""
+HEARTBEAT = 1.0
+"""Seconds: a turn is taken at least so often; a lease holds longer than any of them should take."""
+LINGER = 0.004
+"""Seconds to wait for more outcomes to write down in the same commit."""
+BACK_OFF = 1.0
+"""Seconds before a unit that was not taken is tried again, if the service does not say; doubled with each 429."""
+MAX_BACK_OFF = 300.0
+MAX_REASON = 500
+INTERRUPTED = "it was interrupted before its answer came"
+
+
+class Job(Protocol):
+    """What differs between jobs."""
+
+    only_added: bool
+    """Whether only this process has what its units hold."""
+    ahead: int
+    """How many units may be read before the first of them is done with."""
+    not_taken: State
+    """What a unit becomes that the service has refused for itself: refused, or pending for the next run."""
+    max_attempts: int | None
+    """How often a unit may be answered with 429 before it is refused; None: not again in this run."""
+
+    async def read(self) -> NewUnit | None:
+        """The next unit of the source; None at its end."""
+        ...
+
+    async def send(self, claim: Claim) -> Outcome:
+        """Send a unit."""
+        ...
+
+    def added(self, units: Sequence[NewUnit], known: Mapping[str, Entry]) -> int:
+        """Take note of what is in the ledger now; returns how many units are done with, so that more may be read."""
+        ...
+
+    def settled(self, claim: Claim, outcome: Outcome) -> int:
+        """Take note of what has become of a unit; returns as `added`."""
+        ...
+
+    async def progress(self) -> None:
+        """Report on the run so far."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How much at a time, and until when."""
+
+    concurrency: int
+    stop_after: int
+    timeout: float | None
+
+    def __attrs_post_init__(self) -> None:
+        check_integer("concurrency", self.concurrency, 1)
+        check_integer("stop_after", self.stop_after, 1)
+        if self.timeout is not None and not self.timeout > 0:
+            raise InvalidRequestError(f"timeout must be a number of seconds above 0, or None, not {self.timeout!r}")
+
+
+def check_integer(name: str, value: object, least: int) -> None:
+    """Raise `InvalidRequestError` for an option that is none."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidRequestError(f"{name} must be an integer of at least {least}, not {value!r}")
+
+
+class StopRun(Exception):
+    """Raised by `Job.send`: the unit was not sent, and the run must stop because of the cause."""
+
+
+def job_error(noun: str, error: Exception, report: Any) -> JobError:
+    """What is raised, from `error`, when a job has stopped early."""
+    words = f"the {noun} stopped early: {error or type(error).__name__}"
+    return JobError(f"{words}. {report}. With a ledger, the next run goes on from here.", report=report)
+
+
+class Run:
+    """One process's part of a run."""
+
+    def __init__(self, job: Job, ledger: Ledger, limits: Limits, clock: Clock, *, has_source: bool) -> None:
+        self._job = job
+        self._ledger = ledger
+        self._limits = limits
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self._incoming: deque[NewUnit] = deque()
+        self._room = asyncio.Semaphore(job.ahead)
+        self._reading = has_source
+        self._source_error: Exception | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._flights: set[asyncio.Task[Outcome]] = set()
+        # From the claim to the commit of its outcome: what the ledger calls ours beyond these was claimed by a turn
+        # whose answer was lost, and has not been sent.
+        self._held: dict[int, Claim] = {}
+        self._outcomes: list[Outcome] = []
+        self._failures = 0
+        self._sending_ends = 0.0
+        self.stopped: Exception | None = None
+
+    async def run(self, last: object) -> None:
+        """Work until nothing is left or something stops the run, which is `stopped` then. `last` is the report."""
+        turns = asyncio.create_task(self._turns())
+        try:
+            done, _ = await asyncio.wait({turns}, timeout=self._limits.timeout)
+            if not done:
+                words = f"the job did not end within its timeout of {self._limits.timeout:g} s"
+                self._abort(WaitTimeoutError(words, last=last))
+                await asyncio.wait({turns})
+        except asyncio.CancelledError as error:
+            self._abort(LlamadaProError("the job was cancelled"))
+            while not turns.done():
+                try:
+                    await asyncio.wait({turns})
+                except asyncio.CancelledError:
+                    continue  # what is not written down would be unknown
+            raise error.with_traceback(None) from None
+        turns.result()
+
+    def stop(self, error: Exception) -> None:
+        """Claim no more. What is being sent is seen through: cut off, its outcome would be unknown."""
+        self.stopped = self.stopped or error
+        if self._reader is not None:
+            self._reader.cancel()
+        self._wake.set()
+
+    def _abort(self, error: Exception) -> None:
+        self.stop(error)
+        for flight in self._flights:
+            flight.cancel()
+
+    # --- the loop ---------------------------------------------------------------------------------------------------
+
+    async def _turns(self) -> None:
+        if self._reading:
+            self._reader = asyncio.create_task(self._read())
+        try:
+            while await self._turn():
+                pass
+        except Exception as error:  # the ledger's: nothing can be written down any more
+            self.stop(error)
+            while self._flights:
+                await asyncio.wait(self._flights)
+        finally:
+            if self._reader is not None:
+                self._reader.cancel()
+                await asyncio.wait({self._reader})
+
+    async def _turn(self) -> bool:
+        """One commit, and what follows from it; False when it was the last."""
+        if self._source_error is not None and not self._incoming:
+            self.stop(self._source_error)
+        outcomes, self._outcomes = self._outcomes, []
+        turn = Turn(
+            settle=outcomes,
+            add=self._take(),
+            places=0 if self.stopped else self._limits.concurrency - len(self._flights),
+            feeding=self._reading and not self.stopped,
+            only_added=self._job.only_added,
+        )
+        began = time.monotonic()
+        granted = await self._ledger.turn(turn)
+        self._sending_ends = began + self._ledger.lease
+        self._start(granted.claims)
+        if turn.only_added:
+            answered = {claim.key for claim in granted.claims} | granted.known.keys()
+            self._incoming.extendleft(unit for unit in turn.add if unit.key not in answered)
+        await self._note(turn, outcomes, granted.known)
+        if self.stopped and not self._held:
+            return False
+        busy = self.stopped or self._reading or self._incoming or self._held or self._source_error
+        if not busy and granted.wait is None:
+            return False
+        await self._pause(granted.wait)
+        return True
+
+    def _start(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            if claim.id not in self._held:
+                self._held[claim.id] = claim
+                flight = asyncio.create_task(self._fly(claim))
+                self._flights.add(flight)
+                flight.add_done_callback(partial(self._land, claim))
+
+    def _take(self) -> list[NewUnit]:
+        if self.stopped:
+            self._incoming.clear()
+        return [self._incoming.popleft() for _ in range(min(BATCH, len(self._incoming)))]
+
+    async def _note(self, turn: Turn, outcomes: Sequence[Outcome], known: Mapping[str, Entry]) -> None:
+        """Let the job count what is certain now; an exception out of a callback of the user's stops the run."""
+        finished = 0
+        try:
+            if turn.add:
+                finished += self._job.added(turn.add, known)
+        except Exception as error:
+            self.stop(error)
+        for outcome in outcomes:
+            claim = self._held.pop(outcome.id)
+            try:
+                finished += self._job.settled(claim, outcome)
+            except Exception as error:
+                self.stop(error)
+        try:
+            await self._job.progress()
+        except Exception as error:
+            self.stop(error)
+        for _ in range(finished):
+            self._room.release()
+
+    async def _pause(self, wait: float | None) -> None:
+        """Until there is something to write down, or to claim, or the lease wants to be renewed."""
+        self._wake.clear()
+        if not (self._outcomes or self._incoming or (self._source_error and not self.stopped)):
+            waiting: set[asyncio.Task[Any]] = {asyncio.create_task(self._wake.wait())}
+            if wait is not None:
+                waiting.add(asyncio.create_task(self._clock.sleep(wait)))
+            await asyncio.wait(waiting, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
+        if len(self._outcomes) < len(self._flights) // 4 and not self._incoming:
+            await asyncio.sleep(LINGER)
+
+    async def _read(self) -> None:
+        """Read as far ahead as there is room for."""
+        breath = time.monotonic()
+        try:
+            while True:
+                await self._room.acquire()
+                unit = await self._job.read()
+                if unit is None or self.stopped:
+                    break
+                self._incoming.append(unit)
+                self._wake.set()
+                if time.monotonic() - breath > 0.01:
+                    await asyncio.sleep(0)
+                    breath = time.monotonic()
+        except Exception as error:
+            self._source_error = error
+        finally:
+            self._reading = False
+            self._wake.set()
+
+    # --- one unit ---------------------------------------------------------------------------------------------------
+
+    async def _fly(self, claim: Claim) -> Outcome:
+        """Send a unit when it is its turn."""
+        outcome = _unsent(claim)
+        try:
+            if claim.delay > 0:
+                await self._clock.sleep(claim.delay)
+                if self.stopped:
+                    return outcome
+            # A process that was held up longer than its lease must not send what others may know as unknown.
+            if time.monotonic() < self._sending_ends:
+                outcome = attrs.evolve(outcome, state="unknown", detail=INTERRUPTED)
+                outcome = await self._job.send(claim)
+                self._failures = 0
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:
+            outcome = self._judge(claim, error)
+        return outcome
+
+    def _land(self, claim: Claim, flight: asyncio.Task[Outcome]) -> None:
+        self._flights.discard(flight)
+        self._outcomes.append(_unsent(claim) if flight.cancelled() else flight.result())
+        self._wake.set()
+
+    def _judge(self, claim: Claim, error: Exception) -> Outcome:
+        """What an error says of the unit, and of the run."""
+        state: State = self._job.not_taken
+        delay, limited = 0.0, 0
+        if isinstance(error, StopRun):
+            cause = error.__cause__
+            self.stop(cause if isinstance(cause, Exception) else error)
+            return _unsent(claim)
+        uncertain = error.may_have_been_processed if isinstance(error, APIError) else False
+        if _is_fatal(error):
+            self.stop(error)
+            state = "pending"
+        elif isinstance(error, RateLimitError):
+            limited = 1
+            attempts = self._job.max_attempts
+            if attempts is not None and claim.limited + 1 < attempts:
+                state = "pending"
+                delay = error.retry_after or min(MAX_BACK_OFF, BACK_OFF * 2**claim.limited)
+        elif isinstance(error, APIConnectionError):
+            state, delay = "pending", BACK_OFF
+        if uncertain or not isinstance(error, LlamadaProError):
+            state = "unknown"  # what is no error of ours came from a tool around the call
+        if state == "unknown" or isinstance(error, (APIConnectionError, RateLimitError)):
+            self._failures += 1
+            if self._failures >= self._limits.stop_after:
+                self.stop(error)
+        else:
+            self._failures = 0
+        if self._job.only_added:
+            delay = 0.0  # it is for the next run
+        return Outcome(claim.id, claim.attempt, state, str(error)[:MAX_REASON].replace("\0", ""), delay, limited)
+
+
+def _unsent(claim: Claim) -> Outcome:
+    return Outcome(claim.id, claim.attempt, "pending", "it was not sent")
+
+
+def _is_fatal(error: Exception) -> bool:
+    """Whether the next unit would fare the same: it is about the key or the address, not about the unit."""
+    if isinstance(error, APIStatusError):
+        return error.status_code in (401, 403, 404, 405) or 300 <= error.status_code < 400
+    return isinstance(error, ConfigurationError) or not isinstance(error, LlamadaProError)

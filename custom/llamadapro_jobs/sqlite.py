@@ -1,0 +1,192 @@
+"""A ledger in a SQLite file, for one process at a time; it survives `kill -9` and a power cut.
+
+Its statements run in a thread of its own, each turn as one commit that is synced to the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from os import PathLike, fspath
+from typing import Any, TypeVar
+
+import attrs
+
+from llamadapro.errors import InvalidRequestError, LlamadaProError
+
+from .ledger import (
+    COUNTS,
+    PAGE,
+    SCHEMA,
+    Dialect,
+    Entry,
+    Granted,
+    RunInfo,
+    State,
+    Steps,
+    Turn,
+    begin_steps,
+    one_step,
+    page_steps,
+    runs_steps,
+    turn_steps,
+)
+
+T = TypeVar("T")
+
+APPLICATION = 0x6C6C7001
+"""In the file's header, so that no other program's database is written to."""
+VERSION = 2
+OLDEST_SQLITE = (3, 35)
+
+SQLITE = Dialect(
+    now=":now",
+    identity="integer primary key",
+    for_update="",
+    skip_locked="",
+    json_rows="(select {columns} from json_each(:{parameter})) as s",
+    json_column="json_extract(value, '$.{name}') as {name}",
+)
+
+
+class SqliteLedger:
+    """A `Ledger` in a file; without a path in a temporary one, gone when it is closed.
+
+    `now` gives seconds, and is wall time at the first look; `noun` is what uses the file, for messages.
+    """
+
+    lease: float = math.inf
+    """The file is locked: what an earlier process had in hand is known to be lost."""
+
+    def __init__(
+        self, path: str | PathLike[str] | None, *, now: Callable[[], float] = time.monotonic, noun: str = "job"
+    ) -> None:
+        self._name = "the temporary ledger" if path is None else f"ledger {fspath(path)!r}"
+        self._path = "" if path is None else fspath(path)
+        self._noun = noun
+        self._now, self._offset = now, time.time() - now()
+        self._thread = ThreadPoolExecutor(1, "ledger")
+        self._db: sqlite3.Connection | None = None
+        self._run = 0
+        self._worker = os.urandom(8).hex()
+
+    async def begin(
+        self,
+        run: str,
+        about: Mapping[str, Any],
+        *,
+        join: bool = False,
+        rate: float | None = None,
+        resend_unknown: bool = False,
+    ) -> tuple[Mapping[str, Any], int]:
+        await self._call(lambda: self._open(create=not join))
+        # Whoever held the file before is gone, and its lease with it.
+        await self._execute(one_step("delete from llamadapro_workers"))
+        self._run, known, read_to = await self._execute(
+            begin_steps(SQLITE, run, about, join, rate, resend_unknown), InvalidRequestError
+        )
+        return known, read_to
+
+    async def turn(self, turn: Turn) -> Granted:
+        return await self._execute(turn_steps(SQLITE, self._run, self._worker, self.lease, turn))
+
+    async def counts(self) -> Mapping[State, int]:
+        return dict(await self._execute(one_step(COUNTS, run=self._run)))
+
+    async def entries(self, *states: State) -> AsyncIterator[Entry]:
+        after = 0
+        while page := await self._execute(page_steps(self._run, after, states)):
+            for entry in page:
+                yield entry
+            if len(page) < PAGE:
+                return
+            after = page[-1].id
+
+    async def runs(self) -> Sequence[RunInfo]:
+        await self._call(lambda: self._open(create=False))
+        return await self._execute(runs_steps(SQLITE))
+
+    async def close(self) -> None:
+        """Release the file. Closing twice does no harm."""
+        if self._db is not None:
+            await self._call(self._db.close)
+        self._thread.shutdown()
+
+    async def _execute(self, steps: Steps[T], kind: type[LlamadaProError] = LlamadaProError) -> T:
+        return await self._call(lambda: self._transaction(steps), kind)
+
+    async def _call(self, work: Callable[[], T], kind: type[LlamadaProError] = LlamadaProError) -> T:
+        with self._wrap_errors(kind):
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _transaction(self, steps: Steps[T]) -> T:
+        db = self._db
+        assert db is not None
+        moment = {"now": self._offset + self._now()}
+        db.execute("begin immediate")
+        try:
+            batch = next(steps)
+            while True:
+                rows = {
+                    name: db.execute(text, {**parameters, **moment}).fetchall()
+                    for name, (text, parameters) in batch.items()
+                }
+                batch = steps.send(rows)
+        except StopIteration as done:
+            db.execute("commit")
+            return done.value  # type: ignore[no-any-return]
+        except BaseException:
+            db.execute("rollback")
+            raise
+
+    def _open(self, *, create: bool) -> None:
+        if self._db is not None:
+            return
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise InvalidRequestError(f"a ledger needs SQLite 3.35 or newer; this Python has {sqlite3.sqlite_version}")
+        if not create and not os.path.exists(self._path):
+            raise InvalidRequestError(f"{self._name} does not exist: nobody has begun a run on it")
+        with self._wrap_errors(InvalidRequestError):
+            self._db = db = sqlite3.connect(self._path, isolation_level=None, timeout=0, check_same_thread=False)
+            # Held from the first access to the end: two processes on one ledger would send the same units.
+            db.execute("pragma locking_mode = exclusive")
+            application, tables, version = db.execute(
+                "select application_id, (select count(*) from sqlite_master), user_version "
+                "from pragma_application_id, pragma_user_version"
+            ).fetchone()
+            if tables and application != APPLICATION:
+                raise InvalidRequestError(f"{self._name} is the database of another program: choose another file")
+            if tables and version != VERSION:
+                raise InvalidRequestError(
+                    f"{self._name} was written by another version of LlamadaPro: finish it with that version, or begin "
+                    "a new ledger without what it has sent"
+                )
+            db.execute("pragma journal_mode = wal")
+            db.execute("pragma synchronous = full")
+            if not tables:
+                pragmas = f"pragma application_id = {APPLICATION}; pragma user_version = {VERSION}"
+                db.executescript(f"begin; {pragmas}; {SQLITE.sql(SCHEMA)}; commit")
+
+    @contextmanager
+    def _wrap_errors(self, kind: type[LlamadaProError]) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            held = f"; another {self._noun} is using it: wait until that ends" if "locked" in str(error) else ""
+            raise kind(f"{self._name} cannot be used: {error}{held}") from None
+
+
+class PlanLedger(SqliteLedger):
+    """A temporary ledger that grants no claim: for a run that only reads its source."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    async def turn(self, turn: Turn) -> Granted:
+        return await super().turn(attrs.evolve(turn, places=0))
