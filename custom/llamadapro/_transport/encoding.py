@@ -88,10 +88,12 @@ def _to_json(body: Any) -> bytes:
         raise InvalidRequestError(f"the request cannot be sent as JSON: {error}") from None
 
 
-def _url(base: httpx.URL, target: str) -> httpx.URL:
-    """`base` with a path and query that are encoded already; a call is no place for parsing a URL anew."""
-    path, _, query = target.partition("?")
-    url = httpx.URL(base)
-    joined = base._uri_reference.path.rstrip("/") + path
-    url._uri_reference = base._uri_reference._replace(path=joined, query=query or None)
-    return url
+def _url(base: httpx.URL, url_path: str) -> httpx.URL:
+    """`base` with a path and query that are encoded already: parsing them would take a tenth of a call."""
+    path, _, query = url_path.partition("?")
+    try:
+        url, reference = httpx.URL(base), base._uri_reference
+        url._uri_reference = reference._replace(path=reference.path.rstrip("/") + path, query=query or None)
+        return url
+    except (AttributeError, TypeError):  # a version of httpx whose URLs are built otherwise
+        return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + url_path.encode("ascii"))
