@@ -164,7 +164,7 @@ def _http_client(given: httpx.AsyncClient | None) -> httpx.AsyncClient | None:
 class Config:
     """A client's options, checked; see `AsyncLlamadaPro` for what each means.
 
-    Raises `ConfigurationError`, which says what to do about it, for the first option that does not fit.
+    Raises `ConfigurationError`, with what to do about it, for the first invalid option.
     """
 
     api_key: Secret = attrs.field(default=None, converter=_api_key)
