@@ -372,7 +372,7 @@ def turn_steps(
             batch[name] = (sql.sql(text), {key: value for key, value in added.items() if f":{key}" in text})
     if recover:
         batch["mine"] = (sql.sql(_MINE), own)
-    elif turn.places:
+    elif turn.places or turn.only_added:
         batch["rate"] = (sql.sql(_RATE), {"run": run})
     rows = yield batch
     if recover:

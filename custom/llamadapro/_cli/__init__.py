@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable, Sequence
 
 EPILOG = """environment:
-  LLAMADAPRO_API_KEY   the service's key; contract and import ask for it where there is a terminal
+  LLAMADAPRO_API_KEY   the service's key; all but the sandbox ask for it where there is a terminal
   LLAMADAPRO_BASE_URL  the service's address, if not the document's
   LLAMADAPRO_LOG       debug: a line per request on standard error
 
 examples:
   llamadapro sandbox --port 8080
   llamadapro import people.csv --region CL
+  llamadapro campaign people.csv --template welcome --from +56912345678 --dry-run
   llamadapro COMMAND --help
 
 exit codes: 0 all is well, 1 something was found or is left to do, 2 not possible or not understood, 130 interrupted
@@ -54,6 +55,12 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+def _campaign(arguments: Sequence[str]) -> int:
+    from llamadapro_jobs.cli.campaign import main as run
+
+    return run(arguments)
+
+
 def _import(arguments: Sequence[str]) -> int:
     from llamadapro_jobs.cli.import_ import main as run
 
@@ -73,6 +80,7 @@ def _contract(arguments: Sequence[str]) -> int:
 
 
 _COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
+    "campaign": ("send a WhatsApp template to each line of a CSV file, once", _campaign),
     "contract": ("hold a live service against openapi.yaml", _contract),
     "import": ("create or change conversations from a CSV file", _import),
     "sandbox": ("run a local server that speaks the API", _sandbox),
