@@ -21,6 +21,7 @@ from ._headers import check_headers
 from ._request import prepare_request
 from ._secret import Secret
 from ._session import Session
+from ._signatures import named
 from ._transport import Attempt, Clock, Exchange, Transport, capture, set_up_logging
 from .errors import InvalidRequestError
 
@@ -144,6 +145,7 @@ class AsyncLlamadaPro:
         """Fields that a tenant adds to its records: their definitions, and the options of list fields."""
         return resources.CustomFields(self._session)
 
+    @named("with_options")
     def with_options(
         self,
         *,
@@ -180,6 +182,7 @@ class AsyncLlamadaPro:
             state.pop(name, None)
         return copied
 
+    @named("request")
     async def request(
         self,
         method: str,

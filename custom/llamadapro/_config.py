@@ -178,34 +178,31 @@ class Config:
     engine: EngineName = attrs.field(default="httpx", converter=_engine)
     api_key_scheme: str | None = attrs.field(default=None, converter=_api_key_scheme)
     api_key_header: str | None = attrs.field(default=None, converter=_api_key_header)
-    default_headers: Mapping[str, str] = attrs.field(default=None, converter=_default_headers, repr=False)
+    default_headers: Mapping[str, str] = attrs.field(default=None, converter=_default_headers)
     proxy: httpx.Proxy | None = attrs.field(default=None, converter=_proxy)
     verify: bool | ssl.SSLContext = attrs.field(default=True, converter=_verify)
     max_response_bytes: int = attrs.field(default=64 * 2**20, validator=_positive_int)
     on_attempt: Callable[[Any], Any] | None = attrs.field(default=None, converter=_on_attempt)
-    http_client: httpx.AsyncClient | None = attrs.field(default=None, converter=_http_client, repr=False)
+    http_client: httpx.AsyncClient | None = attrs.field(default=None, converter=_http_client)
 
-    headers: RawHeaders = attrs.field(init=False, repr=False, eq=False)
+    headers: RawHeaders = attrs.field(init=False, eq=False)
     """What goes with every request, encoded once."""
-    httpx_timeouts: Mapping[str, float | None] = attrs.field(init=False, repr=False, eq=False)
+    httpx_timeouts: Mapping[str, float | None] = attrs.field(init=False, eq=False)
     """The seconds that the engine gives each phase: connecting, reading and so on."""
-
-    @headers.default
-    def _build_headers(self) -> RawHeaders:
-        return build_headers(self.base_url, self.default_headers, self.key_header, self.api_key_scheme, self.api_key)
-
-    @httpx_timeouts.default
-    def _build_timeouts(self) -> Mapping[str, float | None]:
-        # Where one number limits the attempt as a whole, a timer inside it can only ring later. aiohttp's are costly;
-        # httpx's are cheap, and hooks, mocks and instruments look at them.
-        if self.engine == "aiohttp" and self.attempt_timeout is not None:
-            return NO_TIMEOUTS
-        return httpx.Timeout(self.timeout).as_dict()
 
     def __attrs_post_init__(self) -> None:
         check_socks(self.proxy, self.engine)
         if self.http_client is not None and not (self.engine == "httpx" and self.proxy is None and self.verify is True):
             raise ConfigurationError("http_client brings its own engine, proxy and verify: set these on it instead")
+        headers = build_headers(self.base_url, self.default_headers, self.key_header, self.api_key_scheme, self.api_key)
+        object.__setattr__(self, "headers", headers)  # the way of a frozen class
+        # Where one number limits the attempt as a whole, a timer inside it can only ring later. aiohttp's are costly;
+        # httpx's are cheap, and hooks, mocks and instruments look at them.
+        one_timer = self.engine == "aiohttp" and self.attempt_timeout is not None
+        object.__setattr__(self, "httpx_timeouts", NO_TIMEOUTS if one_timer else httpx.Timeout(self.timeout).as_dict())
+
+    def __repr__(self) -> str:
+        return f"<options of a client for {getattr(self, 'base_url', 'no address yet')}>"  # it may still be built
 
     @property
     def attempt_timeout(self) -> float | None:

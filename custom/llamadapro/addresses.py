@@ -6,26 +6,23 @@ PHONE; EMAIL is inferred from the e-mail addresses in its own examples of `addre
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from llamadapro_api import models
 
 from .errors import InvalidRequestError
 from .phone import to_e164
 
-if TYPE_CHECKING:
-    from llamadapro_api.models import NewContactAddressDict
 
-
-def phone(number: str, region: str | None = None) -> NewContactAddressDict:
+def phone(number: str, region: str | None = None) -> models.NewContactAddressDict:
     """A telephone number; raises `InvalidPhoneNumberError` unless it is E.164, or national in `region`."""
     return {"channel_type": "PHONE", "address": to_e164(number, region)}
 
 
-def whatsapp(number: str, region: str | None = None) -> NewContactAddressDict:
+def whatsapp(number: str, region: str | None = None) -> models.NewContactAddressDict:
     """A number on WhatsApp, checked like `phone`."""
     return {"channel_type": "WHATSAPP", "address": to_e164(number, region)}
 
 
-def email(address: str) -> NewContactAddressDict:
+def email(address: str) -> models.NewContactAddressDict:
     """An e-mail address. Only its outline is checked: whether it exists, nobody but its server knows."""
     local, at, domain = address.strip().rpartition("@")
     if not (local and at and domain) or any(sign.isspace() for sign in local + domain):

@@ -24,8 +24,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ._error_body import read_error_body
+from ._lazy import LazyModule
+
 if TYPE_CHECKING:
     import httpx
+else:  # annotations name it; importing it takes longer than the rest of a small program
+    httpx = LazyModule("httpx")
 
 __all__ = [
     "APIConnectionError",
@@ -178,7 +183,7 @@ class APIStatusError(APIError):
     code: int | str | None
     """The service's own error code, if it sent one."""
     message: str
-    """The service's own words, or the status phrase if it sent none."""
+    """The service's own words, from an error body of any shape, or the status phrase if there are none."""
     details: Any
     """What the service says beyond its message, usually a dictionary; None if nothing."""
     body: Any
@@ -201,12 +206,11 @@ class APIStatusError(APIError):
         super().__init__(
             message, request=request, request_id=request_id, may_have_been_processed=may_have_been_processed
         )
-        fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-        said = fields.get("message") or fields.get("error")
+        read = read_error_body(body)
         self.status_code = response.status_code
-        self.code = fields.get("code")
-        self.message = said if isinstance(said, str) else response.reason_phrase or f"HTTP {response.status_code}"
-        self.details = fields.get("details")
+        self.code = read.code
+        self.message = read.message or response.reason_phrase or f"HTTP {response.status_code}"
+        self.details = read.details
         self.body = body
         self.response = response
         self.retry_after = retry_after

@@ -7,7 +7,8 @@ still carry the old Mexican 521; so syntax is the default, and `strict=True` ask
 National numbers are not given to `phonenumbers.parse`: it drops extensions, carrier codes, prefixes and country codes
 without a +, and takes "0112015550123" in the US for Egypt. Only its data is used: the digits as typed, or without the
 region's national prefix, must have a possible length and fit the plan's general pattern, only one of the two may, and
-they must not start like a call abroad (00, or 011 in the US). That is "possible"; whether it is assigned is `strict`.
+they must not start like a call abroad (00, or 011 in the US), nor with the country's own code and a second such number
+behind it. That is "possible"; whether it is assigned is `strict`.
 For the API's five countries (in brackets what `parse` makes of the old forms, phonenumberslite 9.0.42):
 
 - CL: 9 digits, no prefix. Old 0, 02, 09 refused ["09 6123 4567" is +560961234567 and "possible"]; so are 8 digits.
@@ -134,6 +135,14 @@ class _Plan(NamedTuple):
     def fits(self, digits: str) -> bool:
         return len(digits) in self.lengths and self.pattern.fullmatch(digits) is not None
 
+    def after_code(self, digits: str) -> str | None:
+        """The national number behind the country code, with a national prefix or without; None if there is none."""
+        if not digits.startswith(self.code):
+            return None
+        rest = digits.removeprefix(self.code)
+        candidates = (rest,) if self.prefix == self.code else (rest, rest.removeprefix(self.prefix))
+        return next((number for number in candidates if self.fits(number)), None)
+
 
 @functools.cache
 def _plan(region: str) -> _Plan:
@@ -164,11 +173,13 @@ def _from_national(value: str, digits: str, region: str | None) -> str:
     plan = _plan(region)
     if plan.abroad.match(digits):
         raise _refused(value, abroad)
-    readings = {number for number in (digits, digits.removeprefix(plan.prefix)) if plan.fits(number)}
-    if len(readings) == 1:
-        return f"+{plan.code}{readings.pop()}"
-    if digits.startswith(plan.code) and plan.fits(digits.removeprefix(plan.code)):
-        raise _refused(value, f"it seems to carry the country code already: if so, write +{digits}")
+    readings = {f"{plan.code}{number}" for number in (digits, digits.removeprefix(plan.prefix)) if plan.fits(number)}
+    behind_code = plan.after_code(digits)
+    if len(readings) == 1 and (behind_code is None or readings == {plan.code + behind_code}):
+        return f"+{readings.pop()}"
+    if behind_code is not None:
+        full = f"+{plan.code}{behind_code}"
+        raise _refused(value, f"it seems to carry the country code {plan.code} already: if so, write {full}")
     why = f"it {'could be two different numbers' if readings else 'is not possible as a national number'} in {region}"
     raise _refused(value, f"{why}: {_RULES.get(region, 'write it with + and the country code')}")
 

@@ -13,15 +13,13 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from llamadapro_api import models
 from llamadapro_api.errors import ValidationError
 from llamadapro_api.writing import write_datetime
 
 from .errors import InvalidRequestError
-
-if TYPE_CHECKING:
-    from llamadapro_api.models import SearcherDocumentSearchFilterDict, SearcherDocumentSearchSortDict
 
 Direction = Literal["asc", "desc"]
 
@@ -46,13 +44,15 @@ def sort_by(**directions: Direction) -> str:
     return ";".join(f"{_field(field)}={_direction(field, direction)}" for field, direction in directions.items())
 
 
-def where(field: str, operator: str, value: Any = None, *, or_: bool = False) -> SearcherDocumentSearchFilterDict:
+def where(
+    field: str, operator: str, value: Any = None, *, or_: bool = False
+) -> models.SearcherDocumentSearchFilterDict:
     """A condition for `contacts.search(filters=[…])`.
 
     The page names the operators ``eq`` and ``contains``; others are passed on as they are. `or_` means that this
     condition is enough instead of the others. Example: ``where("addresses.address", "contains", "example.com")``
     """
-    built: SearcherDocumentSearchFilterDict = {"field": _field(field), "operator": operator}
+    built: models.SearcherDocumentSearchFilterDict = {"field": _field(field), "operator": operator}
     if value is not None:
         built["value"] = _text(field, value)
     if or_:
@@ -60,7 +60,7 @@ def where(field: str, operator: str, value: Any = None, *, or_: bool = False) ->
     return built
 
 
-def order(field: str, direction: Direction = "asc") -> SearcherDocumentSearchSortDict:
+def order(field: str, direction: Direction = "asc") -> models.SearcherDocumentSearchSortDict:
     """An order for `contacts.search(sort=[…])`. Example: ``order("created_at", "desc")``."""
     return {"field": _field(field), "direction": _direction(field, direction)}
 

@@ -13,60 +13,56 @@ WhatsApp's Cloud API documents, with its own names (`sub_type`, `fallback_value`
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, cast
+from typing import cast
+
+from llamadapro_api import models
 
 from .errors import InvalidRequestError
 
-if TYPE_CHECKING:
-    from llamadapro_api.models import (
-        WhatsAppTemplateMessageBodyComponentDict,
-        WhatsAppTemplateMessageButtonComponentDict,
-        WhatsAppTemplateMessageDocumentDict,
-        WhatsAppTemplateMessageHeaderComponentDict,
-        WhatsAppTemplateMessageMediaDict,
-        WhatsAppTemplateMessageParameterDict,
-    )
 
-
-def header(parameter: str | WhatsAppTemplateMessageParameterDict) -> WhatsAppTemplateMessageHeaderComponentDict:
+def header(
+    parameter: str | models.WhatsAppTemplateMessageParameterDict,
+) -> models.WhatsAppTemplateMessageHeaderComponentDict:
     """The header: a text, an image, a video or a document."""
     return {"type_": "header", "parameters": [_parameter(parameter)]}
 
 
-def body(*parameters: str | WhatsAppTemplateMessageParameterDict) -> WhatsAppTemplateMessageBodyComponentDict:
+def body(
+    *parameters: str | models.WhatsAppTemplateMessageParameterDict,
+) -> models.WhatsAppTemplateMessageBodyComponentDict:
     """The body's gaps, in their order; a string is a text."""
     return {"type_": "body", "parameters": [_parameter(parameter) for parameter in parameters]}
 
 
 def button(
-    index: int, parameter: str | WhatsAppTemplateMessageParameterDict, *, sub_type: str | None = None
-) -> WhatsAppTemplateMessageButtonComponentDict:
+    index: int, parameter: str | models.WhatsAppTemplateMessageParameterDict, *, sub_type: str | None = None
+) -> models.WhatsAppTemplateMessageButtonComponentDict:
     """A button, counted from 0: a quick reply with a `payload`, a URL with a text, or what `sub_type` says."""
     filled = _parameter(parameter)
     kind = sub_type or ("quick_reply" if filled["type_"] == "payload" else "url")
     return {"type_": "button", "sub_type": kind, "index": index, "parameters": [filled]}
 
 
-def text(value: str) -> WhatsAppTemplateMessageParameterDict:
+def text(value: str) -> models.WhatsAppTemplateMessageParameterDict:
     """A text."""
     return {"type_": "text", "text": value}
 
 
-def image(*, link: str | None = None, media_id: str | None = None) -> WhatsAppTemplateMessageParameterDict:
+def image(*, link: str | None = None, media_id: str | None = None) -> models.WhatsAppTemplateMessageParameterDict:
     """An image, by its public URL or by the id that uploading it gave."""
     return {"type_": "image", "image": _media(link, media_id)}
 
 
-def video(*, link: str | None = None, media_id: str | None = None) -> WhatsAppTemplateMessageParameterDict:
+def video(*, link: str | None = None, media_id: str | None = None) -> models.WhatsAppTemplateMessageParameterDict:
     """A video, by its public URL or by the id that uploading it gave."""
     return {"type_": "video", "video": _media(link, media_id)}
 
 
 def document(
     *, link: str | None = None, media_id: str | None = None, file_name: str | None = None
-) -> WhatsAppTemplateMessageParameterDict:
+) -> models.WhatsAppTemplateMessageParameterDict:
     """A document, by its public URL or by the id that uploading it gave, and the name it shows under."""
-    built = cast("WhatsAppTemplateMessageDocumentDict", _media(link, media_id))  # the same, with a name
+    built = cast("models.WhatsAppTemplateMessageDocumentDict", _media(link, media_id))  # the same, with a name
     if file_name is not None:
         built["filename"] = file_name
     return {"type_": "document", "document": built}
@@ -74,7 +70,7 @@ def document(
 
 def currency(
     amount: str | int | float | Decimal, code: str, *, fallback: str | None = None
-) -> WhatsAppTemplateMessageParameterDict:
+) -> models.WhatsAppTemplateMessageParameterDict:
     """An amount of money: at most three decimals, `code` as in ISO 4217.
 
     `fallback` is what is shown where the amount cannot be formatted; else the amount with its code.
@@ -94,21 +90,23 @@ def currency(
     }
 
 
-def date_time(shown: str) -> WhatsAppTemplateMessageParameterDict:
+def date_time(shown: str) -> models.WhatsAppTemplateMessageParameterDict:
     """A point in time, in the words that are to be shown."""
     return {"type_": "date_time", "date_time": {"fallback_value": shown}}
 
 
-def payload(value: str) -> WhatsAppTemplateMessageParameterDict:
+def payload(value: str) -> models.WhatsAppTemplateMessageParameterDict:
     """What a quick-reply button sends back when it is pressed."""
     return {"type_": "payload", "payload": value}
 
 
-def _parameter(parameter: str | WhatsAppTemplateMessageParameterDict) -> WhatsAppTemplateMessageParameterDict:
+def _parameter(
+    parameter: str | models.WhatsAppTemplateMessageParameterDict,
+) -> models.WhatsAppTemplateMessageParameterDict:
     return text(parameter) if isinstance(parameter, str) else parameter
 
 
-def _media(link: str | None, media_id: str | None) -> WhatsAppTemplateMessageMediaDict:
+def _media(link: str | None, media_id: str | None) -> models.WhatsAppTemplateMessageMediaDict:
     if (link is None) == (media_id is None):
         raise InvalidRequestError("give link= or media_id=, one of the two")
     return {"link": link} if link is not None else {"id": media_id or ""}

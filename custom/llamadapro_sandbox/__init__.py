@@ -26,14 +26,16 @@ def create_app(**options: Any) -> Sandbox:
     return Sandbox(**options)
 
 
-def __getattr__(name: str) -> Any:
-    # Starlette and jsonschema-rs are an extra: importing this package must not need them.
-    if name == "Sandbox":
-        from .app import Sandbox
+if not TYPE_CHECKING:  # a checker that saw it would take any misspelt name for one of these
 
-        return Sandbox
-    if name == "Settings":
-        from .state import Settings
+    def __getattr__(name: str) -> Any:
+        # Starlette and jsonschema-rs are an extra: importing this package must not need them.
+        if name == "Sandbox":
+            from .app import Sandbox
 
-        return Settings
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return Sandbox
+        if name == "Settings":
+            from .state import Settings
+
+            return Settings
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

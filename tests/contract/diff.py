@@ -223,6 +223,7 @@ def _collect_class(modules: Any, cls: Any, where: str, found: dict[str, Name], w
         returned = getattr(member.annotation, "canonical_path", "") if "property" in member.labels else ""
         if returned.partition(".")[0] in OURS and returned not in within:
             target = modules.get_member(returned)
+            target = target.final_target if target.is_alias else target
             if target.is_class:
                 _collect_class(modules, target, f"{where}.{name}", found, (*within, cls.path, returned))
 

@@ -17,6 +17,7 @@ import pickle
 import re
 import resource
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -499,7 +500,7 @@ async def test_statuses(engine: str, path: Path, code: int, kind: type[errors.AP
     assert (len(site.requests), error.status_code, error.body) == (tries, code, "<Error/>")
     assert error.may_have_been_processed is False
     assert "API key" not in str(error)
-    assert str(error).startswith(f"GET {site.url}/a: status {code}")
+    assert str(error).startswith(f"GET {site.url}/a: {code}: ")
     assert leaks(error) == []
     assert "hush" not in f"{error} {error.request.url}"
     assert type(pickle.loads(pickle.dumps(error))) is kind
@@ -784,6 +785,80 @@ async def test_a_write_that_falls_short_is_completed(engine: str, path: Path, mo
         async with client_for(engine, "http://api.invalid") as client:
             await client.recordings.download(site.url, path)
     assert path.read_bytes() == BODY
+
+
+# --- what is in the way ------------------------------------------------------------------------------------------
+
+NO_FILES = {
+    "a named pipe": os.mkfifo,
+    "a socket": lambda path: bind(path),
+    "a device": lambda path: os.symlink(os.devnull, path),
+}
+
+
+def bind(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+
+
+async def refusal_of(path: Path) -> str:
+    with fault_server().site(then=host()) as site:
+        async with client_for("httpx", "http://api.invalid") as client:
+            with pytest.raises(errors.InvalidRequestError) as caught:
+                await client.recordings.download(site.url, path)
+        assert site.connections == 0
+    return str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are none of these")
+@pytest.mark.parametrize("kind", NO_FILES)
+async def test_a_download_replaces_nothing_but_files(kind: str, path: Path) -> None:
+    NO_FILES[kind](path)
+    before = path.lstat()
+    assert await refusal_of(path) == f"{path} is {kind}, which no download replaces; choose another path"
+    assert os.path.samestat(before, path.lstat())
+    assert list(path.parent.iterdir()) == [path]
+
+
+async def test_a_device_that_appears_meanwhile_is_not_replaced_either(path: Path) -> None:
+    def link(_received: int, _total: int | None) -> None:
+        if not path.exists():
+            path.symlink_to(os.devnull)
+
+    with fault_server().site(then=host()) as site:
+        async with client_for("httpx", "http://api.invalid") as client:
+            with pytest.raises(errors.InvalidRequestError, match="is a device"):
+                await client.recordings.download(site.url, path, on_progress=link)
+    assert path.is_symlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are none of these")
+@pytest.mark.parametrize("kind", ["a symbolic link", "a hard link", "a named pipe", "a directory"])
+async def test_nothing_is_written_through_what_stands_where_the_part_should(kind: str, path: Path) -> None:
+    part, victim = path.with_name("call.wav.part"), path.with_name("victim")
+    victim.write_bytes(b"precious")
+    make: dict[str, Callable[[], object]] = {
+        "a symbolic link": lambda: part.symlink_to(victim),
+        "a hard link": lambda: part.hardlink_to(victim),
+        "a named pipe": lambda: os.mkfifo(part),
+        "a directory": part.mkdir,
+    }
+    make[kind]()
+    said = await refusal_of(path)
+    assert said.startswith(f"{part} is ")
+    assert kind in said
+    assert said.endswith(", where a download keeps what it has received; remove it")
+    assert victim.read_bytes() == b"precious"
+
+
+async def test_metadata_is_not_written_through_a_link(path: Path) -> None:
+    victim = path.with_name("victim")
+    victim.write_bytes(b"precious")
+    path.with_name("call.wav.part.json").symlink_to(victim)
+    with fault_server().site(then=host()) as site:
+        async with client_for("httpx", "http://api.invalid") as client:
+            await client.recordings.download(site.url, path)
+    assert (path.read_bytes(), victim.read_bytes()) == (BODY, b"precious")
 
 
 # --- proxies -----------------------------------------------------------------------------------------------------

@@ -29,6 +29,10 @@ asyncio.run(main())
 """
 
 
+NAME = "llamadapro.transport GET /api/v1/contacts"
+RETRY = f"{NAME}: status 429; retry 1 in 0.00 s"
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     sandbox = Sandbox()
@@ -49,17 +53,26 @@ def logged(sandbox: Sandbox, level: str | None, *arguments: str) -> list[str]:
 
 
 def test_the_log_shows_a_line_per_attempt(sandbox: Sandbox) -> None:
-    first, second = logged(sandbox, "debug")
+    first, retry, second = logged(sandbox, "debug")
     assert re.fullmatch(r"llamadapro\.transport GET /api/v1/contacts -> 429 \(.+\) , attempt 1, request id -", first)
+    assert retry == RETRY
     assert second == "llamadapro.transport GET /api/v1/contacts -> 200 , attempt 2, request id -"
 
 
 def test_the_log_of_an_app_has_each_line_once(sandbox: Sandbox) -> None:
     lines = logged(sandbox, "debug", "with a log of its own")
-    assert [line.split(" -> ")[0] for line in lines] == ["app: GET /api/v1/contacts"] * 2
+    assert [re.split(":| ->", line.removeprefix("app: "))[0] for line in lines] == ["GET /api/v1/contacts"] * 3
 
 
-@pytest.mark.parametrize("level", ["info", "error", "", None])
+def test_the_log_shows_retries_and_pauses_at_info(sandbox: Sandbox) -> None:
+    assert logged(sandbox, "info") == [RETRY]
+    sandbox.faults.add("status", status=429, retry_after=0.01, times=1)
+    pause, retry = logged(sandbox, "info")
+    assert pause == f"{NAME}: status 429; all requests of this client wait for 0.01 s"
+    assert retry == RETRY.replace("0.00", "0.01")
+
+
+@pytest.mark.parametrize("level", ["warning", "error", "", None])
 def test_the_log_is_silent_otherwise(sandbox: Sandbox, level: str | None) -> None:
     assert logged(sandbox, level) == []
 

@@ -205,7 +205,7 @@ def test_a_status_error_carries_the_services_words() -> None:
         ({"error": "Conflict"}, "Conflict", None, None),
         ({"message": "", "error": "Conflict"}, "Conflict", None, None),
         ({"message": None}, "Conflict", None, None),
-        ({"message": {"en": "no"}}, "Conflict", None, None),
+        ({"message": {"en": "no"}}, "en: no", None, None),
         ({"code": "E7", "details": ["a"]}, "Conflict", "E7", ["a"]),
         ({}, "Conflict", None, None),
         ([], "Conflict", None, None),

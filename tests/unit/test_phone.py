@@ -280,6 +280,40 @@ def test_one_number_given_to_many_is_not_taken_apart() -> None:
         to_e164_many("+56961234567")
 
 
+# A country's own code in front
+
+
+def examples(region: str) -> set[str]:
+    """National numbers of each kind that the country has."""
+    found = (phonenumbers.example_number_for_type(region, kind) for kind in phonenumbers.PhoneNumberType.values())
+    return {phonenumbers.national_significant_number(number) for number in found if number is not None}
+
+
+@pytest.mark.parametrize("region", sorted(phonenumbers.SUPPORTED_REGIONS))
+def test_a_number_with_its_own_country_code_and_no_plus_is_refused_in_every_country(region: str) -> None:
+    code = str(phonenumbers.country_code_for_region(region))
+    prefix = phonenumbers.ndd_prefix_for_region(region, True) or ""
+    for number in examples(region):
+        for typed in (f"{code}{number}", f"{code} {prefix}{number}"):
+            if prefix == code and typed == f"{code}{number}" and len(number) == 10:
+                assert to_e164(typed, region) == f"+{code}{number}"  # one number, however it is read
+                continue
+            with pytest.raises(InvalidPhoneNumberError, match=r"country code|abroad|not possible|two different"):
+                to_e164(typed, region)
+
+
+def test_national_numbers_are_still_taken_in_every_country() -> None:
+    numbers = [(region, number) for region in phonenumbers.SUPPORTED_REGIONS for number in examples(region)]
+    refused = []
+    for region, number in numbers:
+        try:
+            assert to_e164(number, region) == f"+{phonenumbers.country_code_for_region(region)}{number}"
+        except InvalidPhoneNumberError:
+            refused.append((region, number))
+    assert len(numbers) > 1000
+    assert sorted(refused) == [("CA", "3101234"), ("IR", "9601")]  # seven digits in Canada; too short for E.164
+
+
 # Messages
 
 

@@ -1,4 +1,4 @@
-"""A download's file: it grows beside the wanted one, can be gone on with another day, and is moved there when whole."""
+"""A download's file: it grows next to the destination, can be resumed later, and is moved there once it is complete."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -25,8 +26,8 @@ Progress = Callable[[int, int | None], object]
 """Called with the bytes received so far and the bytes in all, None where nobody says."""
 
 WRITE_SIZE = 2**20
-"""Bytes gathered before they are written, in a thread, while the next ones come: no slow disk stops the loop, and no
-pause the sender."""
+"""Bytes gathered before they are written, in a thread, while the next ones come: a slow disk blocks neither loop nor
+sender."""
 
 MAX_CHUNKS = 512
 """So many are written together at most, however small they are; a system call takes 1,024."""
@@ -43,14 +44,14 @@ async def download(
     resume: bool,
     timeout: float,
 ) -> Path:
-    """Bring a file to `path`, whole or not at all. `source` names it where its URL does not, being signed anew."""
+    """Download a file to `path`, completely or not at all. `source` names it if its URL does not, being signed anew."""
     address = check_url(url)
     if not timeout > 0:
         raise InvalidRequestError(f"timeout must be a number of seconds above 0, not {timeout!r}")
     name = str(address) if source is None else f"{source} {address.copy_with(query=None)}"
     part = PartialFile(Path(path), name, on_progress, resume=resume)
     try:
-        await Download(transport, config, address, part, timeout).run()
+        await transport.run(Download(transport, config, address, part, timeout))
         await part.finish()
     finally:
         part.close()
@@ -58,19 +59,20 @@ async def download(
 
 
 class PartialFile:
-    """The file beside the wanted one that a download grows in, until it is whole and takes the other's name.
+    """The file next to the destination that a download grows in, until it is complete and takes the other's name.
 
-    What is needed to go on with it another day is in a small file beside that: extended attributes would be lost on
-    many file systems, and at the end of the part itself it would have to be told apart from the data.
+    What is needed to resume it later is in a small file next to that: extended attributes would be lost on many file
+    systems, and at the end of the part itself it would have to be distinguished from the data.
     """
 
     def __init__(self, path: Path, source: str, on_progress: Progress | None, *, resume: bool) -> None:
-        if not path.name or path.is_dir():
+        if not path.name:
             raise IsADirectoryError(f"{path} is a directory; the path must name the file to be written")
+        _check_replaceable(path)
         self.path = path
         self._part = path.with_name(f"{path.name}.part")
         self._metadata_path = path.with_name(f"{path.name}.part.json")
-        # A digest: URLs may hold secrets, and these notes lie about.
+        # A digest: URLs may hold secrets, and this file may be read by others.
         self._source = hashlib.sha256(source.encode()).hexdigest()
         self._on_progress = on_progress
         self._pending: list[bytes] = []
@@ -80,7 +82,7 @@ class PartialFile:
         self.validator: str | None = None
         self.total: int | None = None
         self.size = 0
-        self._file = self._part.open("ab")
+        self._file = os.fdopen(_open_own(self._part, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab")
         try:
             self._lock()
             if resume:
@@ -105,9 +107,10 @@ class PartialFile:
     def _read_metadata(self) -> None:
         size = os.fstat(self._file.fileno()).st_size
         try:
-            notes = json.loads(self._metadata_path.read_bytes())
-            validator, total = notes["validator"], notes["total"]
-            ours = notes["source"] == self._source and is_header_value(validator)
+            with os.fdopen(_open_own(self._metadata_path, os.O_RDONLY), "rb") as file:
+                metadata = json.load(file)
+            validator, total = metadata["validator"], metadata["total"]
+            ours = metadata["source"] == self._source and is_header_value(validator)
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return
         if not ours or not (total is None or (type(total) is int and size <= total)):
@@ -121,11 +124,11 @@ class PartialFile:
         self._await_write()
         self._pending, self._waiting = [], 0
         self.validator, self.total, self.size = validator, total, 0
-        self._file.truncate(0)  # before the notes: they must never speak of other bytes than these
-        if validator is None:
-            self._metadata_path.unlink(missing_ok=True)
-        else:
-            self._metadata_path.write_text(json.dumps({"source": self._source, "validator": validator, "total": total}))
+        self._file.truncate(0)  # before the metadata, which must never describe other bytes than these
+        self._metadata_path.unlink(missing_ok=True)
+        if validator is not None:
+            with os.fdopen(_open_own(self._metadata_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
+                json.dump({"source": self._source, "validator": validator, "total": total}, file)
 
     def feed(self, chunk: bytes) -> bool:
         self._pending.append(chunk)
@@ -168,6 +171,7 @@ class PartialFile:
             raise OSError(f"{self._part} was changed by somebody else")
         if sys.platform == "win32":  # which does not rename open files
             self._file.close()
+        _check_replaceable(self.path)  # a download takes its time
         os.replace(self._part, self.path)
         self._metadata_path.unlink(missing_ok=True)
         self._file.close()
@@ -186,3 +190,45 @@ class PartialFile:
                 self._part.unlink(missing_ok=True)
         with suppress(OSError):
             self._file.close()
+
+
+def _check_replaceable(path: Path) -> None:
+    """Whether a download may take this name: what is there is a file, or nothing. Follows links, as to a device."""
+    with suppress(FileNotFoundError):
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(f"{path} is a directory; the path must name the file to be written")
+        if not stat.S_ISREG(mode):
+            raise InvalidRequestError(f"{path} is {_kind(mode)}, which no download replaces; choose another path")
+
+
+def _open_own(path: Path, flags: int) -> int:
+    """Open a file of the download's own, which may lie where others can write: never through a link of theirs."""
+    # Without O_NONBLOCK, opening a FIFO would wait for its other end.
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        file = os.open(path, flags, 0o666)
+    except OSError as error:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise _in_the_way(path, path.lstat().st_mode) from error
+        raise
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        os.close(file)
+        raise _in_the_way(path, status.st_mode)
+    return file
+
+
+def _in_the_way(path: Path, mode: int) -> InvalidRequestError:
+    return InvalidRequestError(f"{path} is {_kind(mode)}, where a download keeps what it has received; remove it")
+
+
+def _kind(mode: int) -> str:
+    kinds = (
+        (stat.S_ISREG, "another file too (a hard link)"),
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+    )
+    return next((kind for is_kind, kind in kinds if is_kind(mode)), "a device")

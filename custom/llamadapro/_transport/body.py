@@ -1,4 +1,4 @@
-"""Reading an answer's body: within its bound, whole or refused as cut, unpacked, and as JSON."""
+"""Reading a response's body: within its limit, complete or refused as truncated, decompressed, and as JSON."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import orjson
 
 _BODYLESS = (204, 205)
 _GZIP = b"\x1f\x8b"
+_MAX_OVERHEAD = 2**16
 
 
 class TruncatedBody(Exception):
@@ -23,7 +24,7 @@ class InvalidBody(Exception):
 
 
 async def read_body(response: httpx.Response, limit: int, *, method: str = "GET") -> bytes:
-    """The whole body, unpacked; no more than `limit` bytes are ever held."""
+    """The complete body, decompressed. No more than `limit` bytes are ever held, and little more are read."""
     length, encoding = _length_and_encoding(response)
     if method == "HEAD" or response.status_code in _BODYLESS or length == b"0":
         return b""  # its headers may speak of a body all the same, such as that of the GET
@@ -66,12 +67,18 @@ def _raw(response: httpx.Response) -> AsyncIterator[bytes]:
 
 async def _decompress(chunks: AsyncIterator[bytes], limit: int) -> bytes:
     """Like `read_body`, for gzip and deflate; httpx's own decoder does not notice that the end is missing."""
+    # Compressing adds less than this to what cannot be compressed. Fields of a gzip header have no end of their own,
+    # and members may be empty: what brings no output must be counted too.
+    unread = limit + limit // 1000 + _MAX_OVERHEAD
     unpacker = None
     parts: list[bytes] = []
     size = 0
     rest = b""
     try:
         async for chunk in chunks:
+            unread -= len(chunk)
+            if unread < 0:
+                raise _too_large(limit)
             rest += chunk
             while rest:
                 if unpacker is None or unpacker.eof:

@@ -18,26 +18,31 @@ import httpx
 from .._config import NO_TIMEOUTS, Config
 from .._headers import USER_AGENT
 from .._secret import RawHeaders
-from ..errors import APIError, APIStatusError, InvalidRequestError
-from .base_engine import OutgoingRequest
+from ..errors import InvalidRequestError
+from .base_engine import Engine, OutgoingRequest
 from .body import read_body
-from .events import log
-from .failures import Failure, failure_of_status, failure_without_answer
-from .policy import Outcome, retry_delay
-from .redaction import redact_cause
+from .failures import (
+    MAX_ERROR_BODY,
+    Failure,
+    failure_of_status,
+    failure_without_answer,
+    is_network_failure,
+    redact_response,
+)
+from .policy import Outcome
 from .send import Transport
+from .state import RequestState
 
 MAX_REDIRECTS = 5
-MAX_ERROR_BODY = 2**16
 NEVER = float("-inf")
 SLACK = 0.05
 """The part of its timeout by which a silent host may be found out too late."""
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})", re.ASCII)
 _ADVICE = {
-    401: "; it wants credentials, and none are ever sent to a host that a record's URL names",
-    403: "; its URL may have expired: get the record again for a new one",
-    404: "; it may be gone, or its URL have expired: get the record again for a new one",
+    401: "it wants credentials, and none are ever sent to a host that a record's URL names",
+    403: "its URL may have expired: get the record again for a new one",
+    404: "it may be gone, or its URL have expired: get the record again for a new one",
 }
 
 
@@ -75,79 +80,72 @@ def check_url(url: str | httpx.URL) -> httpx.URL:
     return parsed.copy_with(fragment=None)
 
 
-class Download:
+class Download(RequestState[None]):
     """One file on its way. `timeout` is how many seconds may pass without a byte."""
 
-    is_write = maybe_processed = False  # for its errors: nothing changes by being read
+    rate_limited = False
 
-    def __init__(self, transport: Transport, config: Config, url: httpx.URL, target: Sink, timeout: float) -> None:
-        self._transport = transport
-        self._config = config
-        self._url = url
-        self._sink = target
-        self._timeout = timeout
+    def __init__(self, transport: Transport, config: Config, url: httpx.URL, sink: Sink, timeout: float) -> None:
         self._shown = url.copy_with(query=None)  # the query may hold a signature
+        super().__init__(
+            *("download", "GET", str(self._shown)),
+            config=config,
+            clock=transport.clock,
+            redactor=transport.redactor,
+        )
+        self._url = url
+        self._sink = sink
+        self._timeout = timeout
+        self._most = 0
         self._own_error: Exception | None = None
-        self.title: str = f"GET {self._shown}"
-        self.attempts: int = 0
 
-    async def run(self) -> None:
-        """Fetch the file whole; raises an `APIError`, or whatever the target raised."""
-        clock, retries, best = self._transport.clock, 0, 0
-        while (failure := await self._attempt()) is not None:
-            if self._sink.size > best:
-                retries, best = 0, self._sink.size
-            wait = retry_delay(
-                failure.outcome,
-                safe=True,
-                retries=retries,
-                max_retries=self._config.max_retries,
-                retry_after=failure.retry_after,
-                jitter=clock.jitter(),
-                remaining=self._config.deadline,  # a download may last longer, a single wait of it may not
-            )
-            if wait is None:
-                cause = failure.cause and redact_cause(failure.cause, self._config.api_key, self.redacted_request())
-                raise self._to_error(failure) from cause
-            retries += 1
-            await clock.sleep(wait)
+    @property
+    def is_repeatable(self) -> bool:
+        return True
 
-    async def _attempt(self) -> Failure | None:
-        self.attempts += 1
-        try:
-            async with self._transport._limits.slots, asyncio.timeout(self._timeout) as scope:
-                self._transport._check_open()
-                failure = await self._exchange(scope)
-        except TimeoutError as error:
-            if error is self._own_error:
-                raise
-            failure = Failure(Outcome.AMBIGUOUS, f"nothing came for {self._timeout:g} s", error, timed_out=True)
-        log.debug("%s -> %s, attempt %d", self.title, failure.reason if failure else "whole", self.attempts)
-        return failure
+    def note(self, failure: Failure) -> None:
+        if self._sink.size > self._most:  # only tries that bring nothing are counted
+            self.retries, self._most = 0, self._sink.size
 
-    async def _exchange(self, scope: asyncio.Timeout) -> Failure | None:
+    def remaining(self) -> float | None:
+        return self.config.deadline  # a download may last longer, a single wait of it may not
+
+    def attempt_end(self, *, queueing: bool) -> float | None:
+        return None if queueing else asyncio.get_running_loop().time() + self._timeout
+
+    def timeout_failure(self, error: TimeoutError) -> Failure:
+        return Failure(Outcome.AMBIGUOUS, f"nothing came for {self._timeout:g} s", error, timed_out=True)
+
+    def redacted_request(self) -> httpx.Request:
+        return httpx.Request("GET", self._shown)
+
+    def advice(self, status_code: int | None) -> str | None:
+        return None if status_code is None else _ADVICE.get(status_code)
+
+    async def exchange(self, engine: Engine, scope: asyncio.Timeout) -> Failure | None:
         """Ask, along redirects (they can lose no key), and take what is answered."""
         url, redirects = self._url, 0
         while True:
-            engine = self._transport._engine.elsewhere(url)
+            host = engine.elsewhere(url)
             try:
-                async with engine.open(self._request(url)) as response:
+                async with host.open(self._request(url)) as response:
+                    self.response = response
                     if self._is_stale(response):
                         self._restart(None, None)
                         continue
                     if not response.has_redirect_location:
-                        return await self._take(response, scope)
+                        return await self._receive(response, scope)
             except httpx.HTTPStatusError as error:  # a hook of the caller's client raised for the status
-                return failure_of_status(error.response, b"")
+                return failure_of_status(self, error.response, b"")
             except Exception as error:
-                if error is self._own_error:
+                if error is self._own_error or not is_network_failure(error):
                     raise
-                return failure_without_answer(error, unsent=engine.never_sent(error))
+                return failure_without_answer(self, error, unsent=host.never_sent(error))
             redirects += 1
             following = _follow(url, response.headers["location"])
             if isinstance(following, str) or redirects > MAX_REDIRECTS:
                 why = following if isinstance(following, str) else f"more than {MAX_REDIRECTS} times"
-                return Failure(Outcome.FINAL, f"redirected {why}", response=response)
+                return failure_of_status(self, response, b"", advice=f"redirected {why}")
             url = following
 
     def _request(self, url: httpx.URL) -> OutgoingRequest:
@@ -175,14 +173,14 @@ class Download:
         same = sink.validator is not None and validator_of(response) in (None, sink.validator)
         return int(found[2]) if same else None
 
-    async def _take(self, response: httpx.Response, scope: asyncio.Timeout) -> Failure | None:
+    async def _receive(self, response: httpx.Response, scope: asyncio.Timeout) -> Failure | None:
         sink, status = self._sink, response.status_code
         if not 200 <= status < 300:
-            return failure_of_status(response, await _error_body(response))
+            return failure_of_status(self, response, await _error_body(response))
         encoding = response.headers.get("content-encoding", "").strip().lower()
         if encoding not in ("", "identity") or status not in (200, 206) or (status == 206 and not sink.size):
             what = f"answered {status}{encoding and ' in ' + encoding}, which is not the file as it was asked for"
-            return Failure(Outcome.FINAL, what, response=response)
+            return Failure(Outcome.FINAL, self.redactor.redact(what), response=redact_response(self, response, b""))
         if status == 200:
             self._restart(validator_of(response), _length_of(response))
         else:
@@ -210,26 +208,12 @@ class Download:
 
     @contextmanager
     def _noting_own_errors(self) -> Iterator[None]:
-        """The target's errors (the disk's, a callback's) are not the network's, and come out as they are."""
+        """The sink's errors (the disk's, a callback's) are not the network's, and are raised as they are."""
         try:
             yield
         except Exception as error:
             self._own_error = error
             raise
-
-    def redacted_request(self) -> httpx.Request:
-        return httpx.Request("GET", self._shown)
-
-    def redact(self, text: str) -> str:
-        return self._config.api_key.redact(text)
-
-    def _to_error(self, failure: Failure) -> APIError:
-        error = failure.to_error(self)
-        if isinstance(error, APIStatusError):  # its words are about the service and its key
-            tries = f" after {self.attempts} attempts" if self.attempts > 1 else ""
-            advice = _ADVICE.get(error.status_code, "")
-            error.args = (f"{self.title}: {failure.reason} ({error.message}){tries}{advice}",)
-        return error
 
 
 def _follow(url: httpx.URL, location: str) -> httpx.URL | str:

@@ -1,4 +1,4 @@
-"""From what went wrong to an error that says what happened, to which call, and what to do."""
+"""From what went wrong to an error that says what happened, to which request, and what to do."""
 
 from __future__ import annotations
 
@@ -10,57 +10,58 @@ import orjson
 
 from llamadapro_api.errors import DeserializationError
 
+from .._error_body import ErrorBody, read_error_body
 from ..errors import (
     APIConnectionError,
     APIError,
     APIResponseValidationError,
-    APIStatusError,
     APITimeoutError,
     class_for_status,
 )
 from .body import InvalidBody
 from .policy import Outcome, outcome_of_status, read_retry_after
+from .redaction import Redactor
 
-_ADVICE = {
-    400: "correct the request as the message says",
-    401: "check the API key, and the header it is sent in (api_key_header)",
-    403: "the API key may not do this",
-    404: "check the id, or whether it has been deleted",
-    429: "send less, or set rate_limit",
-}
+MAX_ERROR_BODY = 2**20
+"""Bytes of an error's body that are kept; a longer one is not read."""
 
 
-def request_id_of(response: httpx.Response | None) -> str | None:
-    """What the service calls this request, for whoever asks it about one."""
-    return None if response is None else response.headers.get("x-request-id")
+_MAX_DETAILS = 500
+"""Characters of an error's details that its text shows."""
+_HTTP_LIBRARIES = {"httpx", "httpcore", "httpx2", "httpcore2", "h11", "aiohttp", "httpx_aiohttp", "anyio"}
+"""Whose exceptions are network failures, where a caller's client lets them out as they are."""
 
 
 class RequestInfo(Protocol):
-    """What a failure needs to know of the call it belongs to."""
+    """What a failure needs to know of its request."""
 
-    @property
-    def is_write(self) -> bool: ...
+    redactor: Redactor
+    attempts: int
+    maybe_processed: bool
+
     @property
     def title(self) -> str: ...
     @property
-    def attempts(self) -> int: ...
-    @property
-    def maybe_processed(self) -> bool: ...
+    def is_write(self) -> bool: ...
     def redacted_request(self) -> httpx.Request: ...
-    def redact(self, text: str) -> str: ...
+
+    def advice(self, status_code: int | None) -> str | None:
+        """What to do about this status, or about a service that cannot be reached (None)."""
+        ...
 
 
 @attrs.frozen
 class Failure:
-    """A failed attempt: what it means for the policy, and all that the error will need."""
+    """A failed attempt: what it means for the policy, and all that the error will need. Nothing in it shows the key."""
 
     outcome: Outcome
     reason: str
-    cause: BaseException | None = attrs.field(default=None, repr=False)  # as it came, it may show the key
+    cause: BaseException | None = attrs.field(default=None, repr=False)  # but this: as it was raised
     timed_out: bool = False
     response: httpx.Response | None = None
-    body: bytes = attrs.field(default=b"", repr=False)
+    """Redacted, with its body."""
     place: str = ""
+    advice: str | None = None
 
     @property
     def retry_after(self) -> float | None:
@@ -72,90 +73,126 @@ class Failure:
     @property
     def may_have_been_processed(self) -> bool:
         """Whether this attempt alone leaves it open that the service has acted."""
-        unreadable = self.response is not None and 200 <= self.response.status_code < 300
+        unreadable = self.response is not None and self.response.is_success
         return self.outcome is Outcome.AMBIGUOUS or unreadable
 
     def to_error(self, info: RequestInfo) -> APIError:
-        request = info.redacted_request()
-        maybe_processed = info.is_write and info.maybe_processed
-        body = info.redact(self.body.decode("latin-1")).encode("latin-1")  # the key is ASCII
-        response = None if self.response is None else redact_response(self.response, body, request)
-        if response is None:
+        maybe_processed = _is_ambiguous(info)
+        if self.response is None:
             kind = APITimeoutError if self.timed_out else APIConnectionError
-            tried = self.outcome is Outcome.NOT_SENT and self.cause is not None
-            where = f" at {request.url.copy_with(raw_path=b'/')}" if tried else ""
+            request = info.redacted_request()
             return kind(
-                _message(info, self.reason + where, maybe_processed),
+                self._message(info, self._unreachable(info, request.url)),
                 request=request,
                 may_have_been_processed=maybe_processed,
             )
-        if 200 <= response.status_code < 300:
-            return APIResponseValidationError(
-                _message(info, self.reason, maybe_processed),
-                request=request,
-                response=response,
-                place=self.place,
-                request_id=request_id_of(response),
-                may_have_been_processed=maybe_processed,
-            )
-        return self._status_error(info, response, body, maybe_processed)
+        response = self.response
+        carried: dict[str, Any] = {
+            "request": response.request,
+            "response": response,
+            "request_id": request_id_of(response),
+            "may_have_been_processed": maybe_processed,
+        }
+        if response.is_success:
+            return APIResponseValidationError(self._message(info, self.reason), place=self.place, **carried)
+        body = _decode(response)
+        text = self._status_text(info, response, read_error_body(body))
+        kind_of_status = class_for_status(response.status_code)
+        return kind_of_status(self._message(info, text), body=body, retry_after=self.retry_after, **carried)
 
-    def _status_error(
-        self, info: RequestInfo, response: httpx.Response, body: bytes, maybe_processed: bool
-    ) -> APIStatusError:
+    def _unreachable(self, info: RequestInfo, url: httpx.URL) -> str:
+        if self.outcome is not Outcome.NOT_SENT or self.cause is None:
+            return self.reason
+        return _joined(f"{self.reason} at {url.copy_with(raw_path=b'/')}", info.advice(None))
+
+    def _status_text(self, info: RequestInfo, response: httpx.Response, said: ErrorBody) -> str:
         status = response.status_code
-        error = class_for_status(status)(
-            "",
-            request=response.request,
-            response=response,
-            body=_read_error_body(body),
-            request_id=request_id_of(response),
-            retry_after=self.retry_after,
-            may_have_been_processed=maybe_processed,
-        )
-        said = f"{status}: {error.message}"
-        if error.code is not None:
-            said += f" (code {error.code})"
-        if error.details:
-            said += f"; details: {_abbreviate(error.details)}"
-        if error.retry_after is not None:
-            said += f"; the service asks to wait {error.retry_after:g} s"
-        if 300 <= status < 400:
-            said += (
-                f"; redirects are never followed, check base_url (it points to {response.headers.get('location')!r})"
-            )
-        advice = _ADVICE.get(status)
-        if status == 404 and response.request.method == "DELETE" and info.maybe_processed and info.attempts > 1:
-            advice = "an earlier attempt of this call, whose answer was lost, may have deleted it"
-        error.args = (_message(info, f"{said}; {advice}" if advice else said, maybe_processed),)
-        return error
+        text = f"{status}: {said.message or response.reason_phrase or f'HTTP {status}'}"
+        if said.code is not None:
+            text += f" (code {said.code})"
+        if said.details:
+            text += f"; details: {_abbreviate(said.details)}"
+        if self.retry_after is not None:
+            text += f"; the service asks to wait {self.retry_after:g} s"
+        advice = self.advice or info.advice(status)
+        if status == 400 and advice is None:
+            advice = "correct the request as the message says" if said.message else "correct the request"
+        return _joined(text, advice)
+
+    def _message(self, info: RequestInfo, text: str) -> str:
+        tries = f" after {info.attempts} attempts" if info.attempts > 1 else ""
+        maybe_processed = ". It may have been processed: check before retrying" if _is_ambiguous(info) else ""
+        return info.redactor.redact(f"{info.title}: {text}{tries}{maybe_processed}")
 
 
-def failure_of_status(response: httpx.Response, body: bytes) -> Failure:
-    """A complete answer with an error status."""
+def failure_of_status(info: RequestInfo, response: httpx.Response, body: bytes, advice: str | None = None) -> Failure:
+    """A complete response with an error status."""
     status = response.status_code
-    return Failure(outcome_of_status(status), f"status {status}", response=response, body=body)
+    kept = redact_response(info, response, body)
+    return Failure(outcome_of_status(status), f"status {status}", response=kept, advice=advice)
 
 
-def unreadable(response: httpx.Response, error: InvalidBody | DeserializationError, body: bytes) -> Failure:
-    """A success that cannot be read; repeating it would not mend it."""
+def unreadable(
+    info: RequestInfo, response: httpx.Response, error: InvalidBody | DeserializationError, body: bytes
+) -> Failure:
+    """A success that cannot be read; repeating the request would not help."""
     place = error.place if isinstance(error, DeserializationError) else ""
     fault = f"not as the document says: {error}" if place else str(error)
-    what = f"answered {response.status_code}, but {fault}"
-    return Failure(Outcome.FINAL, what, error, response=response, body=body, place=place)
+    redact = info.redactor.redact
+    return Failure(
+        Outcome.FINAL,
+        redact(f"answered {response.status_code}, but {fault}"),
+        error,
+        response=redact_response(info, response, body),
+        place=redact(place),
+    )
 
 
-def failure_without_answer(error: BaseException, *, unsent: bool) -> Failure:
-    """An attempt that brought no answer, or only part of one."""
+def failure_without_answer(info: RequestInfo, error: BaseException, *, unsent: bool) -> Failure:
+    """An attempt that brought no response, or only part of one."""
     timed_out = _timed_out(error)
-    words = str(error) or type(error).__name__
+    words = info.redactor.redact(str(error)) or type(error).__name__
     if unsent:
         return Failure(Outcome.NOT_SENT, f"could not reach the service ({words})", error, timed_out)
     if timed_out:
         return Failure(Outcome.AMBIGUOUS, f"timed out waiting for the response ({words})", error, True)
-    if "_SWITCH_" in words:  # h11's way to say that the answer was 101, which nobody asked for and no repeat would mend
+    if "_SWITCH_" in words:  # h11's way to say that the status was 101, which nobody asked for and no retry would mend
         return Failure(Outcome.FINAL, "answered 101 (switching protocols), which was not asked for", error)
     return Failure(Outcome.AMBIGUOUS, f"the connection broke before the answer was complete ({words})", error)
+
+
+def is_network_failure(error: BaseException) -> bool:
+    """Whether an engine raised it for the network; anything else (a tool's, a hook's, a mock's) is raised as it is."""
+    if isinstance(error, (httpx.HTTPError, OSError)):
+        return True
+    return any(base.__module__.partition(".")[0] in _HTTP_LIBRARIES for base in type(error).__mro__)
+
+
+def redact_response(
+    info: RequestInfo, response: httpx.Response, body: bytes, *, redact_body: bool = True
+) -> httpx.Response:
+    """The response as callers may keep it: decompressed, without the key, and without the request that held it."""
+    redactor = info.redactor
+    # The lengths and codings of the wire are no longer those of this content.
+    dropped = (b"content-encoding", b"content-length", b"transfer-encoding")
+    headers = [(name, value) for name, value in redactor.redact_headers(response) if name.lower() not in dropped]
+    extensions = {key: value for key, value in response.extensions.items() if key in ("reason_phrase", "http_version")}
+    if "reason_phrase" in extensions:
+        extensions["reason_phrase"] = redactor.redact_bytes(extensions["reason_phrase"])
+    if redact_body:
+        body = redactor.redact_bytes(body, response.charset_encoding)
+    return httpx.Response(
+        response.status_code, headers=headers, content=body, request=info.redacted_request(), extensions=extensions
+    )
+
+
+def request_id_of(response: httpx.Response | None) -> str | None:
+    """The service's id of this request, for whoever asks it about one."""
+    return None if response is None else response.headers.get("x-request-id")
+
+
+def _is_ambiguous(info: RequestInfo) -> bool:
+    return info.is_write and info.maybe_processed
 
 
 def _timed_out(error: BaseException) -> bool:
@@ -166,33 +203,28 @@ def _timed_out(error: BaseException) -> bool:
     return isinstance(error, (httpx.TimeoutException, TimeoutError))
 
 
-def redact_response(response: httpx.Response, body: bytes, request: httpx.Request) -> httpx.Response:
-    """The answer as callers may keep it: read, unpacked, and without the request that held the key."""
-    # The lengths and codings of the wire are no longer those of this content.
-    dropped = ("content-encoding", "content-length", "transfer-encoding")
-    headers = [(name, value) for name, value in response.headers.raw if name.decode("latin-1").lower() not in dropped]
-    extensions = {key: value for key, value in response.extensions.items() if key in ("reason_phrase", "http_version")}
-    return httpx.Response(response.status_code, headers=headers, content=body, request=request, extensions=extensions)
-
-
-def _message(info: RequestInfo, what: str, maybe_processed: bool) -> str:
-    tries = f" after {info.attempts} attempts" if info.attempts > 1 else ""
-    certainty = ". It may have been processed: check before retrying" if maybe_processed else ""
-    return info.redact(f"{info.title}: {what}{tries}{certainty}")
-
-
-def _read_error_body(body: bytes) -> Any:
-    if not body:
+def _decode(response: httpx.Response) -> Any:
+    """An error's body: JSON, else text; None for none."""
+    content = response.content
+    if not content:
         return None
     try:
-        return orjson.loads(body)
+        return orjson.loads(content)
     except orjson.JSONDecodeError:
-        return body.decode("utf-8", "replace")
+        pass
+    try:
+        return content.decode(response.charset_encoding or "utf-8", "replace")
+    except (LookupError, ValueError):  # no charset, or none of text
+        return content.decode("utf-8", "replace")
 
 
 def _abbreviate(details: Any) -> str:
     try:
         text = orjson.dumps(details).decode()
-    except TypeError:
+    except TypeError:  # of more levels than orjson writes
         text = str(details)
-    return text if len(text) <= 500 else f"{text[:497]}..."
+    return text if len(text) <= _MAX_DETAILS else f"{text[: _MAX_DETAILS - 3]}..."
+
+
+def _joined(text: str, advice: str | None) -> str:
+    return f"{text}; {advice}" if advice else text

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from llamadapro_api.document import DEPRECATED
-from llamadapro_api.errors import ValidationError
 from llamadapro_api.types import PreparedRequest
 
 from .._pagination import AsyncPaginator, PageModel
 from .._session import Session
-from ..errors import InvalidPhoneNumberError, InvalidRequestError
+from .._signatures import named
+from ..errors import InvalidPhoneNumberError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_PACKAGES = ("llamadapro", "llamadapro_jobs")
+
 
 class Resource:
-    """A section of the API."""
+    """A section of the API; its public methods name themselves as users call them: ``section.method``."""
+
+    def __init_subclass__(cls, *, section: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, member in [*vars(cls).items()]:
+            if section and not name.startswith("_") and inspect.isfunction(member):
+                setattr(cls, name, named(f"{section}.{name}")(member))
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -66,12 +75,16 @@ def build_request(
     """Check and encode the arguments of an operation."""
     for name in DEPRECATED.get(operation.__name__, frozenset()).intersection(kwargs):
         instead = "; use addresses instead" if name in ("phone", "email") else ""
-        # Up through this function, _send and the resource's method, to the line that called it.
-        warnings.warn(f"{name} is deprecated by the service{instead}", DeprecationWarning, stacklevel=4)
-    try:
-        return operation(*args, **kwargs)
-    except ValidationError as error:
-        raise InvalidRequestError(f"{operation.__name__}: {error}") from None
+        warnings.warn(f"{name} is deprecated by the service{instead}", DeprecationWarning, _stacklevel())
+    return operation(*args, **kwargs)
+
+
+def _stacklevel() -> int:
+    """What makes a warning of this module's point to the first line outside the package."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _PACKAGES:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def drop_none(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from llamadapro_api.types import PreparedRequest
 
 from .._lazy import LazyModule
 from .._polling import poll, poll_until_found
+from .._signatures import named
 from ._base import Resource, build_request
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ FINAL_STATUSES = frozenset({"completed", "failed", "busy", "no-answer", "cancele
 _NONE_YET = "the service has none so far: try again later, unless the call's status says that it failed"
 
 
-class Calls(Resource):
+class Calls(Resource, section="calls"):
     """Telephone calls. A call is never started twice; numbers are E.164, or national with `default_region`."""
 
     async def bridge(self, *, to: str, **options: Unpack[models.StartBridgeCallOptions]) -> models.Call:
@@ -34,6 +35,7 @@ class Calls(Resource):
         """
         return await self._session.send(self._prepare_bridge(to=to, **options))
 
+    @named("calls.bridge")
     def _prepare_bridge(
         self, *, to: str, **options: Unpack[models.StartBridgeCallOptions]
     ) -> PreparedRequest[models.Call]:
@@ -63,6 +65,7 @@ class Calls(Resource):
         )
         return await self._session.send(prepared)
 
+    @named("calls.start_agent")
     def _prepare_agent(
         self,
         *,
@@ -98,6 +101,7 @@ class Calls(Resource):
         """
         return await self._session.send(self._prepare_adhoc_agent(to=to, objectives=objectives, from_=from_, **options))
 
+    @named("calls.start_adhoc_agent")
     def _prepare_adhoc_agent(
         self,
         *,
@@ -229,7 +233,7 @@ class Calls(Resource):
             call = await client.calls.wait(call.id, timeout=300, on_status=lambda call: print(call.status))
         """
         return await poll(
-            lambda: self.get(call_id),
+            lambda: self._send(api.get_call, call_id),
             lambda call: call.status in final,
             timeout=timeout,
             clock=self._session.clock,

@@ -10,7 +10,7 @@ from .._pagination import AsyncPaginator
 from ._base import Resource
 
 
-class Contacts(Resource):
+class Contacts(Resource, section="contacts"):
     """People, and their addresses."""
 
     def list(

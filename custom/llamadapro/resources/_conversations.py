@@ -24,7 +24,7 @@ else:
 _MAX_LISTED = 20
 
 
-class Conversations(Resource):
+class Conversations(Resource, section="conversations"):
     """Conversations in sales funnels."""
 
     async def create(self, **fields: Unpack[models.CreateConversationBody]) -> models.Conversation:

@@ -11,7 +11,7 @@ from .._pagination import AsyncPaginator
 from ._base import Resource
 
 
-class CustomFields(Resource):
+class CustomFields(Resource, section="custom_fields"):
     """Fields that a tenant adds to its records."""
 
     @cached_property
@@ -25,7 +25,7 @@ class CustomFields(Resource):
         return CustomFieldOptions(self._session)
 
 
-class CustomFieldDefinitions(Resource):
+class CustomFieldDefinitions(Resource, section="custom_fields.definitions"):
     """The fields that records of a kind have beside the built-in ones."""
 
     def list(
@@ -69,7 +69,7 @@ class CustomFieldDefinitions(Resource):
         return await self._send(api.delete_custom_field_definition, definition_id, **query)
 
 
-class CustomFieldOptions(Resource):
+class CustomFieldOptions(Resource, section="custom_fields.options"):
     """The choices of a field of type LIST."""
 
     def list(

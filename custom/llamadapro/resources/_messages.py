@@ -13,6 +13,7 @@ from llamadapro_api.types import PreparedRequest
 
 from .._lazy import LazyModule
 from .._polling import poll
+from .._signatures import named
 from ..errors import InvalidRequestError
 from ._base import Resource, build_request, drop_none
 
@@ -28,7 +29,7 @@ END_STATUSES = frozenset({"delivered", "read", "failed"})
 """Statuses by which a message has arrived, or never will. The page shows only ``pending``: these are WhatsApp's own."""
 
 
-class Messages(Resource):
+class Messages(Resource, section="messages"):
     """WhatsApp messages. Numbers are E.164, or national with the client's `default_region`.
 
     A message is never sent twice: where an answer was lost, the error's `may_have_been_processed` says so.
@@ -42,6 +43,7 @@ class Messages(Resource):
         """Send a free-form message of any type (CreateMessage); keywords: `CreateMessageBody`."""
         return await self._session.send(self._prepare_message(**fields))
 
+    @named("messages.send")
     def _prepare_message(self, **fields: Unpack[models.CreateMessageBody]) -> PreparedRequest[models.Message]:
         self._normalize_in_place(fields, "from_phone_number", "to_phone_number")
         return build_request(api.create_message, **fields)
@@ -57,6 +59,7 @@ class Messages(Resource):
         """
         return await self._session.send(self._prepare_text(to=to, text=text, from_=from_, **options))
 
+    @named("messages.send_text")
     def _prepare_text(
         self, *, to: str, text: str, from_: str, **options: Unpack[models.CreateMessageOptions]
     ) -> PreparedRequest[models.Message]:
@@ -99,6 +102,7 @@ class Messages(Resource):
         )
         return await self._session.send(prepared)
 
+    @named("messages.send_template")
     def _prepare_template(
         self,
         *,
@@ -329,7 +333,7 @@ class Messages(Resource):
             message = await client.messages.wait(message.id, timeout=300, until=("read", "failed"))
         """
         return await poll(
-            lambda: self.get(message_id),
+            lambda: self._send(api.get_message, message_id),
             lambda message: message.status in until,
             timeout=timeout,
             clock=self._session.clock,

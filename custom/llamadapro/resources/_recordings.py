@@ -18,7 +18,7 @@ else:
     download = LazyModule("llamadapro._media.download")
 
 
-class Recordings(Resource):
+class Recordings(Resource, section="recordings"):
     """Recordings of calls."""
 
     async def get(self, recording_id: int | str, /) -> models.Recording:

@@ -11,7 +11,7 @@ from .._pagination import AsyncPaginator
 from ._base import Resource
 
 
-class Tasks(Resource):
+class Tasks(Resource, section="tasks"):
     """Things to do, for users and AI employees."""
 
     def list(
@@ -60,13 +60,13 @@ class Tasks(Resource):
 
     async def complete(self, task_id: int | str, /) -> models.Task:
         """Mark a task as done (UpdateTask with status ``completed``)."""
-        return await self.update(task_id, status="completed")
+        return await self._send(api.update_task, task_id, status="completed")
 
     async def cancel(self, task_id: int | str, /, *, reason: str | None = None) -> models.Task:
         """Call a task off (UpdateTask with status ``cancelled``), with the reason if there is one to give."""
         if reason is None:
-            return await self.update(task_id, status="cancelled")
-        return await self.update(task_id, status="cancelled", cancellation_reason=reason)
+            return await self._send(api.update_task, task_id, status="cancelled")
+        return await self._send(api.update_task, task_id, status="cancelled", cancellation_reason=reason)
 
 
 def _end_of_day(fields: models.CreateTaskBody | models.UpdateTaskBody) -> None:

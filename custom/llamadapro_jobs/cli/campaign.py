@@ -53,7 +53,10 @@ STATES: tuple[State, ...] = ("unknown", "refused", "bad", "pending", "sent")
 ASK_ABOVE = 1000
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Of the command, or of the further command that the words begin with."""
+    if words[:1] in (["status"], ["export"]):
+        return _status_parser() if words[0] == "status" else _export_parser()
     epilog = EPILOG.format(environment=ENVIRONMENT, exit_codes=EXIT_CODES.format(done="sent"))
     found = build_parser("llamadapro campaign", "Send a WhatsApp template to each line of a CSV file, once.", epilog)
     add_file_options(found, "FILE.csv.TEMPLATE.ledger", concurrency=20)
@@ -69,16 +72,15 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     arguments = [*(sys.argv[1:] if argv is None else argv)]
+    further = arguments[:1] in (["status"], ["export"])
+    options = parser(arguments).parse_args(arguments[further:])
     if arguments[:1] == ["status"]:
-        options = _status_parser().parse_args(arguments[1:])
         return execute("llamadapro campaign status", options, _status(options))
     if arguments[:1] == ["export"]:
-        options = _export_parser().parse_args(arguments[1:])
         if options.file.resolve() == Path(options.ledger).resolve():
             echo(f"llamadapro campaign export: {options.file} is the ledger")
             return 2
         return execute("llamadapro campaign export", options, _export(options))
-    options = parser().parse_args(arguments)
     return execute("llamadapro campaign", options, _run(options))
 
 

@@ -16,6 +16,7 @@ from llamadapro.errors import (
     InternalServerError,
     InvalidRequestError,
 )
+from llamadapro_api import api
 from tests.openapi import KEY_HEADER, key_value
 from tests.unit.wire.mocked import API, KEY, body_of, sent
 
@@ -95,6 +96,59 @@ async def test_parameters_that_cannot_be_sent_are_refused(
     assert httpx_mock.get_requests() == []
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        [("tag", "a"), ("tag", "b"), ("n", 1)],
+        (["tag", "a"], ["tag", "b"], ["n", 1]),
+        httpx.QueryParams([("tag", "a"), ("tag", "b"), ("n", 1)]),
+    ],
+    ids=["tuples", "lists", "QueryParams"],
+)
+async def test_parameters_may_be_pairs(params: Any, client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response()
+    await client.request("GET", "/a", params=params)
+    assert sent(httpx_mock) == [("GET", "/a?tag=a&tag=b&n=1")]
+
+
+@pytest.mark.parametrize(
+    "params", ["a=1", b"a=1", 5, [5], ["ab"], [("a",)], [("a", 1, 2)], [(1, "a")], {1: "a"}, {"a"}]
+)
+async def test_parameters_of_other_kinds_are_refused(
+    params: Any, client: AsyncLlamadaPro, httpx_mock: HTTPXMock
+) -> None:
+    with pytest.raises(InvalidRequestError, match=r"^request: params: .* pair"):
+        await client.request("GET", "/a", params=params)
+    assert httpx_mock.get_requests() == []
+
+
+@pytest.mark.parametrize("path", [None, 5, b"/a", ["/a"], httpx.URL("/a")])
+async def test_a_path_is_a_text(path: Any, client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
+    with pytest.raises(InvalidRequestError, match="must be a path"):
+        await client.request("GET", path)
+    assert httpx_mock.get_requests() == []
+
+
+# --- `client.send`: an operation that has no method ---------------------------------------------------------------
+
+
+async def test_a_generated_operation_is_sent_as_by_its_method(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_response(json={"id": 5, "firstName": "Jane"}, is_reusable=True)
+    sent_by_hand = await client.send(api.get_contact(5))
+    assert sent_by_hand == await client.contacts.get(5)
+    by_hand, by_method = httpx_mock.get_requests()
+    assert (by_hand.method, by_hand.url, by_hand.headers) == (by_method.method, by_method.url, by_method.headers)
+
+
+@pytest.mark.parametrize("value", [None, "get_contact", api.get_contact, httpx.Request("GET", API)], ids=repr)
+async def test_what_is_not_prepared_is_not_sent(value: Any, client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
+    with pytest.raises(InvalidRequestError, match="takes a prepared request"):
+        await client.send(value)
+    assert httpx_mock.get_requests() == []
+
+
+# --- where requests go --------------------------------------------------------------------------------------------
+
 OWN = ["/a/b?x=1", f"{API}/a/b?x=1"]
 FOREIGN = [
     "https://evil.example/a", "http://api.example.com/a", "https://api.example.com.evil.example/a", "//evil.example/a",
@@ -139,8 +193,8 @@ async def test_a_path_cannot_smuggle(path: str, client: AsyncLlamadaPro, httpx_m
     assert httpx_mock.get_requests() == []
 
 
-@pytest.mark.parametrize("method", ["", "GET ", "GE T", "GET\r\nX: y", "G\u00c9T", "GET/"])
-async def test_a_method_is_a_word(method: str, client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
+@pytest.mark.parametrize("method", ["", "GET ", "GE T", "GET\r\nX: y", "G\u00c9T", "GET/", None, 5, b"GET"])
+async def test_a_method_is_a_word(method: Any, client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
     with pytest.raises(InvalidRequestError, match="method"):
         await client.request(method, "/a")
     assert httpx_mock.get_requests() == []

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import itertools
 import json
+import pickle
 from typing import Any
 
 import httpx
@@ -273,3 +276,52 @@ async def test_a_paginator_of_a_copy_walks_with_its_options(client: AsyncLlamada
     serve(httpx_mock, THREE)
     await client.with_options(default_headers={"X-Walk": "1"}).contacts.list().collect()
     assert [request.headers["X-Walk"] for request in httpx_mock.get_requests()] == ["1"] * 3
+
+
+# --- a page by itself --------------------------------------------------------------------------------------------
+
+
+async def test_a_page_is_iterated_and_counted(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
+    serve(httpx_mock, THREE)
+    first = await client.contacts.list()
+    assert [contact.id for contact in first] == [1, 2]
+    assert len(first) == 2
+    assert len(await (await first.get_next_page()).get_next_page()) == 1
+
+
+async def test_a_page_survives_pickling_and_copying_but_for_its_client(
+    client: AsyncLlamadaPro, httpx_mock: HTTPXMock
+) -> None:
+    serve(httpx_mock, THREE)
+    page = await client.contacts.list()
+    for other in (pickle.loads(pickle.dumps(page)), copy.copy(page), copy.deepcopy(page)):
+        assert other.items == page.items
+        assert (other.next_page_token, other.total_count, other.request_id) == ("B", 5, None)
+        with pytest.raises(LlamadaProError, match="pass its next_page_token as page_token"):
+            await other.get_next_page()
+    assert [contact.id async for contact in client.contacts.list(page_token=other.next_page_token)] == [3, 4, 5]
+    assert len(await page.get_next_page()) == 2
+
+
+async def test_empty_pages_without_end_are_noticed(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
+    """Each leads to another, by a token that has not been seen before."""
+    served = itertools.count()
+    httpx_mock.add_callback(lambda _: httpx.Response(200, json=page(token=f"t{next(served)}")), is_reusable=True)
+    seen, error = await walked(client.contacts.list())
+    assert seen == []
+    assert isinstance(error, PaginationError)
+    assert "1000 empty pages in a row" in str(error)
+    assert "pass page_token='t999'" in str(error)
+    assert next(served) == 1000
+
+
+async def test_many_empty_pages_between_others_are_walked_past(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
+    served = itertools.count(1)
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        number = next(served)
+        ids = [number] if number % 800 == 0 else []
+        return httpx.Response(200, json=page(*ids, token=None if number == 1600 else f"t{number}"))
+
+    httpx_mock.add_callback(answer, is_reusable=True)
+    assert [contact.id async for contact in client.contacts.list()] == [800, 1600]

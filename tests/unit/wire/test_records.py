@@ -124,7 +124,7 @@ async def test_a_debug_line_for_every_attempt(
     httpx_mock.add_response(json={"id": 5})
     with caplog.at_level(logging.DEBUG, "llamadapro"):
         await client.contacts.get(5)
-    lines = [record.getMessage() for record in caplog.records if record.name.startswith("llamadapro")]
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
     assert len(lines) == 2
     assert lines[0].startswith("GET /api/v1/contacts/5 -> 503")
     assert "r-1" in lines[0]

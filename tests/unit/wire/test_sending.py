@@ -201,8 +201,8 @@ async def test_an_attempts_timeout_reaches_the_engine(make: Make, httpx_mock: HT
 REFUSED: list[tuple[Do, type[Exception], str]] = [
     (lambda c: c.contacts.create(colour="red"), TypeError, "colour"),  # type: ignore[call-arg]
     (lambda c: c.tasks.create(objective="x"), TypeError, "context"),  # type: ignore[call-arg,typeddict-item]
-    (lambda c: c.contacts.get(".."), InvalidRequestError, "get_contact: id: '..' cannot be an id"),
-    (lambda c: c.contacts.get(math.nan), InvalidRequestError, "get_contact: id"),  # type: ignore[arg-type]
+    (lambda c: c.contacts.get(".."), InvalidRequestError, "contacts.get: id: '..' cannot be an id"),
+    (lambda c: c.contacts.get(math.nan), InvalidRequestError, "contacts.get: id"),  # type: ignore[arg-type]
     (lambda c: c.custom_fields.options.get(1, ""), InvalidRequestError, "option_id"),
     (lambda c: c.tasks.update(1, due_date=datetime(2026, 1, 1)), InvalidRequestError, "due_date: .* no time zone"),  # noqa: DTZ001
     (lambda c: c.tasks.update(1, status="done"), InvalidRequestError, "status: must be one of"),  # type: ignore[arg-type]
