@@ -163,7 +163,7 @@ def _http_client(given: httpx.AsyncClient | None) -> httpx.AsyncClient | None:
 class Config:
     """A client's options, checked; see `AsyncLlamadaPro` for what each means.
 
-    Raises `ConfigurationError`, which says what to do about it, for the first option that does not fit.
+    Raises `ConfigurationError`, with what to do about it, for the first invalid option.
     """
 
     api_key: Secret = attrs.field(default=None, converter=_api_key)
@@ -195,7 +195,7 @@ class Config:
         if self.http_client is not None and not (self.engine == "httpx" and self.proxy is None and self.verify is True):
             raise ConfigurationError("http_client brings its own engine, proxy and verify: set these on it instead")
         headers = build_headers(self.base_url, self.default_headers, self.key_header, self.api_key_scheme, self.api_key)
-        object.__setattr__(self, "headers", headers)  # the way of a frozen class
+        object.__setattr__(self, "headers", headers)  # as attrs does in frozen classes
         # Where one number limits the attempt as a whole, a timer inside it can only ring later. aiohttp's are costly;
         # httpx's are cheap, and hooks, mocks and instruments look at them.
         one_timer = self.engine == "aiohttp" and self.attempt_timeout is not None

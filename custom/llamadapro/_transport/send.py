@@ -301,8 +301,8 @@ def _url(base: httpx.URL, url_path: str) -> httpx.URL:
     """`base` with a path and query that are encoded already: parsing them would take a tenth of a call."""
     path, _, query = url_path.partition("?")
     try:
-        url, reference = httpx.URL(base), base._uri_reference
-        url._uri_reference = reference._replace(path=reference.path.rstrip("/") + path, query=query or None)
+        url, reference = httpx.URL(base), base._uri_reference  # noqa: SLF001
+        url._uri_reference = reference._replace(path=reference.path.rstrip("/") + path, query=query or None)  # noqa: SLF001
         return url
     except (AttributeError, TypeError):  # a version of httpx whose URLs are built otherwise
         return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + url_path.encode("ascii"))

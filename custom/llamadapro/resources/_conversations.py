@@ -28,10 +28,10 @@ class Conversations(Resource, section="conversations"):
     """Conversations in sales funnels."""
 
     async def create(self, **fields: Unpack[models.CreateConversationBody]) -> models.Conversation:
-        """Create one conversation and get it back whole (Create); keywords: `CreateConversationBody`.
+        """Create one conversation (Create); keywords: `CreateConversationBody`.
 
-        Give `contact_id`, or `contact`, whose addresses decide whether a known contact is updated or a new one made.
-        Example::
+        Give `contact_id`, or `contact`, whose addresses decide whether a known contact is updated or a new one created.
+        Raises `InvalidPhoneNumberError` before any network use. Example::
 
             await client.conversations.create(
                 funnel_id=3, contact={"first_name": "Jane", "phones": ["+56912345678"]}
@@ -42,10 +42,10 @@ class Conversations(Resource, section="conversations"):
     async def bulk_create(
         self, items: Iterable[models.BulkSingleConversationCreateParamsDict | Mapping[str, Any]], /
     ) -> bulk.BulkOutcome:
-        """Create many conversations in one request (BulkCreate). Never sent twice; for a great many: `import_many`.
+        """Create many conversations in one request (BulkCreate). Never sent twice; for large numbers see `import_many`.
 
-        Good items are created even where others are not: the answer's `issues` hold what the service says about
-        single items, beside its own ``report``. Keys the document does not know go along as they are.
+        Valid items are created even where others are not: the result's `issues` pair each item with the service's
+        errors and warnings about it, and ``report`` is the service's own. Unknown keys are sent as they are.
 
         Raises `InvalidPhoneNumberError`, which names all bad numbers, before any network use. Example::
 
@@ -59,7 +59,10 @@ class Conversations(Resource, section="conversations"):
     async def bulk_update(
         self, items: Iterable[models.BulkSingleConversationUpdateParamsDict | Mapping[str, Any]], /
     ) -> bulk.BulkOutcome:
-        """Change many conversations in one request (BulkUpdate); each item has its ``id``. As `bulk_create`."""
+        """Change many conversations in one request (BulkUpdate); each item has its ``id``. Else as `bulk_create`.
+
+        Example: ``await client.conversations.bulk_update([{"id": 12, "funnel_status_id": 4}])``
+        """
         return await self._bulk(api.bulk_update, [*items])
 
     async def import_many(
