@@ -97,6 +97,10 @@ class CsvLines:
         """Make the cells of a row its items; raises `ValueError`."""
         raise NotImplementedError
 
+    def cells(self, item: Any) -> Sequence[str]:
+        """The cells that an item was made of, as far as it shows them."""
+        return []
+
 
 class Table(CsvLines):
     """The rows of a CSV file as items of a bulk call.
@@ -162,6 +166,13 @@ class CampaignTable(CsvLines):
         row["to"] = row.cells[self._to].strip()
         if self._variables:
             row["variables"] = [row.cells[place].strip() for place in self._variables]
+
+    def cells(self, item: Any) -> Sequence[str]:
+        cells = [""] * len(self.header)
+        cells[self._to] = item.get("to", "")
+        for place, text in zip(self._variables, item.get("variables", ()), strict=False):
+            cells[place] = text
+        return cells
 
 
 def _set_nested(row: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
