@@ -63,8 +63,7 @@ verifytypes: $(READY) ## pyright --verifytypes: every public name is fully typed
 	done
 
 generate: $(READY) ## write generated/ from openapi.yaml
-	LLAMADAPRO_ROOT="$(CURDIR)" $(BIN)/openapi-python-client generate --path openapi.yaml --config generator-config.yaml \
-		--custom-template-path custom/templates --meta none --output-path $(GENERATED) --overwrite --fail-on-warning
+	cd custom && $(CURDIR)/$(BIN)/python -m generator ../openapi.yaml ../generator-config.yaml ../$(GENERATED)
 
 document: $(READY) ## write openapi.yaml from the vendor's document and overlay.yaml, if the vendor has published one
 	cd custom && ../$(BIN)/python -m generator.vendor

@@ -83,11 +83,11 @@ def _steer(options: argparse.Namespace) -> Any:
         data = load_yaml(sys.stdin.read()) if options.file == "-" else read_seed(options.file)
         return _send(options, "POST", "seed", data)
     _send(options, "POST", "reset")
-    return _send(options, "GET", "")
+    return {"counts": _send(options, "GET", "")["counts"]}
 
 
 def _send(options: argparse.Namespace, method: str, action: str, body: Any = None) -> Any:
-    from .document import load
+    from .request import CONTROL_KEY
 
     url = options.base_url or os.environ.get("LLAMADAPRO_BASE_URL")
     if not url:
@@ -95,7 +95,7 @@ def _send(options: argparse.Namespace, method: str, action: str, body: Any = Non
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"{url} must start with http:// or https://")
     key = options.api_key or os.environ.get("LLAMADAPRO_API_KEY") or server_parser().get_default("api_key")
-    headers = {"Content-Type": "application/json", load().key_header: key}
+    headers = {"Content-Type": "application/json", CONTROL_KEY.name: key}
     data = None if body is None else json.dumps(body).encode()
     request = Request(f"{url.rstrip('/')}/_sandbox/{action}", data, headers, method=method)  # noqa: S310
     try:
