@@ -65,7 +65,7 @@ def test_the_scheduled_probe_is_called_as_it_can_be() -> None:
     [command] = [
         script for script in scripts(ROOT / ".github/workflows/contract.yml") if "llamadapro contract" in script
     ]
-    name, section, *arguments = shlex.split(command)
+    name, section, *arguments = shlex.split(command.replace("\\\n", " "))
     assert (name, section) == ("llamadapro", "contract")
     options = parser().parse_args(arguments)  # exits where an option is unknown
     assert json.loads((ROOT / options.baseline).read_text()) == {"accepted": []}
