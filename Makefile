@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help setup demo test lint types verifytypes generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis bench docs build package release-check audit coverage hooks clean
+.PHONY: help setup demo test lint types verifytypes document check-document generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis bench docs build package release-check audit coverage hooks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -59,6 +59,12 @@ generate: $(READY) ## write generated/ from openapi.yaml
 	LLAMADAPRO_ROOT="$(CURDIR)" $(BIN)/openapi-python-client generate --path openapi.yaml --config generator-config.yaml \
 		--custom-template-path custom/templates --meta none --output-path $(GENERATED) --overwrite --fail-on-warning
 
+document: $(READY) ## write openapi.yaml from the vendor's document and overlay.yaml, if the vendor has published one
+	cd custom && ../$(BIN)/python -m generator.vendor
+
+check-document: $(READY) ## fail when openapi.yaml is not what the vendor's document and overlay.yaml give
+	cd custom && ../$(BIN)/python -m generator.vendor --check
+
 check-generated: $(READY) ## fail when generated/ is not what openapi.yaml gives
 	$(BIN)/python tests/contract/check_generated.py
 
@@ -68,7 +74,7 @@ redocly: ## lint the document (needs node)
 prism: $(READY) ## call all operations against Prism, a mock server nobody here wrote (needs node)
 	$(BIN)/python -m tests.contract.prism
 
-contract: redocly check-generated schemathesis prism ## document, generated code, sandbox and client against each other
+contract: redocly check-document check-generated schemathesis prism ## document, generated code, sandbox and client against each other
 	$(BIN)/python -m pytest tests/contract tests/integration/test_contract_probe.py --ignore tests/contract/test_schemathesis.py
 
 diff: $(READY) ## patch, minor or major since BASE=<git ref>, and whether the version says so
@@ -109,7 +115,7 @@ bench: .venv-bench/.ready ## what calls, models, a start and a download cost, co
 
 .venv-bench/.ready: pyproject.toml benchmarks/requirements.txt
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt --editable ".[aiohttp]"
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt --editable ".[aiohttp,sandbox]"
 	touch $@
 
 docs: $(READY) .venv-docs/.ready ## build the documentation site into build/docs, and check its links (needs node)

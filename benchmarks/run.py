@@ -24,7 +24,7 @@ from benchmarks.measure import Figures, Row
 from benchmarks.report import Run, markdown, plot
 
 ROOT = Path(__file__).resolve().parent.parent
-CASES = ("calls", "models", "starting", "pages", "downloads", "peers")
+CASES = ("calls", "models", "starting", "pages", "downloads", "jobs", "sandbox", "peers")
 
 
 def main() -> None:

@@ -1,22 +1,25 @@
-"""openapi.yaml made ready: its operations, and a compiled validator for each schema that is needed."""
+"""The OpenAPI document made ready: its operations, how each is read, checked and answered, and where keys are sent."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import jsonschema_rs
 import yaml
 
-from .errors import Issue, issue
+from .errors import Issue, did_you_mean, issue
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 Validator = jsonschema_rs.Draft202012Validator
+Schema = dict[str, Any]
 
 
 def load_yaml(text: str) -> Any:
@@ -36,12 +39,49 @@ def _loader() -> Any:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where a key is sent: `Authorization: Bearer KEY` has the prefix `Bearer `."""
+
+    place: str
+    name: str
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        shown = f"{self.place} {self.name}"
+        return f"{shown} as '{self.prefix}KEY'" if self.prefix else shown
+
+
+@dataclass(frozen=True)
 class Parameter:
     name: str
     place: str
     required: bool
     type: str
-    validator: Validator
+    explode: bool
+    schema: Schema = field(repr=False)
+    validator: Validator = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a body or an answer holds: a schema for each content type, and the examples that the document gives."""
+
+    document: Document = field(repr=False)
+    types: dict[str, Schema]
+    examples: tuple[Any, ...] = field(default=(), repr=False)
+
+    @property
+    def type(self) -> str:
+        """The content type; JSON if there is a choice."""
+        return next(filter(is_json, self.types), next(iter(self.types), ""))
+
+    @property
+    def schema(self) -> Schema:
+        return self.types.get(self.type, {})
+
+    @property
+    def validator(self) -> Validator | None:
+        return self.document.validator(self.schema) if self.types else None
 
 
 @dataclass(frozen=True)
@@ -53,15 +93,25 @@ class Operation:
     path: str
     tag: str
     parameters: tuple[Parameter, ...]
-    body: Validator | None
+    body: Content | None
     body_required: bool
-    answers: dict[int, Validator | None]
+    answers: dict[int | str, Content]
+    """By status: a number, a range such as `2XX`, or `default`."""
+    keys: tuple[tuple[Placement, ...], ...]
+    """The alternatives of keys to send; empty if none is wanted."""
     fields: frozenset[str] = field(repr=False)
     """The names that a record in the answer can have (of a list: one item's)."""
 
     @property
     def success(self) -> int:
-        return min(status for status in self.answers if 200 <= status < 300)
+        exact = [status for status in self.answers if isinstance(status, int) and 200 <= status < 300]
+        return min(exact, default=200)
+
+    def answer(self, status: int) -> Content | None:
+        for name in (status, f"{status // 100}XX", "default"):
+            if name in self.answers:
+                return self.answers[name]
+        return None
 
     def known(self, values: dict[str, Any]) -> dict[str, Any]:
         """What of a body belongs in the record: the names the document declares for the answer."""
@@ -72,22 +122,37 @@ class Document:
     def __init__(self, text: str):
         self.raw: dict[str, Any] = load_yaml(text)
         self._compiled: dict[str, Validator] = {}
+        self._components: dict[str, Any] = {
+            "components": self.raw.get("components", {}),
+            **({"paths": self.raw["paths"]} if "#/paths/" in text else {}),
+        }
 
     @cached_property
     def operations(self) -> dict[str, Operation]:
         found = (
-            self._operation(path, method, item)
-            for path, item in self.raw["paths"].items()
+            self._operation(path, method, self.resolve(item))
+            for path, item in self.raw.get("paths", {}).items()
             for method in METHODS
-            if method in item
+            if method in self.resolve(item)
         )
         return {operation.id: operation for operation in found}
 
     @property
-    def key_header(self) -> str:
-        """The header that carries the API key."""
-        schemes = self.raw["components"]["securitySchemes"].values()
-        return next(str(scheme["name"]) for scheme in schemes if scheme.get("in") == "header")
+    def placements(self) -> frozenset[Placement]:
+        """Everywhere that a key can stand."""
+        operations = self.operations.values()
+        return frozenset(place for one in operations for alternative in one.keys for place in alternative)
+
+    @property
+    def base_paths(self) -> set[str]:
+        """The paths of the servers: operations are answered below them too."""
+        found: set[str] = {""}
+        for server in self.raw.get("servers", []):
+            url = str(server["url"])
+            for name, variable in server.get("variables", {}).items():
+                url = url.replace(f"{{{name}}}", str(variable.get("default", "")))
+            found.add(urlsplit(url).path.rstrip("/"))
+        return found
 
     def resolve(self, node: dict[str, Any]) -> dict[str, Any]:
         """Follow references to other places of the document."""
@@ -100,54 +165,134 @@ class Document:
 
     def schema(self, name: str) -> Validator:
         """The validator of a named schema."""
-        return self._compile({"$ref": f"#/components/schemas/{name}"})
+        return self.validator({"$ref": f"#/components/schemas/{name}"})
 
-    def _compile(self, schema: dict[str, Any]) -> Validator:
+    def validator(self, schema: Schema) -> Validator:
         name = json.dumps(schema, sort_keys=True)
         if name not in self._compiled:
-            root = {**schema, "components": {"schemas": self.raw["components"]["schemas"]}}
-            self._compiled[name] = Validator(root, validate_formats=True)
+            self._compiled[name] = Validator({**schema, **self._components}, validate_formats=True)
         return self._compiled[name]
+
+    def parts(self, schema: Any) -> Iterator[Schema]:
+        """A schema, what it refers to, and the members of its combinations, one after another."""
+        waiting, seen = [schema], set[int]()
+        while waiting:
+            one = waiting.pop(0)
+            if isinstance(one, dict) and id(one) not in seen:
+                seen.add(id(one))
+                node = cast(Schema, one)
+                yield node
+                waiting += [self.resolve({"$ref": node["$ref"]})] if "$ref" in node else []
+                waiting += [member for name in ("allOf", "anyOf", "oneOf") for member in node.get(name, [])]
+
+    def properties(self, schema: Any) -> dict[str, list[Any]]:
+        """The properties of an object schema, each with all its schemas."""
+        found: dict[str, list[Any]] = {}
+        for one in self.parts(schema):
+            for name, inner in one.get("properties", {}).items():
+                found.setdefault(name, []).append(inner)
+        return found
+
+    def types(self, schema: Any) -> list[str]:
+        """The JSON types a schema names."""
+        named = (one.get("type", []) for one in self.parts(schema))
+        return [kind for kinds in named for kind in ([kinds] if isinstance(kinds, str) else kinds)]
+
+    def unknown_fields(self, schema: Any, value: Any, place: str = "body", at: str = "") -> list[Issue]:
+        """Names in an object that its schema does not list, unless it says that there may be more."""
+        found: list[Issue] = []
+        parts = list(self.parts(schema))
+        if isinstance(value, list):
+            items = {"anyOf": [one["items"] for one in parts if "items" in one]}
+            for index, item in enumerate(value):
+                found += self.unknown_fields(items, item, place, f"{at}.{index}" if at else str(index))
+        elif isinstance(value, dict) and (properties := self.properties(schema)):
+            free = any(one.get("additionalProperties") or "patternProperties" in one for one in parts)
+            for name, inner in cast(dict[str, Any], value).items():
+                path = f"{at}.{name}" if at else name
+                if name in properties:
+                    found += self.unknown_fields({"anyOf": properties[name]}, inner, place, path)
+                elif not free:
+                    found.append(unknown(place, path, name, properties))
+        return found
 
     def _operation(self, path: str, method: str, item: dict[str, Any]) -> Operation:
         raw = item[method]
         body = self.resolve(raw.get("requestBody", {}))
-        answers = {int(status): _json(self.resolve(answer)) for status, answer in raw["responses"].items()}
+        answers = {
+            int(status) if str(status).isdigit() else str(status): self._content(self.resolve(answer))
+            for status, answer in raw.get("responses", {}).items()
+        }
+        given = [self._parameter(one) for one in [*item.get("parameters", []), *raw.get("parameters", [])]]
+        successes = [one for status, one in answers.items() if str(status)[0] == "2"]
         return Operation(
-            id=raw["operationId"],
+            id=raw.get("operationId") or f"{method.upper()} {path}",
             method=method.upper(),
             path=path,
-            tag=raw.get("tags", [""])[0],
-            parameters=tuple(self._parameter(p) for p in [*item.get("parameters", []), *raw.get("parameters", [])]),
-            body=self._compile(_json(body)) if body else None,
+            tag=next(iter(raw.get("tags", [])), ""),
+            parameters=tuple({(one.place, one.name): one for one in given}.values()),
+            body=self._content(body) if body.get("content") else None,
             body_required=bool(body.get("required")),
-            answers={status: self._compile(schema) if schema else None for status, schema in answers.items()},
-            fields=self._fields(answers[min(answers)]),
+            answers=answers,
+            keys=self._keys(raw.get("security", self.raw.get("security", []))),
+            fields=self._fields(successes[0].schema if successes else {}),
         )
+
+    def _content(self, node: dict[str, Any]) -> Content:
+        content: dict[str, Any] = node.get("content", {})
+        media = sorted(content.values(), key=lambda one: one is not content.get("application/json"))
+        listed = [example for one in media for example in one.get("examples", {}).values()]
+        examples = [one["example"] for one in media if "example" in one]
+        examples += [self.resolve(one)["value"] for one in listed if "value" in self.resolve(one)]
+        types = {name.split(";")[0].strip().lower(): one.get("schema", {}) for name, one in content.items()}
+        return Content(self, types, tuple(examples))
 
     def _parameter(self, node: dict[str, Any]) -> Parameter:
         raw = self.resolve(node)
-        schema = raw["schema"]
-        kind = self.resolve(schema).get("type", "string")
-        return Parameter(raw["name"], raw["in"], bool(raw.get("required")), kind, self._compile(schema))
+        schema = raw.get("schema", {})
+        named = [kind for kind in self.types(schema) if kind != "null"]
+        return Parameter(
+            raw["name"],
+            raw["in"],
+            bool(raw.get("required")),
+            named[0] if named else "string",
+            bool(raw.get("explode", raw.get("style", "form") == "form")),
+            schema,
+            self.validator(schema),
+        )
 
-    def _fields(self, schema: dict[str, Any]) -> frozenset[str]:
-        properties: dict[str, Any] = self.resolve(schema).get("properties", {})
-        if "items" in properties:
-            properties = self.resolve(self.resolve(properties["items"])["items"]).get("properties", {})
+    def _keys(self, security: list[dict[str, Any]]) -> tuple[tuple[Placement, ...], ...]:
+        schemes = self.raw.get("components", {}).get("securitySchemes", {})
+        alternatives = (tuple(_placement(self.resolve(schemes[name])) for name in one) for one in security)
+        return tuple(filter(None, alternatives))  # one without a scheme means "or without a key"
+
+    def _fields(self, schema: Schema) -> frozenset[str]:
+        properties = self.properties(schema)
+        for one in properties.get("items", []):
+            inner = {"anyOf": [part["items"] for part in self.parts(one) if "items" in part]}
+            properties = self.properties(inner) or properties
         return frozenset(properties)
 
 
-def _json(holder: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a body or an answer; empty if it has none."""
-    content: dict[str, Any] = holder.get("content", {})
-    return dict(content["application/json"]["schema"]) if "application/json" in content else {}
+def _placement(scheme: dict[str, Any]) -> Placement:
+    if scheme["type"] == "apiKey":
+        return Placement(scheme["in"], scheme["name"])
+    name = scheme.get("scheme", "bearer") if scheme["type"] == "http" else "bearer"
+    return Placement("header", "Authorization", f"{name.capitalize()} ")
 
 
-def issues(validator: Validator, value: Any, place: str = "body", at: str = "") -> list[Issue]:
+def is_json(kind: str) -> bool:
+    return kind in ("application/json", "*/*", "application/*") or kind.endswith("+json")
+
+
+def unknown(place: str, path: str, name: str, known: Any) -> Issue:
+    return issue(place, path, f"is unknown{did_you_mean(name, known)}", "UNKNOWN_FIELD")
+
+
+def issues(validator: Validator | None, value: Any, place: str = "body", at: str = "") -> list[Issue]:
     """Everything that is wrong with the value, not only the first thing."""
     found: list[Issue] = []
-    for error in validator.iter_errors(value):
+    for error in validator.iter_errors(value) if validator else []:
         found.extend(_to_issues(error, place, at))
     return found
 
@@ -176,9 +321,5 @@ def _short(text: str) -> str:
 @cache
 def load(path: str | None = None) -> Document:
     """The repository's document (the package holds it, or a link to it), or another one to try out."""
-    text = (
-        Path(path).read_text("utf-8")
-        if path
-        else files("llamadapro_sandbox").joinpath("openapi.yaml").read_text("utf-8")
-    )
-    return Document(text)
+    source = Path(path) if path else files("llamadapro_sandbox").joinpath("openapi.yaml")
+    return Document(source.read_text("utf-8"))

@@ -1,7 +1,9 @@
-"""The API's refusals: each is an exception that becomes the error body (code, error, message, details)."""
+"""The API's error answers: each is an exception that becomes the error body (code, error, message, details)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any
 
@@ -30,6 +32,10 @@ class BadRequest(ApiError):
 
     def __init__(self, message: str, issues: list[Issue] | None = None):
         super().__init__(message, details={"issues": issues} if issues else None)
+
+    def __str__(self) -> str:
+        found = self.details.get("issues", [])
+        return "; ".join(map(describe, found)) or self.message
 
 
 class Unauthorized(ApiError):
@@ -62,6 +68,10 @@ class ContractViolation(ApiError):
     status = 500
 
 
+class SandboxWarning(UserWarning):
+    """Something that the API ignores and that is likely a mistake, such as an unknown field in a seed."""
+
+
 def error_body(status: int, message: str, details: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"code": status, "error": HTTPStatus(status).phrase, "message": message, "details": details or {}}
 
@@ -71,6 +81,36 @@ def issue(place: str, field: str, message: str, code: str = "INVALID_FIELD") -> 
     return {"in": place, "field": field, "code": code, "message": message}
 
 
+def place_of(found: Issue) -> str:
+    return f"{found['in']}.{found['field']}" if found["field"] else str(found["in"])
+
+
+def describe(found: Issue) -> str:
+    return f"{place_of(found)} {found['message']}"
+
+
+def invalid(found: list[Issue], what: str = "the request") -> BadRequest:
+    """A 400 about these issues: the message names the fields, the details say what is wrong with each."""
+    places = list(dict.fromkeys(place_of(one) for one in found))
+    more = f" and {len(places) - 10} more" if len(places) > 10 else ""
+    return BadRequest(f"{what} is not valid at {', '.join(places[:10])}{more}", found)
+
+
 def bad_field(field: str, message: str, *, place: str = "body", code: str = "INVALID_FIELD") -> BadRequest:
     """A 400 about a single field that only the handler could notice."""
-    return BadRequest(f"{place}.{field}: {message}", [issue(place, field, message, code)])
+    return invalid([issue(place, field, message, code)])
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: what is close to it, or all there are."""
+    names = sorted(known)
+    by_form = {_form(one): one for one in names}
+    close = [by_form[one] for one in get_close_matches(_form(name), by_form, 3)]
+    if close:
+        return f"; did you mean {' or '.join(close)}?"
+    return f"; there are {', '.join(names[:30])}{' …' if len(names) > 30 else ''}" if names else ""
+
+
+def _form(name: str) -> str:
+    """Names that differ in case or underscores only are the closest of all."""
+    return name.replace("_", "").replace("-", "").casefold()

@@ -5,33 +5,43 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 import socket
 import struct
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
 from fnmatch import fnmatchcase
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Literal
 
 from starlette.types import Message, Scope, Send
 
-KINDS = ("status", "latency", "reset", "drip")
+from .document import Document
+from .errors import did_you_mean
+from .request_log import FILE, check_operation
+
+KINDS = ("status", "latency", "reset", "slow_drip")
+SHORT_KINDS = {"drip": "slow_drip"}
+FILES = "/_sandbox/files/{kind}/{file}"
 Connections = dict[Any, asyncio.Transport]
 """The open sockets of a server by the address of the client, so that one can be cut."""
 
 
 @dataclass
 class Fault:
-    """What goes wrong, for which requests, and how often. Of several that fit a request, the first is taken."""
+    """What goes wrong, for which requests, and how often. Of several that match a request, the first is taken."""
 
-    kind: Literal["status", "latency", "reset", "drip"]
+    kind: str
+    """status, latency, reset or slow_drip."""
     status: int = 503
     """status: the answer's."""
     retry_after: float | str | None = None
     """status: the Retry-After header, in seconds or as a date."""
     seconds: float = 0.1
-    """latency: how long the answer waits; drip: how long each piece does."""
+    """latency: how long the answer waits; slow_drip: how long each piece does."""
     size: int = 16
-    """drip: bytes in a piece."""
+    """slow_drip: bytes in a piece."""
     when: Literal["before", "after", "within"] = "before"
     """status, reset: before the request has any effect, after it had it, or (reset) within the answer's body."""
     operation: str | None = None
@@ -40,16 +50,19 @@ class Fault:
     path: str | None = None
     """Only requests to this path; `*` stands for anything."""
     times: int | None = None
-    """How many requests it hits before it is spent; None: all that fit."""
+    """How many requests it hits before it is spent; None: all that match."""
     probability: float = 1.0
+    hits: int = 0
+    """How many requests it has hit."""
 
     def __post_init__(self) -> None:
+        self.kind = SHORT_KINDS.get(self.kind, self.kind)
         if self.kind not in KINDS:
-            raise ValueError(f"there is no fault {self.kind!r}; there are {', '.join(KINDS)}")
+            raise ValueError(f"there is no fault {self.kind!r}{did_you_mean(str(self.kind), KINDS)}")
         if self.when not in ("before", "after", "within"):
             raise ValueError(f"when must be before, after or within, not {self.when!r}")
         HTTPStatus(self.status)
-        if not 0 <= self.probability <= 1 or self.seconds < 0 or self.size < 1 or (self.times or 0) < 0:
+        if not 0 <= self.probability <= 1 or not 0 <= self.seconds < 1e6 or self.size < 1 or (self.times or 0) < 0:
             raise ValueError("probability must be from 0 to 1, seconds and times 0 or more, size 1 or more")
 
     @property
@@ -65,34 +78,108 @@ class Fault:
             and self.times != 0
         )
 
+    def __str__(self) -> str:
+        given = {one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name) != one.default}
+        return ",".join(f"{name}={value}" for name, value in given.items())
+
 
 class Faults:
-    def __init__(self, seed: int = 0):
+    """What goes wrong: `sandbox.faults.add(…)`, `sandbox.faults.unused`."""
+
+    def __init__(self, document: Document, seed: int = 0):
+        self._document = document
         self._random = random.Random(seed)
         self._seed = seed
         self._faults: list[Fault] = []
+        self.version = 0
 
-    def add(self, kind: str, **how: Any) -> Fault:
-        """For example `add("status", status=429, retry_after=1, times=2, operation="CreateContact")`."""
-        fault = Fault(kind, **how)  # type: ignore[arg-type]
+    def add(self, kind: str, **options: Any) -> Fault:
+        """For example `add("status", status=429, retry_after=1, times=2, operation="CreateContact")`.
+
+        A fault that can hit no operation of the document is a ValueError: its names are likely misspelt.
+        """
+        known = {one.name for one in fields(Fault)} - {"kind", "hits"}
+        for name in set(options) - known:
+            raise ValueError(f"a fault has no {name!r}{did_you_mean(name, known)}")
+        fault = Fault(kind, **options)
+        self._check(fault)
         self._faults.append(fault)
+        self.version += 1
         return fault
+
+    def _check(self, fault: Fault) -> None:
+        if fault.operation is not None:
+            check_operation(self._document, fault.operation)
+        if fault.method is not None:
+            fault.method = str(fault.method).upper()
+        operations = [(one.id, one.method, one.path) for one in self._document.operations.values()]
+        operations += [(FILE, method, FILES) for method in ("GET", "HEAD")]
+        if fault.method is not None and fault.method not in (methods := {method for _, method, _ in operations}):
+            raise ValueError(f"no operation has the method {fault.method!r}{did_you_mean(fault.method, methods)}")
+        paths = [path for _, _, path in operations if fault.path is None or can_match(fault.path, path)]
+        if not paths:
+            close = did_you_mean(str(fault.path), {path for _, _, path in operations})
+            raise ValueError(f"no operation has a path like {fault.path!r}{close}")
+        if not any(
+            fault.operation in (None, operation) and fault.method in (None, method) and path in paths
+            for operation, method, path in operations
+        ):
+            raise ValueError(f"no operation matches all of this fault: {fault}")
 
     def clear(self) -> None:
         self._faults.clear()
+        self.version += 1
         self._random.seed(self._seed)
 
     def listed(self) -> list[dict[str, Any]]:
         """Those that are not spent."""
         return [asdict(fault) for fault in self._faults if fault.times != 0]
 
+    @property
+    def unused(self) -> list[Fault]:
+        """Those that no request has met so far: a test may assert that there is none."""
+        return [fault for fault in self._faults if fault.hits == 0]
+
     def take(self, operation: str | None, method: str, path: str) -> Fault | None:
         for fault in self._faults:
             if fault.matches(operation, method, path) and self._random.random() < fault.probability:
+                fault.hits += 1
                 if fault.times is not None:
                     fault.times -= 1
                 return fault
         return None
+
+    def __repr__(self) -> str:
+        listed = "; ".join(f"{fault} ({fault.hits} hits)" for fault in self._faults)
+        return f"<{len(self._faults)} faults{': ' if listed else ''}{listed}>"
+
+    def __len__(self) -> int:
+        return len(self._faults)
+
+    def __iter__(self) -> Iterator[Fault]:
+        return iter(list(self._faults))
+
+
+def can_match(pattern: str, path: str) -> bool:
+    """Whether some concrete path of an operation matches a pattern in which `*` stands for anything."""
+
+    @cache
+    def meet(left: int, right: int) -> bool:
+        if left == len(tokens):
+            return right == len(segments)
+        if right < len(segments) and segments[right] is None:  # an id: at least one character but a slash
+            if tokens[left] == "*":
+                return meet(left + 1, right) or meet(left, right + 1)
+            return tokens[left] != "/" and (meet(left + 1, right) or meet(left + 1, right + 1))
+        if tokens[left] == "*":
+            return meet(left + 1, right) or (right < len(segments) and meet(left, right + 1))
+        if right == len(segments):
+            return False
+        return fnmatchcase(str(segments[right]), tokens[left]) and meet(left + 1, right + 1)
+
+    tokens = tuple(re.findall(r"\[[^]]+\]|.", pattern))
+    segments = tuple(None if one[0] == "{" else one for one in re.findall(r"{[^}]+}|.", path))
+    return meet(0, 0)
 
 
 class ConnectionCut(Exception):
@@ -111,7 +198,7 @@ class Sender:
 
     async def __call__(self, message: Message) -> None:
         body = message.get("body", b"")
-        if message["type"] == "http.response.start" or not body or self.fault.kind not in ("drip", "reset"):
+        if message["type"] == "http.response.start" or not body or self.fault.kind not in ("slow_drip", "reset"):
             await self._send(message)
             return
         if self.fault.kind == "reset":

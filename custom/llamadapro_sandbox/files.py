@@ -26,8 +26,12 @@ def answer(state: State, request: Request) -> Response:
     path, query = request.scope["path"], request.query_params
     check_signature(state, path, query.get("expires", ""), query.get("signature", ""))
     kind, size, read = _open(state, path.removeprefix(PREFIX))
+    uploaded = path.startswith(f"{PREFIX}media/")
     etag = f'"{hashlib.blake2b(f"{path} {size}".encode(), digest_size=8).hexdigest()}"'
-    headers = {"Accept-Ranges": "bytes", "ETag": etag, "Content-Type": kind}
+    headers = {"Accept-Ranges": "bytes", "ETag": etag, "Content-Type": kind, "X-Content-Type-Options": "nosniff"}
+    if uploaded:  # whatever it is, a browser must not run it here
+        headers["Content-Disposition"] = "attachment"
+        headers["Content-Security-Policy"] = "sandbox"
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)
     start, stop, status = 0, size, 200

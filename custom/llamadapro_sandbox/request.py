@@ -1,22 +1,27 @@
-"""From a request to what is asked: the key, the path's ids, the query and the body, held against the document."""
+"""From an HTTP request to what it asks: the key, the path's ids, the query and the body, held against the document."""
 
 from __future__ import annotations
 
+import email.policy
 import hmac
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import unquote_to_bytes
+from email.parser import BytesParser
+from typing import Any, cast
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from starlette.requests import Request
 
-from .document import Document, Operation, issues
-from .errors import BadRequest, Issue, NotFound, Unauthorized, issue
+from .document import Content, Document, Operation, Parameter, Placement, is_json, issues, unknown
+from .errors import BadRequest, Issue, NotFound, Unauthorized, describe, invalid, issue
 
 MAX_DEPTH = 100
+CONTROL_KEY = Placement("header", "X-Sandbox-Key")
+"""Where the key may stand in requests to the sandbox itself, whatever the document says of the API."""
 INTEGER = re.compile(r"[0-9]{1,15}")
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
+WARNING = "X-Sandbox-Warning"
 
 
 @dataclass(frozen=True)
@@ -28,46 +33,75 @@ class ApiRequest:
     query: dict[str, Any] = field(default_factory=dict[str, Any])
     body: Any = None
     base_url: str = "http://sandbox"
+    path: str = ""
 
 
-def check_key(document: Document, request: Request, key: str) -> None:
-    """The key is optional in the document, as on the API's page; here it is not, so that a forgotten one is noticed."""
-    name = document.key_header
-    given = request.headers.get(name)
+def check_key(keys: tuple[tuple[Placement, ...], ...], request: Request, key: str) -> None:
+    """A key that is optional in the document is wanted here, so that a forgotten one is noticed."""
+    if not keys or any(all(_is_right(place, request, key) for place in places) for places in keys):
+        return
+    named = " or ".join(" and ".join(map(str, places)) for places in keys)
+    if any(_given(place, request) is not None for places in keys for place in places):
+        raise Unauthorized(f"the API key in the {named} is not this sandbox's")
+    raise Unauthorized(f"no API key: send it in the {named}")
+
+
+def _given(place: Placement, request: Request) -> str | None:
+    sources = {"query": request.query_params, "cookie": request.cookies}
+    return sources.get(place.place, request.headers).get(place.name)
+
+
+def _is_right(place: Placement, request: Request, key: str) -> bool:
+    given = _given(place, request)
+    wanted = f"{place.prefix}{key}"
     if given is None:
-        raise Unauthorized(f"no API key: send it in the header {name}")
-    if not hmac.compare_digest(given.encode("latin-1"), key.encode()):
-        raise Unauthorized(f"the API key in the header {name} is not this sandbox's")
+        return False
+    if place.prefix and given[: len(place.prefix)].casefold() == place.prefix.casefold():
+        given = place.prefix + given[len(place.prefix) :]
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), wanted.encode())
 
 
-def read(operation: Operation, request: Request, raw: bytes, base_url: str) -> ApiRequest:
-    """Check everything and complain about everything at once."""
+def read(
+    document: Document, operation: Operation, request: Request, raw: bytes, *, base_url: str = "", strict: bool = False
+) -> tuple[ApiRequest, str]:
+    """Check everything and report everything at once; returns a warning too, empty if nothing is unknown."""
     ids = _ids(operation, request)
-    query, found = _query(operation, request)
+    query, found, unsure = _query(document, operation, request)
+    found += _headers(document, operation, request)
     body = None
     if operation.body is not None and (raw or operation.body_required):
         try:
-            body = parse_json(raw, request.headers.get("content-type", ""))
-            found += issues(operation.body, body)
+            body, schema = read_body(document, operation.body, raw, request.headers.get("content-type", ""))
+            found += issues(document.validator(schema), body)
+            unsure += document.unknown_fields(schema, body)
         except BadRequest as problem:
             found += problem.details["issues"]
-    if found:
-        listed = "; ".join(f"{i['in']}{'.' if i['field'] else ''}{i['field']} {i['message']}" for i in found[:5])
-        more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
-        raise BadRequest(f"{operation.id}: {listed}{more}", found)
-    return ApiRequest(operation, ids, query, body, base_url)
+    if found or (strict and unsure):
+        raise invalid(found + (unsure if strict else []), operation.id)
+    return ApiRequest(operation, ids, query, body, base_url, request.scope["path"]), warning_of(unsure)
+
+
+def warning_of(unsure: list[Issue]) -> str:
+    """Unknown names in one line, as a header can hold it."""
+    return "; ".join(map(describe, unsure)).encode("ascii", "backslashreplace").decode().replace("\n", " ")[:1000]
 
 
 def _ids(operation: Operation, request: Request) -> dict[str, Any]:
     """The path's ids. One of the wrong form is simply not found."""
     _check_escapes(operation, request)
     ids: dict[str, Any] = {}
-    for parameter in operation.parameters:
-        if parameter.place == "path":
-            text = request.path_params[parameter.name]
+    declared = {one.name: one for one in operation.parameters if one.place == "path"}
+    for index, name in enumerate(re.findall(r"{([^}]+)}", operation.path)):
+        text = request.path_params[f"p{index}"]
+        ids[name] = text
+        if parameter := declared.get(name):
             if parameter.type == "integer" and not INTEGER.fullmatch(text):
                 raise NotFound(f"{operation.id}: {parameter.name} {_short(text)} is not an id; ids are integers")
-            ids[parameter.name] = int(text) if parameter.type == "integer" else text
+            ids[parameter.name] = value = _typed(parameter.type, text)
+            if wrong := issues(parameter.validator, value, "path", parameter.name):
+                if operation.answer(404) is None:
+                    raise invalid(wrong, operation.id)
+                raise NotFound(f"{operation.id}: {describe(wrong[0])}")
     return ids
 
 
@@ -78,38 +112,64 @@ def _check_escapes(operation: Operation, request: Request) -> None:
         try:
             unquote_to_bytes(raw).decode("utf-8")
         except UnicodeDecodeError:
-            message = "the path is not UTF-8 text"
-            if 400 in operation.answers:
-                raise BadRequest(message, [issue("path", "", "is not UTF-8 text")]) from None
-            raise NotFound(message) from None
+            if operation.answer(400):
+                raise invalid([issue("path", "", "is not UTF-8 text")], operation.id) from None
+            raise NotFound("the path is not UTF-8 text") from None
 
 
-def _query(operation: Operation, request: Request) -> tuple[dict[str, Any], list[Issue]]:
-    """The declared query parameters; others are ignored, as the service does."""
+def _query(
+    document: Document, operation: Operation, request: Request
+) -> tuple[dict[str, Any], list[Issue], list[Issue]]:
+    """The declared query parameters, what is wrong with them, and those that the document lacks."""
     query: dict[str, Any] = {}
     found: list[Issue] = []
+    declared = {one.name: one for one in operation.parameters if one.place == "query"}
+    for name, parameter in declared.items():
+        given = request.query_params.getlist(name)
+        if not given:
+            found += [issue("query", name, "is required", "REQUIRED_FIELD")] if parameter.required else []
+        elif len(given) > 1 and parameter.type != "array":
+            found.append(issue("query", name, "is given more than once"))
+        else:
+            query[name] = _list(document, parameter, given) if parameter.type == "array" else None
+            if parameter.type != "array":
+                query[name] = _typed(parameter.type, given[0])
+            if wrong := issues(parameter.validator, query[name], "query", name):
+                found += wrong
+                del query[name]
+    keys = {place.name for places in operation.keys for place in places if place.place == "query"}
+    others = [name for name in request.query_params if name not in declared and name not in keys]
+    return query, found, [unknown("query", name, name, declared) for name in others]
+
+
+def _list(document: Document, parameter: Parameter, given: list[str]) -> list[Any]:
+    items = [one["items"] for one in document.parts(parameter.schema) if "items" in one]
+    kinds = [kind for kind in document.types({"anyOf": items}) if kind != "null"] or ["string"]
+    texts = given if parameter.explode else [text for one in given for text in one.split(",")]
+    return [_typed(kinds[0], text) for text in texts]
+
+
+def _headers(document: Document, operation: Operation, request: Request) -> list[Issue]:
+    found: list[Issue] = []
     for parameter in operation.parameters:
-        if parameter.place != "query":
+        if parameter.place != "header" or parameter.name.lower() in ("accept", "content-type", "authorization"):
             continue
-        given = request.query_params.getlist(parameter.name)
-        if len(given) > 1:
-            found.append(issue("query", parameter.name, "is given more than once"))
-        elif given:
-            value = _typed(parameter.type, given[0])
-            wrong = issues(parameter.validator, value, "query", parameter.name)
-            found += wrong
-            if not wrong:
-                query[parameter.name] = value
-        elif parameter.required:
-            found.append(issue("query", parameter.name, "is required", "REQUIRED_FIELD"))
-    return query, found
+        text = request.headers.get(parameter.name)
+        if text is None:
+            found += [issue("header", parameter.name, "is required", "REQUIRED_FIELD")] if parameter.required else []
+        elif parameter.type == "array":
+            value = _list(document, parameter, [part.strip() for part in text.split(",")])
+            found += issues(parameter.validator, value, "header", parameter.name)
+        else:
+            found += issues(parameter.validator, _typed(parameter.type, text), "header", parameter.name)
+    return found
 
 
 def _typed(kind: str, text: str) -> Any:
     """Text that reads as the wanted type becomes it; other text stays text, and the validator says what is wrong."""
     if kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
-    if kind in ("integer", "number") and len(text) < 400 and NUMBER.fullmatch(text):
+    if kind in ("integer", "number") and len(text) < 400 and (NUMBER.fullmatch(text) or INTEGER.fullmatch(text)):
         try:
             return int(text) if text.lstrip("-").isdigit() else _number(text)
         except BadRequest:
@@ -117,49 +177,114 @@ def _typed(kind: str, text: str) -> Any:
     return text
 
 
-def parse_json(raw: bytes, content_type: str) -> Any:
-    """Strict JSON: UTF-8, no NaN, no key twice, not endlessly deep; what is not becomes a 400 with the reason."""
+def read_body(document: Document, content: Content, raw: bytes, content_type: str) -> tuple[Any, Any]:
+    """A body as a JSON value, and the schema it must meet."""
     kind = content_type.split(";")[0].strip().lower()
-    if kind != "application/json":
-        raise _not_json(f"must be sent with Content-Type: application/json, not {kind or 'without one'}")
-    if not raw:
-        raise BadRequest("no body", [issue("body", "", "is required", "REQUIRED_FIELD")])
+    ranges = (kind, f"{kind.split('/')[0]}/*", "*/*")
+    named = next((one for one in ranges if one in content.types), None)
+    if named is None:
+        wanted = " or ".join(content.types)
+        raise _bad_body(f"must be sent with Content-Type: {wanted}, not {kind or 'without one'}")
+    schema = content.types[named]
+    if is_json(kind):
+        return parse_json(raw), schema
+    if kind == "application/x-www-form-urlencoded":
+        return _form(document, schema, [(n, v) for n, v in parse_qsl(_text(raw), keep_blank_values=True)]), schema
+    if kind == "multipart/form-data":
+        return _form(document, schema, _parts(raw, content_type)), schema
+    return _text(raw) if kind.startswith("text/") else raw.decode("latin-1"), schema
+
+
+def _parts(raw: bytes, content_type: str) -> list[tuple[str, str]]:
+    """Names and contents of a multipart body; what is no text stands for its bytes."""
+    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
+    message: Any = BytesParser(policy=email.policy.HTTP).parsebytes(head + raw)
+    if not message.is_multipart():
+        raise _bad_body("is not multipart/form-data")
+    found: list[tuple[str, str]] = []
+    for one in message.iter_parts():
+        name = one.get_param("name", header="content-disposition")
+        content = one.get_payload(decode=True)
+        if not isinstance(name, str) or content is None:
+            raise _bad_body("has a part without a name")
+        try:
+            found.append((name, content.decode("utf-8")))
+        except UnicodeDecodeError:
+            found.append((name, content.decode("latin-1")))
+    return found
+
+
+def _form(document: Document, schema: Any, fields: list[tuple[str, str]]) -> dict[str, Any]:
+    """The fields of a form as the types their schemas name."""
+    properties = document.properties(schema)
+    values: dict[str, Any] = {}
+    for name, text in fields:
+        wanted = {"anyOf": properties.get(name, [])}
+        kinds = document.types(wanted)
+        if "array" in kinds:
+            items = {"anyOf": [one["items"] for one in document.parts(wanted) if "items" in one]}
+            values.setdefault(name, []).append(_field(document.types(items), text))
+        else:
+            values[name] = _field(kinds, text)
+    return values
+
+
+def _field(kinds: list[str], text: str) -> Any:
+    if "object" in kinds or "array" in kinds:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+    return text if "string" in kinds else _typed(next((kind for kind in kinds if kind != "null"), "string"), text)
+
+
+def _text(raw: bytes) -> str:
     try:
-        text = raw.decode("utf-8")
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _bad_body("is not UTF-8 text") from None
+
+
+def parse_json(raw: bytes) -> Any:
+    """Strict JSON: UTF-8, no NaN, no key twice, not endlessly deep; what is not becomes a 400 with the reason."""
+    if not raw:
+        raise _bad_body("is required", "REQUIRED_FIELD")
+    text = _text(raw)
+    try:
         value = json.loads(text, parse_float=_number, parse_constant=_constant, object_pairs_hook=_object)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair can be written so, but is no text
     except UnicodeError:
-        raise _not_json("is not UTF-8 text") from None
+        raise _bad_body("is not UTF-8 text") from None
     except RecursionError:
-        raise _not_json("is nested too deeply") from None
+        raise _bad_body("is nested too deeply") from None
     except ValueError as problem:
-        raise _not_json(f"is not JSON: {problem}") from None
+        raise _bad_body(f"is not JSON: {problem}") from None
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
-        raise _not_json("is nested too deeply")
+        raise _bad_body("is nested too deeply")
     return value
 
 
-def _not_json(message: str) -> BadRequest:
-    return BadRequest(f"the body {message}", [issue("body", "", message, "INVALID_JSON")])
+def _bad_body(message: str, code: str = "INVALID_BODY") -> BadRequest:
+    return invalid([issue("body", "", message, code)])
 
 
 def _number(text: str) -> int | float:
     """91.0 is an integer in JSON: let it be one in Python too, or it cannot count or slice."""
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise _not_json(f"holds a number that is out of range: {text[:40]}")
+        raise _bad_body(f"holds a number that is out of range: {text[:40]}")
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
 def _constant(text: str) -> Any:
-    raise _not_json(f"is not JSON: {text} is no JSON number")
+    raise _bad_body(f"is not JSON: {text} is no JSON number")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
-        raise _not_json("is not JSON that can be relied on: an object has a key twice")
+        raise _bad_body("is not JSON that can be relied on: an object has a key twice")
     return values
 
 
@@ -169,7 +294,8 @@ def _depth(value: Any) -> int:
         depth += 1
         inner: list[Any] = []
         for item in level:
-            inner += item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+            if isinstance(item, dict | list):
+                inner += cast(Any, item).values() if isinstance(item, dict) else item
         level = inner
     return depth
 

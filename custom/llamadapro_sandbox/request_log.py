@@ -1,17 +1,70 @@
-"""The requests that were received, for tests to assert on; their keys are left out."""
+"""The requests that were received, with their answers, for tests and for the page; keys are left out.
+
+Bounded in number and in bytes: the oldest are forgotten first, long bodies are cut.
+"""
 
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.requests import Request
+from starlette.types import Message, Send
+
+from .document import Document
+from .errors import did_you_mean
 
 MAX_REQUESTS = 1000
 MAX_BODY_BYTES = 64 * 2**10
+MAX_TOTAL_BYTES = 16 * 2**20
+FILE = "file"
+"""Names requests for files, which are no operation of the document."""
+SECRET_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-sandbox-key"}
+)
+
+
+def _body(raw: bytes) -> Any:
+    """A body as JSON, else as text; None if there is none."""
+    if not raw:
+        return None
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return raw.decode("utf-8", "replace")
+
+
+@dataclass
+class LoggedAnswer:
+    """What was sent back, as far as it was sent."""
+
+    status: int
+    headers: dict[str, str] = field(repr=False)
+    ms: float = 0.0
+    """From the arrival of the request to the last byte of the answer, in milliseconds."""
+    raw: bytes = field(default=b"", repr=False)
+    """The body as it was sent, cut after 64 KiB."""
+
+    @property
+    def body(self) -> Any:
+        """The body as JSON, else as text; None if there is none."""
+        return _body(self.raw)
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON; None if it is none."""
+        try:
+            return json.loads(self.raw)
+        except (ValueError, RecursionError):
+            return None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"status": self.status, "headers": self.headers, "body": self.body, "ms": self.ms}
 
 
 @dataclass
@@ -26,8 +79,16 @@ class LoggedRequest:
     status: int | None = None
     """What was answered; None if nothing was."""
     fault: str | None = None
+    warning: str | None = None
+    """What the sandbox found odd: fields that the document does not have."""
+    answer: LoggedAnswer | None = None
+    """Status, headers, body and milliseconds of the answer; None if nothing was answered."""
     raw: bytes = field(default=b"", repr=False)
     """The body as it came, cut after 64 KiB."""
+    number: int = 0
+    """Counts the requests of this sandbox, from 1."""
+    version: int = field(default=0, repr=False)
+    started: float = field(default=0.0, repr=False)
 
     @property
     def json(self) -> Any:
@@ -37,42 +98,116 @@ class LoggedRequest:
         except (ValueError, RecursionError):
             return None
 
+    @property
+    def ms(self) -> float | None:
+        """How long the answer took, in milliseconds."""
+        return self.answer.ms if self.answer else None
+
+    def summary(self) -> dict[str, Any]:
+        """One line of a list: without headers and bodies."""
+        names = ("number", "at", "method", "path", "query", "operation", "status", "fault", "warning", "ms")
+        return {name: getattr(self, name) for name in names}
+
     def to_dict(self) -> dict[str, Any]:
-        names = ("at", "method", "path", "query", "headers", "operation", "status", "fault")
-        return {**{name: getattr(self, name) for name in names}, "body": self.json}
+        """All of it as JSON values; `text` is the body as it came."""
+        answer = self.answer.to_dict() if self.answer else None
+        text = self.raw.decode("utf-8", "replace")
+        return {**self.summary(), "headers": self.headers, "body": self.json, "text": text, "answer": answer}
+
+    def recording(self, send: Send) -> Send:
+        """`send`, which keeps the beginning of what is sent."""
+
+        async def record(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.start":
+                headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
+                headers = {name: value for name, value in headers.items() if name.lower() not in SECRET_HEADERS}
+                self.answer = LoggedAnswer(message["status"], headers)
+            if self.answer:
+                self.answer.raw += message.get("body", b"")[: MAX_BODY_BYTES - len(self.answer.raw)]
+                self.answer.ms = round((time.perf_counter() - self.started) * 1000, 2)
+
+        return record
+
+    @property
+    def size(self) -> int:
+        return len(self.raw) + (len(self.answer.raw) if self.answer else 0) + 1000
 
 
 class RequestLog:
-    """The last thousand of them, oldest first: `len(sandbox.requests)`, `sandbox.requests[-1].json`."""
+    """The last thousand requests, oldest first: `len(sandbox.requests)`, `sandbox.requests[-1].answer.status`."""
 
-    def __init__(self, key_header: str):
-        self._received: deque[LoggedRequest] = deque(maxlen=MAX_REQUESTS)
-        self._key_header = key_header.lower()
+    def __init__(self, document: Document):
+        self._entries: deque[LoggedRequest] = deque(maxlen=MAX_REQUESTS)
+        self._document = document
+        self._lock = threading.Lock()
+        self._number = 0
+        self.version = 0
+        """Grows with each request and each answer."""
         self.on_answer: Callable[[LoggedRequest], None] | None = None
         """Called with each request once it is answered."""
 
     def add(self, request: Request, operation: str | None, at: str) -> LoggedRequest:
-        headers = {name: value for name, value in request.headers.items() if name != self._key_header}
-        entry = LoggedRequest(at, request.method, request.scope["path"], dict(request.query_params), headers, operation)
-        self._received.append(entry)
+        places = self._document.placements
+        hidden = SECRET_HEADERS | {one.name.lower() for one in places if one.place == "header"}
+        keys = {one.name for one in places if one.place == "query"}
+        headers = {name: value for name, value in request.headers.items() if name not in hidden}
+        query = {name: value for name, value in request.query_params.items() if name not in keys}
+        entry = LoggedRequest(at, request.method, request.scope["path"], query, headers, operation)
+        entry.started = time.perf_counter()
+        with self._lock:
+            self._number += 1
+            entry.number = self._number
+            self._entries.append(entry)
+            self._touch(entry)
         return entry
 
     def answered(self, entry: LoggedRequest) -> None:
+        with self._lock:
+            self._touch(entry)
+            total = sum(one.size for one in self._entries) if len(self._entries) % 50 == 0 or entry.size > 9999 else 0
+            while total > MAX_TOTAL_BYTES and len(self._entries) > 1:
+                total -= self._entries.popleft().size
         if self.on_answer is not None:
             self.on_answer(entry)
 
+    def _touch(self, entry: LoggedRequest) -> None:
+        self.version += 1
+        entry.version = self.version
+
+    def since(self, version: int, limit: int = 200) -> list[LoggedRequest]:
+        """The newest of those that came or were answered after a version."""
+        return [entry for entry in self if entry.version > version][-limit:]
+
+    def find(self, number: int) -> LoggedRequest | None:
+        return next((entry for entry in self if entry.number == number), None)
+
     def of(self, operation: str) -> list[LoggedRequest]:
-        """Those of one operation."""
-        return [entry for entry in self._received if entry.operation == operation]
+        """Those of one operation of the document, or of `file`; another name is a ValueError."""
+        check_operation(self._document, operation)
+        return [entry for entry in self if entry.operation == operation]
 
     def clear(self) -> None:
-        self._received.clear()
+        with self._lock:
+            self._entries.clear()
+            self.version += 1
+
+    def __repr__(self) -> str:
+        lines = [f"{one.method} {one.path} {one.operation or '-'} {one.status or 'no answer'}" for one in self]
+        return f"<{len(lines)} requests{': ' if lines else ''}{'; '.join(lines[-5:])}>"
 
     def __len__(self) -> int:
-        return len(self._received)
+        return len(self._entries)
 
     def __getitem__(self, index: int) -> LoggedRequest:
-        return self._received[index]
+        return self._entries[index]
 
     def __iter__(self) -> Iterator[LoggedRequest]:
-        return iter(list(self._received))
+        with self._lock:
+            return iter(list(self._entries))
+
+
+def check_operation(document: Document, operation: Any, also: Collection[str] = (FILE,)) -> None:
+    names = {*document.operations, *also}
+    if operation not in names:
+        raise ValueError(f"the document has no operation {operation!r}{did_you_mean(str(operation), names)}")

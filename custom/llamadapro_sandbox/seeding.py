@@ -8,14 +8,16 @@ from typing import Any
 
 from yaml import YAMLError
 
-from .document import issues, load_yaml
-from .errors import BadRequest, bad_field
-from .query import DATE
-from .request import ApiRequest
+from .clock import DATE
+from .document import issues, load_yaml, unknown
+from .errors import Issue, bad_field, invalid
+from .request import ApiRequest, warning_of
 from .sections import contacts
 from .state import State
 from .store import many
 
+Seeded = tuple[dict[str, list[Any]], str]
+"""The records by kind, and what is odd about the seed."""
 OPERATIONS = {
     "definitions": "CreateCustomFieldDefinition",
     "contacts": "CreateContact",
@@ -43,40 +45,47 @@ def read_seed(path: str) -> dict[str, Any]:
     return data
 
 
-def seed(state: State, handlers: dict[str, Any], data: dict[str, Any]) -> dict[str, list[Any]]:
+def seed(state: State, handlers: dict[str, Any], data: dict[str, Any], *, strict: bool = False) -> Seeded:
     """Create it all, or nothing if something in it is wrong; returns the records as the API answers them."""
-    unknown = set(data) - set(OPERATIONS)
-    if unknown:
-        raise bad_field(min(unknown), f"is not known; a seed has {', '.join(OPERATIONS)}")
+    unsure = [unknown("seed", name, name, OPERATIONS) for name in data if name not in OPERATIONS]
+    if unsure:
+        raise invalid(unsure, "the seed")
     created: dict[str, list[Any]] = {}
     with state.store.transaction():
         for name, operation_id in OPERATIONS.items():
             for index, item in enumerate(many(data, name)):
-                created.setdefault(name, []).append(_one(state, handlers, operation_id, dict(item), f"{name}.{index}"))
-    return created
+                one = _Seeding(state, handlers, f"{name}.{index}", unsure)
+                created.setdefault(name, []).append(one.create(operation_id, dict(item)))
+        if unsure and strict:
+            raise invalid(unsure, "the seed")
+    return created, warning_of(unsure)
 
 
-def _one(state: State, handlers: dict[str, Any], operation_id: str, item: dict[str, Any], at: str) -> Any:
-    options, archived = (
-        item.pop("options", []),
-        item.pop("archivedAt", None) if operation_id == "CreateContact" else None,
-    )
-    record = _perform(state, handlers, operation_id, {}, item, at)
-    if archived is not None:
-        if not DATE.match(archived):
-            raise bad_field(f"{at}.archivedAt", "is not a date-time", place="seed")
-        contacts.archive(state, record["id"], archived)
-    for index, option in enumerate(options):
-        ids, body = {"definitionId": record["id"]}, {**option, "definitionId": record["id"]}
-        _perform(state, handlers, "CreateCustomFieldListOption", ids, body, f"{at}.options.{index}")
-    return record
+class _Seeding:
+    """One item of a seed, at its place."""
 
+    def __init__(self, state: State, handlers: dict[str, Any], at: str, unsure: list[Issue]):
+        self.state, self.handlers, self.at, self.unsure = state, handlers, at, unsure
 
-def _perform(
-    state: State, handlers: dict[str, Any], operation_id: str, ids: dict[str, Any], body: dict[str, Any], at: str
-) -> Any:
-    operation = state.document.operations[operation_id]
-    found = issues(operation.body, body, "seed", at) if operation.body else []
-    if found:
-        raise BadRequest("; ".join(f"{one['field']} {one['message']}" for one in found[:5]), found)
-    return handlers[operation_id](state, ApiRequest(operation, ids, {}, body))
+    def create(self, operation_id: str, item: dict[str, Any]) -> Any:
+        options = item.pop("options", [])
+        archived = item.pop("archivedAt", None) if operation_id == "CreateContact" else None
+        record = self._perform(operation_id, {}, item, self.at)
+        if archived is not None:
+            if not DATE.match(archived):
+                raise bad_field(f"{self.at}.archivedAt", "is not a date-time", place="seed")
+            contacts.archive(self.state, record["id"], archived)
+        for index, option in enumerate(options):
+            ids, body = {"definitionId": record["id"]}, {**option, "definitionId": record["id"]}
+            self._perform("CreateCustomFieldListOption", ids, body, f"{self.at}.options.{index}")
+        return record
+
+    def _perform(self, operation_id: str, ids: dict[str, Any], body: dict[str, Any], at: str) -> Any:
+        operation, document = self.state.document.operations.get(operation_id), self.state.document
+        if operation is None:
+            raise bad_field(at, f"cannot be created: the document has no {operation_id}", place="seed")
+        if operation.body:
+            if found := issues(operation.body.validator, body, "seed", at):
+                raise invalid(found, "the seed")
+            self.unsure += document.unknown_fields(operation.body.schema, body, "seed", at)
+        return self.handlers[operation_id](self.state, ApiRequest(operation, ids, {}, body, path=operation.path))

@@ -22,6 +22,7 @@ class Server:
     """Listens from the moment it is made, so that a client may connect before the first request is answered."""
 
     def __init__(self, sandbox: Sandbox, *, host: str = "127.0.0.1", port: int = 0):
+        self._sandbox = sandbox
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # With the protocol named, asyncio turns Nagle's algorithm off; without, each answer waits 40 ms for an ACK.
         self.socket: socket.socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -52,6 +53,7 @@ class Server:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
+        self._sandbox.stopping = False
         loop = asyncio.get_running_loop()
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -63,6 +65,7 @@ class Server:
             self.socket.close()
 
     def ask_to_stop(self) -> None:
+        self._sandbox.stopping = True  # whoever waits for something new gets an answer
         self._uvicorn.should_exit = True
 
     def start(self) -> Self:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .clock import Clock
 from .document import Document
-from .errors import NotFound
+from .errors import NotFound, did_you_mean
 from .paging import page
+from .query import Record
 from .request import ApiRequest
-from .store import Record, Store
+from .store import Store
 
 TENANT = "sandbox"
 
@@ -31,8 +32,8 @@ class Settings:
 
     def change(self, values: dict[str, Any]) -> None:
         for name, value in values.items():
-            if name not in {known.name for known in fields(self)}:
-                raise ValueError(f"there is no setting {name!r}; there are {', '.join(asdict(self))}")
+            if name not in asdict(self):
+                raise ValueError(f"there is no setting {name!r}{did_you_mean(name, asdict(self))}")
             if not (isinstance(value, int | float) and 0 <= value < 1e9) and not (
                 value is None and name == "search_per_second"
             ):
@@ -56,11 +57,16 @@ class State:
     def add(
         self, kind: str, values: Record, *, public_id: Callable[[int], int | str] = lambda number: number
     ) -> Record:
-        """Keep a new record, with the id, tenant and times that every record has."""
-        number, now = self.store.next_id(kind.split("/")[0]), self.clock.stamp()
-        record = {"id": public_id(number), "tenantId": TENANT, "createdAt": now, **values, "updatedAt": now}
+        """Keep a new record; its id as the API shows it may differ from the number that it is kept under."""
+        record = self.new(kind, values)
+        number, record["id"] = record["id"], public_id(record["id"])
         self.store.put(kind, number, record)
         return record
+
+    def new(self, kind: str, values: Record) -> Record:
+        """A record that is not kept yet, with the id, tenant and times that every record has."""
+        number, now = self.store.next_id(kind.split("/")[0]), self.clock.stamp()
+        return {"id": number, "tenantId": TENANT, "createdAt": now, **values, "updatedAt": now}
 
     def find(self, kind: str, number: Any, what: str) -> Record:
         record = self.store.get(kind, number) if isinstance(number, int) else None

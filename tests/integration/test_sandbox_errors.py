@@ -72,8 +72,10 @@ def is_refusal(error: APIStatusError, status: int, *words: str) -> None:
     assert error.response.status_code == status
     assert error.may_have_been_processed is False
     for word in words:
-        assert word in error.message
         assert word in str(error)
+    for found in (error.details or {}).get("issues", []):  # each thing is said once, with its place
+        assert found["field"] in error.message
+        assert found["message"] not in error.message
     assert "sandbox" not in {value.lower() for value in error.request.headers.values()}, "the key is in the error"
 
 

@@ -257,7 +257,7 @@ class _CallState(RequestState[T]):
             if self._by_deadline
             else f"timeout of {self.config.attempt_timeout} s"
         )
-        if self.outgoing.touched:
+        if self.outgoing.may_have_reached_server:
             return Failure(Outcome.AMBIGUOUS, f"no complete response within the {limit}", error, timed_out=True)
         return Failure(Outcome.NOT_SENT, f"could not reach the service within the {limit}", error, timed_out=True)
 
@@ -286,8 +286,8 @@ class _CallState(RequestState[T]):
                 return unreadable(self, self.response, error, b"")
             return failure_without_answer(self, error, unsent=False)
         # What is not even httpx's, before anything was sent, is an engine that could not be built.
-        unbuilt = not self.outgoing.touched and not isinstance(error, httpx.HTTPError)
-        return failure_without_answer(self, error, unsent=unbuilt or engine.never_sent(error))
+        unbuilt = not self.outgoing.may_have_reached_server and not isinstance(error, httpx.HTTPError)
+        return failure_without_answer(self, error, unsent=unbuilt or engine.is_unsent(error))
 
     def _without_frames(self, error: Exception) -> Exception:
         """A tool's or a hook's exception without its frames, whose locals hold the key; a note says where it was."""

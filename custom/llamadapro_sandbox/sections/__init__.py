@@ -1,4 +1,4 @@
-"""The handler of the API, one file per section: a function per operation, found by its operationId."""
+"""The handlers of the API, one file per section: a function per operation, found by its operationId."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from llamadapro_sandbox.document import Document
 from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.state import State
 
 Handler = Callable[[State, ApiRequest], Any]
 HANDLERS: dict[str, Handler] = {}
-SECTIONS = ("calls", "contacts", "conversations", "custom_fields", "messages", "recordings", "tasks")
+SECTIONS = {
+    "calls": ("calls",),
+    "contacts": ("contacts",),
+    "conversations": ("conversations",),
+    "custom_fields": ("custom-fields",),
+    "messages": ("messages", "whatsapp"),
+    "recordings": ("recordings",),
+    "tasks": ("tasks",),
+}
+"""The sections, and the words in the paths of their operations: another API may have an operation called `Create`."""
 
 
 def handles(operation_id: str) -> Callable[[Handler], Handler]:
@@ -24,7 +34,13 @@ def handles(operation_id: str) -> Callable[[Handler], Handler]:
     return keep
 
 
-def handlers() -> dict[str, Handler]:
+def handlers(document: Document) -> dict[str, Handler]:
+    """The handlers of a document's operations; those without one are answered by their shape."""
     for section in SECTIONS:
         import_module(f".{section}", __package__)
-    return HANDLERS
+    return {
+        name: handler
+        for name, handler in HANDLERS.items()
+        if name in document.operations
+        and set(document.operations[name].path.split("/")) & set(SECTIONS[handler.__module__.rsplit(".", 1)[1]])
+    }

@@ -7,10 +7,11 @@ from typing import Any
 from llamadapro_sandbox.clock import moment, written
 from llamadapro_sandbox.errors import NotFound
 from llamadapro_sandbox.lifecycle import CALL, FAILED_CALL, FAILING_NUMBER, plan, plan_reached
+from llamadapro_sandbox.query import Record
 from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.signing import signed
 from llamadapro_sandbox.state import State, visible
-from llamadapro_sandbox.store import Record, part
+from llamadapro_sandbox.store import part
 
 from . import handles, recordings
 from .contacts import normal
@@ -99,6 +100,22 @@ def get_call_transcription(state: State, request: ApiRequest) -> Any:
     return {
         **visible(transcription),
         "url": signed(state, request.base_url, f"transcriptions/{transcription['id']}.txt"),
+    }
+
+
+def with_timeline(state: State, call: Record, base_url: str) -> Record:
+    """A call as the page shows it: with its statuses and their times, and what it has left behind."""
+    shown, way, now = to_response(state, call), call.get("_plan"), state.clock.time()
+    stages = [(status, way["start"] + share * way["seconds"]) for share, status in way["stages"]] if way else []
+    timeline = [{"status": status, "at": written(moment(at)), "reached": at <= now} for status, at in stages]
+    over = not way or shown["status"] == "completed"
+    recording = state.store.get(recordings.KIND, call["_recordingId"]) if over and call.get("_recordingId") else None
+    text = state.store.get(TRANSCRIPTIONS, call["_transcriptionId"]) if over and call.get("_transcriptionId") else None
+    return {
+        **shown,
+        "timeline": timeline,
+        "recording": recordings.to_response(state, recording, base_url) if recording else None,
+        "transcription": text["text"] if text else None,
     }
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from llamadapro_sandbox.errors import TooManyRequests, bad_field
 from llamadapro_sandbox.paging import page
-from llamadapro_sandbox.query import Sort, Test, check_field, condition, list_options, text_test
+from llamadapro_sandbox.query import Condition, Record, Sort, check_field, condition, list_options, text_condition
 from llamadapro_sandbox.request import ApiRequest
-from llamadapro_sandbox.state import TENANT, State
-from llamadapro_sandbox.store import Record, many
+from llamadapro_sandbox.state import TENANT, State, visible
+from llamadapro_sandbox.store import many
 
 from . import handles
 from .custom_fields import check_values
@@ -17,8 +17,11 @@ from .custom_fields import check_values
 KIND = "contacts"
 EMPTY: Record = {
     **dict.fromkeys(("providerId", "providerName", "nationalId", "firstName", "lastName", "email", "phone")),
-    **dict.fromkeys(("userId", "contactCompanyId", "companyPosition", "metadata")),
+    **dict.fromkeys(("userId", "contactCompanyId", "companyPosition", "metadata", "archivedAt")),
+    "_modelType": "Contact",
 }
+FIELDS = {"eventSequence": "id", "eventTimestamp": "updatedAt", "modelType": "_modelType"}
+"""Fields that only a hit of the search has, and the field of the contact that they show."""
 
 
 @handles("GetContacts")
@@ -56,17 +59,17 @@ def delete_contact(state: State, request: ApiRequest) -> Any:
 def search_contacts(state: State, request: ApiRequest) -> Any:
     _limit(state)
     body = request.body
-    tests = _search_filters(request)
+    conditions = _search_filters(request)
     if not body.get("includeArchived"):
-        tests.append(lambda hit: hit.get("archivedAt") is None)
-    if body.get("search"):
-        tests.append(text_test(body["search"]))
+        conditions.append(condition("archivedAt", "eq", None))
+    if body.get("search", "").strip():
+        conditions.append(text_condition(body["search"]))
     return page(
         state.store,
         KIND,
         size=body.get("size"),
         token=body.get("pageToken"),
-        tests=tests,
+        conditions=conditions,
         sort=_search_sort(request),
         to_response=hit,
         count=bool(body.get("includeTotalCount")),
@@ -75,9 +78,8 @@ def search_contacts(state: State, request: ApiRequest) -> Any:
 
 
 def create(state: State, values: Record) -> Record:
-    addresses = many(values, "addresses")
-    contact = state.add(KIND, {**EMPTY, "customFields": {}, **values, "addresses": []})
-    contact["addresses"] = _addresses(state, contact, addresses)
+    contact = state.new(KIND, {**EMPTY, "customFields": {}, **values, "addresses": []})
+    contact["addresses"] = _addresses(state, contact, many(values, "addresses"))
     return _keep(state, contact)
 
 
@@ -112,14 +114,16 @@ def from_description(state: State, described: Record, known: Record | None = Non
 
 
 def to_response(contact: Record) -> Record:
-    return {name: value for name, value in contact.items() if name != "archivedAt"}
+    return {name: value for name, value in visible(contact).items() if name != "archivedAt"}
 
 
 def hit(contact: Record) -> Record:
     """A contact as the search shows it: from an index that writes ids as text and knows about archiving."""
     links = {name: None if contact.get(name) is None else str(contact[name]) for name in ("userId", "contactCompanyId")}
+    archived = {"archivedAt": contact["archivedAt"]} if contact.get("archivedAt") else {}
     return {
-        **contact,
+        **to_response(contact),
+        **archived,
         **links,
         "id": str(contact["id"]),
         "modelType": "Contact",
@@ -161,21 +165,25 @@ def _addresses(state: State, contact: Record, given: list[Record]) -> list[Recor
     return kept
 
 
-def _search_filters(request: ApiRequest) -> list[Test]:
+def _search_filters(request: ApiRequest) -> list[Condition]:
     """All conditions must hold, or one of those marked `or`: meeting it is enough."""
-    must: list[Test] = []
-    enough: list[Test] = []
+    must: list[Condition] = []
+    enough: list[Condition] = []
     for index, one in enumerate(request.body.get("filters") or []):
         place = f"filters.{index}"
         check_field(one["field"], request.operation.fields, f"{place}.field", "body")
         try:
-            test = condition(one["field"], one["operator"], one.get("value"))
+            found = condition(FIELDS.get(one["field"], one["field"]), one["operator"], one.get("value"))
         except ValueError as problem:
             raise bad_field(f"{place}.operator", str(problem)) from None
-        (enough if one.get("or") else must).append(test)
+        (enough if one.get("or") else must).append(found)
     if not enough:
         return must
-    return [lambda hit: (bool(must) and all(test(hit) for test in must)) or any(test(hit) for test in enough)]
+
+    def holds(contact: Record) -> bool:
+        return (bool(must) and all(one.holds(contact) for one in must)) or any(one.holds(contact) for one in enough)
+
+    return [Condition(holds, " or ".join(one.name for one in [*must, *enough]) + f" {len(must)}")]
 
 
 def _search_sort(request: ApiRequest) -> Sort:
@@ -185,7 +193,7 @@ def _search_sort(request: ApiRequest) -> Sort:
         check_field(one["field"], request.operation.fields, f"{place}.field", "body")
         if direction not in ("asc", "desc"):
             raise bad_field(f"{place}.direction", f"{direction!r} is not a direction; use asc or desc")
-        sort.append((one["field"], direction == "desc"))
+        sort.append((FIELDS.get(one["field"], one["field"]), direction == "desc"))
     return sort
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, cast
 
 from llamadapro_sandbox.document import issues
-from llamadapro_sandbox.errors import BadRequest, Issue, issue
+from llamadapro_sandbox.errors import Issue, invalid, issue
+from llamadapro_sandbox.query import Record
 from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.state import State
-from llamadapro_sandbox.store import Record, part
+from llamadapro_sandbox.store import part
 
 from . import contacts, handles
 from .custom_fields import value_issues
@@ -21,7 +22,7 @@ EMPTY: Record = {"userId": None, "funnelStatusId": None, "archivedAt": None, "cu
 @handles("Create")
 def create_conversation(state: State, request: ApiRequest) -> Any:
     if found := _problems(state, request.body, updating=False):
-        raise BadRequest("; ".join(f"{one['field']} {one['message']}" for one in found), found)
+        raise invalid(found)
     conversation, _ = _create(state, request.body, request.operation.fields)
     contact = state.store.get(contacts.KIND, conversation["contactId"])
     return {**conversation, "channelSessions": [], "contacts": [contacts.to_response(contact)] if contact else []}

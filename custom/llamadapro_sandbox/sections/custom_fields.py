@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llamadapro_sandbox.errors import BadRequest, Conflict, Issue, NotFound, bad_field, issue
-from llamadapro_sandbox.query import list_options
+from llamadapro_sandbox.errors import Conflict, Issue, NotFound, bad_field, invalid, issue
+from llamadapro_sandbox.query import Condition, Record, list_options
 from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.state import TENANT, State
-from llamadapro_sandbox.store import Record
 
 from . import handles
 
@@ -117,7 +116,7 @@ def value_issues(state: State, entity: str, given: Record | None, at: str = "cus
 
 def check_values(state: State, entity: str, given: Record | None) -> None:
     if found := value_issues(state, entity, given):
-        raise BadRequest("; ".join(f"{one['field']} {one['message']}" for one in found), found)
+        raise invalid(found)
 
 
 def _options(definition_id: int) -> str:
@@ -127,7 +126,7 @@ def _options(definition_id: int) -> str:
 def _list(state: State, kind: str, request: ApiRequest) -> Any:
     options = list_options(request.query, request.operation.fields)
     if request.query.get("tenantId", TENANT) != TENANT:
-        options["tests"] = [_nothing]  # the other tenants of a sandbox have nothing
+        options["conditions"] = [Condition(_nothing, "nothing")]  # the other tenants of a sandbox have nothing
     return state.list(kind, request, **options)
 
 

@@ -8,12 +8,13 @@ import re
 from typing import Any
 
 from llamadapro_sandbox.clock import moment, written
-from llamadapro_sandbox.errors import BadRequest, NotFound, issue
+from llamadapro_sandbox.errors import NotFound, invalid, issue
 from llamadapro_sandbox.lifecycle import FAILED_MESSAGE, FAILING_NUMBER, MESSAGE, plan, plan_reached
+from llamadapro_sandbox.query import Record
 from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.signing import signed
 from llamadapro_sandbox.state import TENANT, State, visible
-from llamadapro_sandbox.store import Record, many
+from llamadapro_sandbox.store import many
 
 from . import contacts, handles
 
@@ -59,7 +60,7 @@ def upload_media(state: State, request: ApiRequest) -> Any:
         missing = [name for name in ("fileName", "contentType", "content") if body.get(name) is None]
         if missing:
             found = [issue("body", name, "is required without a fileId", "REQUIRED_FIELD") for name in missing]
-            raise BadRequest("send either a fileId, or fileName, contentType and content", found)
+            raise invalid(found)
     return _media(state, request)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from llamadapro_sandbox.clock import seconds_of
+from llamadapro_sandbox.clock import DATE, seconds_of
 from llamadapro_sandbox.errors import NotFound
 from llamadapro_sandbox.lifecycle import plan_reached
-from llamadapro_sandbox.query import DATE
+from llamadapro_sandbox.query import Record
 from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.signing import signed
 from llamadapro_sandbox.state import TENANT, State, visible
-from llamadapro_sandbox.store import Record
 
 from . import handles
 

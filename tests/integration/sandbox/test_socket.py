@@ -142,9 +142,18 @@ async def test_a_download_can_be_cut(sandbox: Sandbox, api: httpx.AsyncClient) -
     assert len((await api.get(recording["url"])).content) == 2**20
 
 
-async def test_an_odd_host_header_is_no_reason_to_fail(api: httpx.AsyncClient) -> None:
-    answer = await api.post("/api/v1/calls/bridge", json={"to": "+1"}, headers={"Host": "[::"})
-    assert answer.status_code == 200
+@pytest.mark.parametrize("host", ["[::", "evil.example", "evil.example:80", "127.0.0.1.evil.example"])
+async def test_a_foreign_host_is_refused(sandbox: Sandbox, api: httpx.AsyncClient, host: str) -> None:
+    answer = await api.post("/api/v1/calls/bridge", json={"to": "+1"}, headers={"Host": host})
+    assert answer.status_code == 403
+    assert "--allow-host" in answer.json()["message"]
+    assert (len(sandbox.requests), sandbox.store.count("calls")) == (0, 0)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:1", "[::1]:8080", "app.localhost", "sandbox.internal:80"])
+async def test_its_own_names_are_let_in(sandbox: Sandbox, api: httpx.AsyncClient, host: str) -> None:
+    sandbox.hosts = frozenset({"sandbox.internal"})
+    assert (await api.get(CONTACTS, headers={"Host": host})).status_code == 200
 
 
 async def test_a_test_may_turn_the_sandbox_while_it_serves(sandbox: Sandbox, api: httpx.AsyncClient) -> None:

@@ -174,12 +174,6 @@ async def test_a_status_or_a_body_that_the_document_lacks_is_a_500(
     assert told in answer.json()["message"]
 
 
-async def test_an_operation_without_a_handler_says_so(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
-    sandbox.handlers = {name: do for name, do in sandbox.handlers.items() if name != "GetTasks"}
-    answer = await api.get("/api/v1/tasks")
-    assert (answer.status_code, answer.json()["message"]) == (500, "the sandbox has no handler for GetTasks")
-
-
 async def test_a_body_has_a_largest_size(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llamadapro_sandbox.app.MAX_BODY", 20)
     assert (await api.post("/api/v1/contacts", json={"firstName": "J"})).status_code == 200

@@ -291,7 +291,7 @@ async def test_templates_take_variables_or_components(api: httpx.AsyncClient) ->
     assert by_variables["content"] == by_components["content"] == "[welcome] Ana"
     both = await api.post(f"{MESSAGES}/template", json={**body, "variables": [], "components": components})
     assert both.status_code == 400
-    assert "variables" in both.json()["message"]
+    assert "variables" in both.json()["details"]["issues"][0]["message"]
     assert (await api.post(f"{MESSAGES}/template", json={**body, "toPhoneNumber": "912345678"})).status_code == 400
 
 
