@@ -12,6 +12,7 @@ import attrs
 import httpx
 
 from llamadapro_api import document
+from llamadapro_api.document import KeyPlacement
 
 from ._headers import build_headers, check_header_name, check_headers, is_header_value
 from ._secret import RawHeaders, Secret
@@ -163,7 +164,7 @@ def _http_client(given: httpx.AsyncClient | None) -> httpx.AsyncClient | None:
 class Config:
     """A client's options, checked; see `AsyncLlamadaPro` for what each means.
 
-    Raises `ConfigurationError`, which says what to do about it, for the first option that does not fit.
+    Raises `ConfigurationError`, with what to do about it, for the first invalid option.
     """
 
     api_key: Secret = attrs.field(default=None, converter=_api_key)
@@ -194,7 +195,7 @@ class Config:
         check_socks(self.proxy, self.engine)
         if self.http_client is not None and not (self.engine == "httpx" and self.proxy is None and self.verify is True):
             raise ConfigurationError("http_client brings its own engine, proxy and verify: set these on it instead")
-        headers = build_headers(self.base_url, self.default_headers, self.key_header, self.api_key_scheme, self.api_key)
+        headers = self.headers_for(self.key_placement())
         object.__setattr__(self, "headers", headers)  # the way of a frozen class
         # Where one number limits the attempt as a whole, a timer inside it can only ring later. aiohttp's are costly;
         # httpx's are cheap, and hooks, mocks and instruments look at them.
@@ -209,10 +210,23 @@ class Config:
         """Seconds for one attempt as a whole, where `timeout` is a number."""
         return None if isinstance(self.timeout, httpx.Timeout) else self.timeout
 
-    @property
-    def key_header(self) -> str:
-        """The header that carries the key."""
-        return self.api_key_header or ("Authorization" if self.api_key_scheme else document.KEY_HEADER)
+    def key_placement(self, security: str | None = None) -> KeyPlacement | None:
+        """Where the key goes: as the options say, else as the OpenAPI document does.
+
+        `security` is the scheme of an operation: None for the document's usual one, empty for no key.
+        """
+        if security == "":
+            return None
+        stated = document.SCHEMES.get(document.SCHEME if security is None else security)
+        if self.api_key_header is None and self.api_key_scheme is None:
+            return stated
+        prefix = f"{self.api_key_scheme} " if self.api_key_scheme else stated.prefix if stated else ""
+        name = self.api_key_header or ("Authorization" if self.api_key_scheme or stated is None else stated.name)
+        return KeyPlacement("header", name, prefix)
+
+    def headers_for(self, placement: KeyPlacement | None) -> RawHeaders:
+        """What goes with a request whose key stands there."""
+        return build_headers(self.base_url, self.default_headers, placement, self.api_key)
 
 
 def build_proxy(given: str | httpx.Proxy | None, engine: EngineName, source: str) -> httpx.Proxy | None:

@@ -7,7 +7,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,7 +137,7 @@ def _publish(options: argparse.Namespace, report: Report) -> int:
         if options.patch:
             _write_patch(options, report, report.document)
     if report.error is None or options.format != "text":
-        _print(text(options.format))
+        sys.stdout.write(text(options.format))
     if report.error is not None:
         _complain(_redact(options.api_key, report.error))
     return report.exit_code
@@ -151,16 +150,6 @@ def _write_patch(options: argparse.Namespace, report: Report, document: Document
     options.patch.write_text(_redact(options.api_key, unified_diff(document.text, changed, rest)), "utf-8")
     left = f"; {len(rest)} differences are not in it: its first lines name them" if rest else ""
     print(f"the suggested change of openapi.yaml is in {options.patch}{left}", file=sys.stderr)
-
-
-def _print(text: str) -> None:
-    """On standard output, whose reader may go away: the exit code speaks of the service."""
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(problem: str) -> int:

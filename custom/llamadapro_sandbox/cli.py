@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import shlex
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from .faults import Faults
     from .request_log import LoggedRequest
 
+STEERING = ("fault", "clock", "seed", "reset")
+"""Commands for a sandbox that runs."""
 EPILOG = """settings, with --set, in seconds but for the last:
   call_seconds=2        from the start of a call to its end
   message_seconds=1     from sending a message to its delivery
@@ -33,7 +36,8 @@ examples:
   llamadapro sandbox --fault kind=status,status=503,probability=0.1 --fault kind=latency,seconds=2,operation=GetContacts
   llamadapro sandbox --set call_seconds=30 --set search_per_second=5
 
-It prints its address and the key to use, and serves until Ctrl-C. No environment variable changes it.
+It prints its address, the key to use and what to export, and serves until Ctrl-C. No environment variable changes it.
+One that runs is steered with: llamadapro sandbox fault|clock|seed|reset (--help shows how).
 
 exit codes: 0 stopped, 2 could not start (a port in use, a file that cannot be read)
 """
@@ -60,12 +64,12 @@ def parser() -> argparse.ArgumentParser:
         "--fault",
         action="append",
         default=[],
-        type=_pairs,
+        type=pairs,
         metavar="NAME=VALUE,…",
         help="let something go wrong; see below",
     )
     found.add_argument(
-        "--set", action="append", default=[], type=_pairs, metavar="NAME=VALUE", help="change a setting; see below"
+        "--set", action="append", default=[], type=pairs, metavar="NAME=VALUE", help="change a setting; see below"
     )
     found.add_argument(
         "--speed",
@@ -79,22 +83,27 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = parser().parse_args(argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in STEERING:
+        from .steer import main as steer
+
+        return steer(arguments)
+    options = parser().parse_args(arguments)
     if not options.allow_remote and not _loopback(options.host):
-        return _complain(f"{options.host} can be reached from elsewhere; add --allow-remote if that is wanted")
+        return complain(f"{options.host} can be reached from elsewhere; add --allow-remote if that is wanted")
     try:
         return _run(options)
     except KeyboardInterrupt:
         return 130
     except ModuleNotFoundError as missing:
-        return _complain(f"needs {missing.name}: pip install 'llamadapro[sandbox]'")
+        return complain(f"needs {missing.name}: pip install 'llamadapro[sandbox]'")
     except sqlite3.Error as error:
-        return _complain(f"{options.db}: {error}")
+        return complain(f"{options.db}: {error}")
     except (OSError, ValueError, OverflowError) as error:
-        return _complain(error)
+        return complain(error)
 
 
-def _complain(problem: object) -> int:
+def complain(problem: object) -> int:
     print(f"llamadapro sandbox: {problem}", file=sys.stderr)
     return 2
 
@@ -116,7 +125,12 @@ def _run(options: argparse.Namespace) -> int:
         sandbox.requests.on_answer = _log
     try:
         server = sandbox.serve(host=options.host, port=options.port)
-        print(f"LlamadaPro sandbox on {server.url}", f"API key: {options.api_key}", sep="\n", flush=True)
+        print(f"LlamadaPro sandbox on {server.url}", f"API key: {options.api_key}", sep="\n")
+        print(f"export LLAMADAPRO_BASE_URL={server.url} LLAMADAPRO_API_KEY={shlex.quote(options.api_key)}")
+        print(
+            f"open {server.url}/ to look into it, and steer it with: llamadapro sandbox {'|'.join(STEERING)}",
+            flush=True,
+        )
         server.run()
     finally:
         sandbox.close()
@@ -137,7 +151,7 @@ def _key(text: str) -> str:
     return text
 
 
-def _pairs(text: str) -> dict[str, Any]:
+def pairs(text: str) -> dict[str, Any]:
     """`kind=status,status=503`: numbers become numbers."""
     pairs: dict[str, Any] = {}
     for part in text.split(","):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -23,7 +24,7 @@ from llamadapro_sandbox import Sandbox, Settings
 from llamadapro_sandbox.faults import KINDS, Fault
 
 DOCUMENT = Path(__file__).parents[2] / "openapi.yaml"
-COMMANDS = ("contract", "import", "sandbox")
+COMMANDS = ("api", "completion", "contract", "import", "sandbox")
 PROGRAM = "import sys; from llamadapro._cli import main; sys.exit(main())"
 MODULES = (
     "import sys; from llamadapro._cli import main\ntry: main()\nexcept SystemExit: print(*sys.modules, file=sys.stderr)"
@@ -92,11 +93,11 @@ def test_help_says_all_there_is_to_know(command: tuple[str, ...]) -> None:
     assert out.startswith(f"usage: {' '.join(['llamadapro', *command])} ")
     assert "\nexamples:\n" in out
     assert "exit codes: 0 " in out
-    if command != ("sandbox",):
+    if command not in (("sandbox",), ("completion",)):
         for variable in ("LLAMADAPRO_API_KEY", "LLAMADAPRO_BASE_URL", "LLAMADAPRO_LOG"):
             assert f"\n  {variable} " in out
     for name in () if command else COMMANDS:
-        assert f"\n    {name} " in out
+        assert re.search(rf"\n    {name}\s", out)
 
 
 def test_the_sandbox_names_its_faults_and_settings() -> None:
@@ -126,11 +127,16 @@ def test_formats_are_those_that_there_are() -> None:
 
 @pytest.mark.parametrize(
     ("command", "module", "extra"),
-    [("sandbox", "starlette", "sandbox"), ("sandbox", "yaml", "sandbox"), ("contract", "ruamel", "contract")],
+    [
+        ("sandbox", "starlette", "sandbox"),
+        ("sandbox", "yaml", "sandbox"),
+        ("contract", "ruamel", "contract"),
+        ("completion bash", "argcomplete", "cli"),
+    ],
 )
 def test_a_missing_extra_is_named(command: str, module: str, extra: str) -> None:
-    err = complaint(command, program=WITHOUT.format(module))
-    assert err.startswith(f"llamadapro {command}: needs {module}")
+    err = complaint(*command.split(), program=WITHOUT.format(module))
+    assert err.startswith(f"llamadapro {command.split()[0]}: needs {module}")
     assert err.endswith(f": pip install 'llamadapro[{extra}]'\n")
 
 

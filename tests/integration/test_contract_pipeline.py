@@ -331,7 +331,7 @@ def test_an_output_that_cannot_be_written_is_said_first(service: Service, capsys
 @pytest.mark.parametrize(("change", "code"), [(Change(), 0), (Change(NULL), 1)])
 def test_a_reader_that_goes_away_changes_no_exit_code(service: Service, change: Change, code: int) -> None:
     service.change = change
-    command = f"{shlex.quote(sys.executable)} -m llamadapro_contract --rate 1000 --format json --only GetContacts"
+    command = f"{shlex.quote(sys.executable)} -m llamadapro contract --rate 1000 --format json --only GetContacts"
     line = f"{command} | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == (f"{code}\n", "")

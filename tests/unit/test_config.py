@@ -22,6 +22,7 @@ from llamadapro import AsyncLlamadaPro, ConfigurationError
 from llamadapro._config import Config
 from llamadapro._secret import Secret
 from llamadapro_api import document
+from tests.openapi import KEY_HEADER, key_value
 
 KEY = "sk-live-7f3a9d1c5e2b8640aa17"
 VARIABLES = ("LLAMADAPRO_API_KEY", "LLAMADAPRO_BASE_URL", "LLAMADAPRO_LOG")
@@ -244,7 +245,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert (used.attempt_timeout, used.deadline, used.max_retries, used.max_connections) == (30.0, 120.0, 2, 100)
     assert (used.engine, used.verify, used.max_response_bytes) == ("httpx", True, 64 * 2**20)
     assert (used.rate_limit, used.default_region, used.proxy, used.http_client) == (None, None, None, None)
-    assert used.key_header == document.KEY_HEADER
+    assert used.key_placement() == document.SCHEMES[document.SCHEME]
 
 
 def test_a_limiter_is_anything_with_acquire() -> None:
@@ -455,7 +456,7 @@ def test_options_are_frozen() -> None:
 
 
 def test_a_scheme_goes_before_the_key_in_its_header() -> None:
-    assert config().headers[-1] == (document.KEY_HEADER.encode(), KEY.encode())
+    assert config().headers[-1] == (KEY_HEADER.encode(), key_value(KEY).encode())
     assert config(api_key_scheme="Bearer").headers[-1] == (b"Authorization", f"Bearer {KEY}".encode())
     assert config(api_key_scheme="Token", api_key_header="X-Auth").headers[-1] == (b"X-Auth", f"Token {KEY}".encode())
 

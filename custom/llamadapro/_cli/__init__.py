@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Any, TextIO, cast
+
+from .._version import __version__
 
 EPILOG = """environment:
-  LLAMADAPRO_API_KEY   the service's key; contract and import ask for it where there is a terminal
+  LLAMADAPRO_API_KEY   the service's key; all but the sandbox ask for it where there is a terminal
   LLAMADAPRO_BASE_URL  the service's address, if not the document's
   LLAMADAPRO_LOG       debug: a line per request on standard error
 
 examples:
   llamadapro sandbox --port 8080
+  llamadapro api create_contact --first_name Jane
   llamadapro import people.csv --region CL
+  llamadapro campaign people.csv --template welcome --from +56912345678 --dry-run
   llamadapro COMMAND --help
 
 exit codes: 0 all is well, 1 something was found or is left to do, 2 not possible or not understood, 130 interrupted
@@ -22,36 +29,90 @@ exit codes: 0 all is well, 1 something was found or is left to do, 2 not possibl
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one of the subcommands; returns the exit code."""
+    if "_ARGCOMPLETE" in os.environ:
+        from .completion import complete
+
+        complete()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
+    out, err = cast(TextIO, _Stream(sys.stdout)), cast(TextIO, _Stream(sys.stderr))
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            return _run(arguments)
+        except KeyboardInterrupt:
+            return 130
+        finally:
+            out.flush()
+            err.flush()
+
+
+def _run(arguments: Sequence[str]) -> int:
+    # The subcommand parses its own arguments, and what it needs is loaded only then: it may be installed or not.
+    command = parser().parse_args(arguments[:1]).command
+    if command is None:
+        parser().print_help(sys.stderr)
+        return 2
+    return COMMANDS[command][1](arguments[1:])
+
+
+class _Stream:
+    """A standard stream whose reader may go away (`| head`): what is written then is dropped, and no failure."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._drop()
+
+    def _drop(self) -> None:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), self._stream.fileno())
+
+
+def parser(subparsers: Mapping[str, argparse.ArgumentParser] | None = None) -> argparse.ArgumentParser:
+    """Knows the names of the subcommands, and the arguments of those that are given."""
+    found = argparse.ArgumentParser(
         prog="llamadapro",
         description="Tools of the LlamadaPro client for Python.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for name, (words, _) in _COMMANDS.items():
-        commands.add_parser(name, help=words, add_help=False)
-    # The subcommand parses its own arguments, and what it needs is loaded only then: it may be installed or not.
-    command = parser.parse_args(arguments[:1]).command
-    if command is None:
-        parser.print_help(sys.stderr)
-        return 2
-    try:
-        return _COMMANDS[command][1](arguments[1:])
-    except KeyboardInterrupt:
-        return 130
+    found.add_argument("--version", action="version", version=f"llamadapro {__version__}")
+    commands = found.add_subparsers(dest="command", metavar="COMMAND")
+    for name, (words, _) in COMMANDS.items():
+        parents = [one for one in [(subparsers or {}).get(name)] if one]
+        commands.add_parser(name, help=words, add_help=False, parents=parents)
+    return found
 
 
-class _Version(argparse.Action):
-    """Looked up when it is asked for: that takes longer than all else here."""
+def _api(arguments: Sequence[str]) -> int:
+    from .api import main as run
 
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
+    return run(arguments)
 
-        print(f"llamadapro {version('llamadapro')}")
-        parser.exit()
+
+def _completion(arguments: Sequence[str]) -> int:
+    from .completion import main as run
+
+    return run(arguments)
+
+
+def _campaign(arguments: Sequence[str]) -> int:
+    from llamadapro_jobs.cli.campaign import main as run
+
+    return run(arguments)
 
 
 def _import(arguments: Sequence[str]) -> int:
@@ -72,8 +133,11 @@ def _contract(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
-_COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
-    "contract": ("hold a live service against openapi.yaml", _contract),
+COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
+    "api": ("send any operation of the API, and print its answer", _api),
+    "campaign": ("send a WhatsApp template to each line of a CSV file, once", _campaign),
+    "completion": ("let a shell complete commands and options", _completion),
+    "contract": ("check a live service against openapi.yaml", _contract),
     "import": ("create or change conversations from a CSV file", _import),
     "sandbox": ("run a local server that speaks the API", _sandbox),
 }

@@ -126,7 +126,7 @@ class Download(RequestState[None]):
         """Ask, along redirects (they can lose no key), and take what is answered."""
         url, redirects = self._url, 0
         while True:
-            host = engine.elsewhere(url)
+            host = engine.for_origin(url)
             try:
                 async with host.open(self._request(url)) as response:
                     self.response = response
@@ -140,7 +140,7 @@ class Download(RequestState[None]):
             except Exception as error:
                 if error is self._own_error or not is_network_failure(error):
                     raise
-                return failure_without_answer(self, error, unsent=host.never_sent(error))
+                return failure_without_answer(self, error, unsent=host.is_unsent(error))
             redirects += 1
             following = _follow(url, response.headers["location"])
             if isinstance(following, str) or redirects > MAX_REDIRECTS:

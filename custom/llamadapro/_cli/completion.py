@@ -1,0 +1,99 @@
+"""`llamadapro completion`: what a shell needs to complete commands, operations and options, by argcomplete."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+
+SHELLS = ("bash", "zsh", "fish")
+EPILOG = """examples:
+  eval "$(llamadapro completion bash)"            # in ~/.bashrc
+  eval "$(llamadapro completion zsh)"             # in ~/.zshrc, after compinit
+  llamadapro completion fish | source             # in ~/.config/fish/config.fish
+
+Needs the extra llamadapro[cli].
+
+exit codes: 0 done, 2 not possible
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(
+        prog="llamadapro completion",
+        description="Print what a shell needs to complete the command llamadapro.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument("shell", choices=SHELLS)
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(argv)
+    try:
+        from argcomplete.shell_integration import shellcode
+    except ModuleNotFoundError as missing:
+        print(f"llamadapro completion: needs {missing.name}: pip install 'llamadapro[cli]'", file=sys.stderr)
+        return 2
+    print(shellcode(["llamadapro"], shell=options.shell))
+    return 0
+
+
+def complete() -> None:
+    """Answer the shell that completes a command line, and exit; the shell has put the line into the environment."""
+    import argcomplete
+
+    from . import parser as parser_of_all
+
+    words = _words()
+    found = _subparser(words[0], words[1:]) if words else None
+    argcomplete.autocomplete(parser_of_all({words[0]: found} if found else {}), always_complete_options="long")
+
+
+def _words() -> list[str]:
+    """The words before the one to be completed, without the command's own name."""
+    line = os.environ["COMP_LINE"][: int(os.environ["COMP_POINT"])]
+    try:
+        words = shlex.split(line)
+    except ValueError:  # within quotes
+        words = line.split()
+    return words[1:] if line.endswith((" ", "\t")) else words[1:-1]
+
+
+def _subparser(command: str, words: Sequence[str]) -> argparse.ArgumentParser | None:
+    """The parser of a subcommand; no other is loaded."""
+    if command == "api":
+        from . import api
+
+        known = api.operations()
+        chosen = [api.parser(words[0])] if words and words[0] in known else []
+        found = argparse.ArgumentParser(parents=chosen, add_help=False)
+        found.add_argument("operation", choices=known)
+        return found
+    if command == "campaign":
+        from llamadapro_jobs.cli import campaign
+
+        return campaign.parser(words)
+    if command == "completion":
+        return parser()
+    if command == "contract":
+        from llamadapro_contract import cli as contract
+
+        return contract.parser()
+    if command == "import":
+        from llamadapro_jobs.cli import import_
+
+        return import_.parser()
+    if command == "sandbox":
+        from llamadapro_sandbox import cli as sandbox
+        from llamadapro_sandbox import steer
+
+        if words and words[0] in sandbox.STEERING:
+            return steer.parser()
+        found = argparse.ArgumentParser(parents=[sandbox.parser()], add_help=False)
+        found.add_argument("steering", nargs="?", choices=sandbox.STEERING)
+        return found
+    return None

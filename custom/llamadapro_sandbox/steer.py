@@ -1,0 +1,116 @@
+"""`llamadapro sandbox fault|clock|seed|reset`: steer a sandbox that runs, through its control interface."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, Request, build_opener
+
+from .cli import complain, pairs
+from .cli import parser as server_parser
+
+TIMEOUT = 30.0
+EPILOG = """It steers the sandbox at $LLAMADAPRO_BASE_URL with the key $LLAMADAPRO_API_KEY, which `llamadapro sandbox`
+prints; --base-url and --api-key go before these.
+
+examples:
+  llamadapro sandbox fault kind=status,status=503,times=2     # the next two requests fail; names as for --fault
+  llamadapro sandbox fault                                    # those that are set
+  llamadapro sandbox fault --clear
+  llamadapro sandbox clock --advance 3600 --speed 0
+  llamadapro sandbox seed people.yaml
+  llamadapro sandbox reset
+
+exit codes: 0 done, 2 not possible
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--base-url", metavar="URL", help="default: $LLAMADAPRO_BASE_URL")
+    common.add_argument("--api-key", metavar="KEY", help="default: $LLAMADAPRO_API_KEY, else that of any sandbox")
+    layout: dict[str, Any] = {"parents": [common], "epilog": EPILOG}
+    layout["formatter_class"] = argparse.RawDescriptionHelpFormatter
+    found = argparse.ArgumentParser(prog="llamadapro sandbox", **{**layout, "parents": []})
+    commands = found.add_subparsers(dest="command", required=True)
+    fault = commands.add_parser("fault", help="let something go wrong, or list what will", **layout)
+    fault.add_argument(
+        "faults", nargs="*", type=pairs, metavar="NAME=VALUE,…", help="as for llamadapro sandbox --fault"
+    )
+    fault.add_argument("--clear", action="store_true", help="remove all faults first")
+    clock = commands.add_parser("clock", help="move the clock", **layout)
+    clock.add_argument("--advance", type=float, default=0.0, metavar="SECONDS", help="let so much time pass at once")
+    clock.add_argument("--speed", type=float, metavar="N", help="how fast it runs; 0 stands still")
+    seed = commands.add_parser("seed", help="add data", **layout)
+    seed.add_argument(
+        "file", metavar="FILE", help="JSON or YAML, as for llamadapro sandbox --seed; - for standard input"
+    )
+    commands.add_parser("reset", help="remove all data", **layout)
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(argv)
+    try:
+        answer = _steer(options)
+    except ModuleNotFoundError as missing:
+        return complain(f"needs {missing.name}: pip install 'llamadapro[sandbox]'")
+    except (OSError, ValueError) as error:
+        return complain(error)
+    print(json.dumps(answer, ensure_ascii=False, indent=2))
+    return 0
+
+
+def _steer(options: argparse.Namespace) -> Any:
+    if options.command == "fault":
+        if options.clear:
+            _send(options, "DELETE", "faults")
+        for fault in options.faults:
+            _send(options, "POST", "faults", fault)
+        return _send(options, "GET", "faults")
+    if options.command == "clock":
+        speed = {} if options.speed is None else {"speed": options.speed}
+        return _send(options, "POST", "clock", {"advance": options.advance, **speed})
+    if options.command == "seed":
+        from .document import load_yaml
+        from .seeding import read_seed
+
+        data = load_yaml(sys.stdin.read()) if options.file == "-" else read_seed(options.file)
+        return _send(options, "POST", "seed", data)
+    _send(options, "POST", "reset")
+    return {"counts": _send(options, "GET", "")["counts"]}
+
+
+def _send(options: argparse.Namespace, method: str, action: str, body: Any = None) -> Any:
+    from .request import CONTROL_KEY
+
+    url = options.base_url or os.environ.get("LLAMADAPRO_BASE_URL")
+    if not url:
+        raise ValueError("which sandbox? set LLAMADAPRO_BASE_URL or --base-url to the address that it printed")
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{url} must start with http:// or https://")
+    key = options.api_key or os.environ.get("LLAMADAPRO_API_KEY") or server_parser().get_default("api_key")
+    headers = {"Content-Type": "application/json", CONTROL_KEY.name: key}
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(f"{url.rstrip('/')}/_sandbox/{action}", data, headers, method=method)  # noqa: S310
+    try:
+        with build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT) as response:
+            return json.loads(response.read() or b"null")
+    except HTTPError as error:
+        raise ValueError(_reason(url, error.code, error.read())) from None
+    except URLError as error:
+        raise ValueError(f"no sandbox answers at {url}: {error.reason}") from None
+    except ValueError:
+        raise ValueError(f"what answers at {url} is not a sandbox") from None
+
+
+def _reason(url: str, status: int, body: bytes) -> str:
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, LookupError, TypeError):
+        return f"what answers at {url} is not a sandbox: it answers {status}"
