@@ -7,7 +7,7 @@ TITLE: Final = "LlamadaPro API"
 VERSION: Final = "1.0.0"
 SERVER: Final = "https://api.llamadapro.app"
 """Where the service is; empty if the document does not say, or only in part."""
-DIGEST: Final = "57ae93bad36636dde9795f46f3dd2a94237cd071ad1d32e58b7c6944e647deb5"
+DIGEST: Final = "1f9a04ae38ed3771f0b6247134e4ed93438cf978452bcc22bc8d6c11496ec165"
 """SHA-256 of the document."""
 
 
