@@ -114,20 +114,12 @@ class Conversations(Resource, section="conversations"):
             for issue in report.issues:
                 print(issue.row, issue.reason)
         """
-        from llamadapro_api.models import (
-            bulk_single_conversation_create_params as to_create,
-        )
-        from llamadapro_api.models import (
-            bulk_single_conversation_update_params as to_update,
-        )
+        from llamadapro_api.writing import writer
         from llamadapro_jobs.importing import import_many
 
         operation: Callable[..., PreparedRequest[models.BulkResult]] = api.bulk_update if update else api.bulk_create
-        write = (
-            to_update.write_bulk_single_conversation_update_params
-            if update
-            else to_create.write_bulk_single_conversation_create_params
-        )
+        create, change = models.BulkSingleConversationCreateParamsDict, models.BulkSingleConversationUpdateParamsDict
+        write = writer(change if update else create)
         return await import_many(
             items,
             check=lambda row: write(_with_emails(self._with_numbers(row))),
