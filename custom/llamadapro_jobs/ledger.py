@@ -242,12 +242,15 @@ def begin_steps(
 
 def _check_same(known: Mapping[str, Any], now: Mapping[str, Any], join: bool) -> None:
     """Refuse another job: it would take what this one has sent for its own. Who joins may leave things out."""
-    for name in now if join else {**known, **now}:
-        if known.get(name) != now.get(name):
-            raise InvalidRequestError(
-                f"the ledger was begun with {name} {known.get(name)}, now it is {now.get(name)}: resume with the same, "
-                "or give the new job a ledger or a run of its own"
-            )
+    names = [name for name in (now if join else {**now, **known}) if known.get(name) != now.get(name)]
+    if "operation" in names:
+        names = ["operation"]  # all else differs then
+    if names:
+        differs = "; with ".join(f"{name} {known.get(name)}, now it is {now.get(name)}" for name in names)
+        raise InvalidRequestError(
+            f"the ledger was begun with {differs}: resume with the same, or give the new job a ledger or a run of its "
+            "own"
+        )
 
 
 def _flat(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -369,7 +372,7 @@ def turn_steps(
             batch[name] = (sql.sql(text), {key: value for key, value in added.items() if f":{key}" in text})
     if recover:
         batch["mine"] = (sql.sql(_MINE), own)
-    elif turn.places:
+    elif turn.places or turn.only_added:
         batch["rate"] = (sql.sql(_RATE), {"run": run})
     rows = yield batch
     if recover:

@@ -135,6 +135,7 @@ class PostgresLedger:
             except _LOST as error:
                 await self._disconnect()
                 if not self._known_good or asyncio.get_running_loop().time() + pause > ends:
+                    self._patience = 0.0
                     kind = LlamadaProError if self._known_good else InvalidRequestError
                     raise kind(f"{self._name} cannot be reached: {self._reason(error)}") from None
                 await asyncio.sleep(pause)
@@ -144,15 +145,15 @@ class PostgresLedger:
                 raise LlamadaProError(f"{self._name} cannot be used: {self._reason(error)}") from None
 
     async def _transaction(self, connection: psycopg.AsyncConnection[Any], steps: Steps[T]) -> T:
-        async with connection.transaction():
+        # One round trip for all statements of a batch; the first takes the BEGIN along.
+        async with connection.pipeline() as pipeline, connection.transaction():
             batch = next(steps)
             while True:
-                # One round trip for all statements of a batch.
-                async with connection.pipeline():
-                    cursors = {
-                        name: await connection.execute(_positional(text), parameters)
-                        for name, (text, parameters) in batch.items()
-                    }
+                cursors = {
+                    name: await connection.execute(_positional(text), parameters)
+                    for name, (text, parameters) in batch.items()
+                }
+                await pipeline.sync()
                 rows = {name: await cursor.fetchall() if cursor.description else [] for name, cursor in cursors.items()}
                 try:
                     batch = steps.send(rows)

@@ -35,7 +35,7 @@ errors = pytest.importorskip("llamadapro.errors")
 
 
 def _marked(engines: tuple[str, ...]) -> list[Any]:
-    skip = {e: pytest.mark.skipif(not available(e), reason="needs llamadapro[aiohttp]") for e in engines}
+    skip = {e: pytest.mark.skipif(not available(e), reason="needs an extra") for e in engines}
     return [pytest.param(engine, marks=skip[engine]) for engine in engines]
 
 
@@ -637,7 +637,8 @@ async def test_bursts_with_pauses_between_them(engine: str, monkeypatch: pytest.
     """Connections that grew old while nobody called are put away without anyone's call coming to harm."""
     before = asyncio.all_tasks()
     skew = [0.0]  # growing old takes 5 s: too long for a test
-    monkeypatch.setattr("llamadapro._transport.httpx_engine.monotonic", lambda: time.monotonic() + skew[0])
+    for engine_module in ("pool", "aiohttp_engine"):
+        monkeypatch.setattr(f"llamadapro._transport.{engine_module}.monotonic", lambda: time.monotonic() + skew[0])
     slow = outcome("slow", 0.003, response(200, {"id": "m5"}), End.KEEP)
     with fault_server().site(then=slow) as site:
         async with client_for(engine, site.url, max_connections=20) as client:

@@ -1,39 +1,46 @@
-"""What carries requests, as the rest of the transport knows it; and what the two engines of ours have in common.
+"""What carries requests, as the rest of the transport knows it; and what the client's own engines have in common.
 
 An engine also knows, of its own failures, which mean that the request never reached the service.
 """
 
 from __future__ import annotations
 
+import asyncio
+import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import cache
-from typing import Protocol
-from urllib.request import getproxies, proxy_bypass
+from typing import Any, Protocol
 
 import attrs
 import httpx
 
-from .._config import Config, EngineName, build_proxy
+from .._config import Config
 from .._secret import RawHeaders
+from .proxies import environment_proxy
 
-KEPT_IDLE = 5.0
-"""Seconds that a connection is kept for the next request; many servers close theirs soon after."""
+KEEPALIVE_EXPIRY = 4.0
+"""Seconds that a connection is kept for the next request: Node, uvicorn and Apache close theirs after 5."""
+
+KEEPALIVE_MARGIN = 1.0
+"""Seconds before the server's own limit at which a connection is no longer used: a request takes a while to arrive."""
+
+_KEEPALIVE_TIMEOUT = re.compile(rb"\btimeout\s*=\s*(\d{1,9})\b", re.ASCII | re.IGNORECASE)
 
 
 class Engine(Protocol):
     """One way to the network."""
 
     def open(self, request: OutgoingRequest) -> AbstractAsyncContextManager[httpx.Response]:
-        """Send; entered as soon as the answer's headers are there, its body still to be read; left, it is closed."""
+        """Send; entered as soon as the response's headers are there, its body still to be read; left, it is closed."""
         ...
 
-    def never_sent(self, error: BaseException) -> bool:
+    def is_unsent(self, error: BaseException) -> bool:
         """Whether this failure of `open` means that the service cannot have seen the request."""
         ...
 
-    def elsewhere(self, url: httpx.URL) -> Engine:
+    def for_origin(self, url: httpx.URL) -> Engine:
         """What carries a request to a host other than the service: nothing but its own headers goes there."""
         ...
 
@@ -41,9 +48,9 @@ class Engine(Protocol):
 
 
 class OutgoingRequest:
-    """One attempt's request; `touched` tells whether any of it may have reached the network."""
+    """One attempt's request, and whether any of it may have reached the service."""
 
-    __slots__ = ("content", "headers", "method", "timeout", "touched", "url")
+    __slots__ = ("content", "headers", "may_have_reached_server", "method", "timeout", "url")
 
     def __init__(
         self, method: str, url: httpx.URL, headers: RawHeaders, content: bytes, timeout: Mapping[str, float | None]
@@ -53,18 +60,18 @@ class OutgoingRequest:
         self.headers: RawHeaders = headers
         self.content: bytes = content
         self.timeout: Mapping[str, float | None] = timeout
-        self.touched: bool = False
+        self.may_have_reached_server: bool = False
 
 
-class OwnEngine(Engine):
-    """What the two engines of ours have in common: they know the way that their connections go."""
+class PooledEngine(Engine):
+    """What the client's own engines have in common: they know the way that their connections go."""
 
     def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
         self._config = config
         self._proxy = proxy
         self._others: dict[tuple[bool, str], Engine] = {}
 
-    def elsewhere(self, url: httpx.URL) -> Engine:
+    def for_origin(self, url: httpx.URL) -> Engine:
         """This very engine, so that its connections stay bounded, unless the URL needs certificates that were not
         loaded for the service, or another proxy.
         """
@@ -77,39 +84,36 @@ class OwnEngine(Engine):
             self._others[way] = type(self)(attrs.evolve(self._config, base_url=origin), proxy)
         return self._others[way]
 
-    def never_sent(self, error: BaseException) -> bool:
+    def is_unsent(self, error: BaseException) -> bool:
         return isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError))
 
     async def aclose(self) -> None:
-        for engine in self._others.values():
-            await engine.aclose()
+        await asyncio.gather(*(engine.aclose() for engine in list(self._others.values())))
+
+
+def ssl_context(config: Config, proxy: httpx.Proxy | None, http: Any = httpx) -> ssl.SSLContext | bool:
+    """The certificates to check: False where the way to the service has no TLS, as loading them takes 30 ms."""
+    if isinstance(config.verify, ssl.SSLContext):
+        return config.verify
+    if "https" not in (config.base_url.scheme, proxy and proxy.url.scheme):
+        return False
+    return _default_context(http) if config.verify else http.create_ssl_context(verify=False)
 
 
 def _written(proxy: httpx.Proxy | None) -> str:
     return "" if proxy is None else f"{proxy.url} {proxy.raw_auth}"
 
 
-def environment_proxy(url: httpx.URL, engine: EngineName) -> httpx.Proxy | None:
-    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY give for this URL."""
-    host = url.host if url.port is None else f"{url.host}:{url.port}"
-    if proxy_bypass(host):
-        return None
-    proxies = getproxies()
-    found = proxies.get(url.scheme) or proxies.get("all")
-    if not found:
-        return None
-    return build_proxy(found if "://" in found else f"http://{found}", engine, "the environment's proxy")
-
-
-def ssl_context(verify: bool | ssl.SSLContext, url: httpx.URL | None = None) -> ssl.SSLContext | bool:
-    """One context per process for the usual case: loading the certificates takes 30 ms."""
-    if isinstance(verify, ssl.SSLContext):
-        return verify
-    if url is not None and url.scheme == "http":
-        return False
-    return _usual_context() if verify is True else httpx.create_ssl_context(verify=verify)
-
-
 @cache
-def _usual_context() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
+def _default_context(http: Any) -> ssl.SSLContext:
+    """One context per process for the usual case."""
+    context: ssl.SSLContext = http.create_ssl_context()
+    return context
+
+
+def keepalive_seconds(headers: Iterable[tuple[bytes, bytes]]) -> float:
+    """How long after this response its connection may carry another request; 0 for not at all."""
+    for name, value in headers:
+        if name.lower() == b"keep-alive" and (found := _KEEPALIVE_TIMEOUT.search(value)):
+            return max(0.0, min(KEEPALIVE_EXPIRY, int(found[1]) - KEEPALIVE_MARGIN))
+    return KEEPALIVE_EXPIRY

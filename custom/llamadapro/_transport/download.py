@@ -17,6 +17,7 @@ import httpx
 
 from .._config import NO_TIMEOUTS, Config
 from .._headers import USER_AGENT
+from .._httpx2 import AnyURL, to_httpx
 from .._secret import RawHeaders
 from ..errors import InvalidRequestError
 from .base_engine import Engine, OutgoingRequest
@@ -67,10 +68,10 @@ class Sink(Protocol):
         ...
 
 
-def check_url(url: str | httpx.URL) -> httpx.URL:
+def check_url(url: str | AnyURL) -> httpx.URL:
     """A URL that may be fetched; raises `InvalidRequestError` with the reason for any other."""
     try:
-        parsed = httpx.URL(url)
+        parsed = httpx.URL(to_httpx(url))
     except (httpx.InvalidURL, TypeError, ValueError) as error:
         raise InvalidRequestError(f"this is not a URL: {error}") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
@@ -126,7 +127,7 @@ class Download(RequestState[None]):
         """Ask, along redirects (they can lose no key), and take what is answered."""
         url, redirects = self._url, 0
         while True:
-            host = engine.elsewhere(url)
+            host = engine.for_origin(url)
             try:
                 async with host.open(self._request(url)) as response:
                     self.response = response
@@ -140,7 +141,7 @@ class Download(RequestState[None]):
             except Exception as error:
                 if error is self._own_error or not is_network_failure(error):
                     raise
-                return failure_without_answer(self, error, unsent=host.never_sent(error))
+                return failure_without_answer(self, error, unsent=host.is_unsent(error))
             redirects += 1
             following = _follow(url, response.headers["location"])
             if isinstance(following, str) or redirects > MAX_REDIRECTS:

@@ -6,23 +6,25 @@ import httpx
 
 from .._config import Config
 from ..errors import ConfigurationError
-from .base_engine import Engine, environment_proxy
-from .httpx_engine import CallersClient, HttpxEngine
+from .base_engine import Engine
+from .httpx_engine import HttpxEngine, UserClientEngine
+from .proxies import environment_proxy
 
 
 def build_engine(config: Config) -> Engine:
     """The engine that a configuration asks for; nothing is opened yet."""
     if config.http_client is not None:
-        return CallersClient(config.http_client)
+        return UserClientEngine(config.http_client)
     proxy = config.proxy or environment_proxy(config.base_url, config.engine)
-    if config.engine == "aiohttp":
-        return _aiohttp_engine(config, proxy)
-    return HttpxEngine(config, proxy)
+    try:
+        return _aiohttp_engine(config, proxy) if config.engine == "aiohttp" else HttpxEngine(config, proxy)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"engine='{config.engine}' needs the extra: pip install 'llamadapro[{config.engine}]'"
+        ) from error
 
 
 def _aiohttp_engine(config: Config, proxy: httpx.Proxy | None) -> Engine:
-    try:
-        from .aiohttp_engine import AiohttpEngine
-    except ImportError as error:
-        raise ConfigurationError("engine='aiohttp' needs the extra: pip install 'llamadapro[aiohttp]'") from error
+    from .aiohttp_engine import AiohttpEngine
+
     return AiohttpEngine(config, proxy)
