@@ -65,20 +65,18 @@ def read_msgspec() -> Callable[[], Any]:
 
 
 def write_ours() -> Callable[[], Any]:
-    from llamadapro.resources._base import prepare
-    from llamadapro_api.api.v1conversations.bulk_create import bulk_create
+    from llamadapro_api import api
 
-    return lambda: orjson.dumps(prepare(bulk_create, conversations=ITEMS).body)
+    return lambda: orjson.dumps(api.bulk_create(conversations=ITEMS).body)
 
 
 def write_ours_with_numbers() -> Callable[[], Any]:
     """As `conversations.bulk_create` does it: the telephone numbers checked too."""
     from llamadapro import AsyncLlamadaPro
-    from llamadapro.resources._base import prepare
-    from llamadapro_api.api.v1conversations.bulk_create import bulk_create
+    from llamadapro_api import api
 
-    numbers_checked = AsyncLlamadaPro("key").conversations._all_with_numbers
-    return lambda: orjson.dumps(prepare(bulk_create, conversations=numbers_checked([*ITEMS])).body)
+    numbers_checked = AsyncLlamadaPro("key").conversations._all_with_numbers  # noqa: SLF001  (without the sending)
+    return lambda: orjson.dumps(api.bulk_create(conversations=numbers_checked([*ITEMS])).body)
 
 
 def _stock_body() -> Any:

@@ -26,7 +26,7 @@ def lazy_names(
 
 
 class LazyModule(ModuleType):
-    """Stands for a module until something of it is used, so that annotations can name what is in it."""
+    """A module that is imported when an attribute of it is used, so that annotations can refer to it."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(import_module(self.__name__), name)

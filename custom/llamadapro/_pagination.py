@@ -17,14 +17,14 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 MAX_EMPTY_PAGES = 1000
-"""A walk past this many empty pages in a row, each with a new token, would probably never end."""
+"""After so many empty pages in a row, each with a new token, the list would probably never end."""
 
 # Measured: one turn of the loop starts the task, the next ones get it through the limiter and the engine.
 _TICKS_TO_THE_WIRE = 3
 
 
 class PageModel(Protocol[T_co]):
-    """What every page of the document has."""
+    """What every page model has."""
 
     @property
     def items(self) -> Sequence[T_co]: ...
@@ -35,7 +35,7 @@ class PageModel(Protocol[T_co]):
 
 
 Prepare = Callable[[str | None], PreparedRequest[PageModel[T]]]
-"""Prepares the call for the page that a token leads to; None for the first."""
+"""Prepares the request for the page that a token leads to; None for the first."""
 
 
 class Page(Generic[T]):
@@ -62,7 +62,7 @@ class Page(Generic[T]):
     ) -> None:
         # A page whose items are missing or null is an empty one.
         self.items = [*(model.items or ())]
-        # An empty token leads nowhere; one that is no text, against the document, is sent back as the text it reads as.
+        # An empty token leads nowhere; one that is not a string, against the document, is sent back as its string.
         self.next_page_token = str(model.next_page_token) if model.next_page_token else None
         self.total_count = model.total_count
         self.request_id = request_id
@@ -101,7 +101,7 @@ class Page(Generic[T]):
 
 
 class AsyncPaginator(Generic[T]):
-    """A list of the service, fetched page by page as it is walked.
+    """A list of the service, fetched page by page as it is iterated.
 
     ::
 
@@ -110,16 +110,18 @@ class AsyncPaginator(Generic[T]):
         async for page in client.contacts.list().iter_pages(): ...      # page by page
         contacts = await client.contacts.list().collect()               # all at once, in memory
 
-    Nothing is sent before it is awaited or iterated; each walk starts anew. `max_items` ends a walk early;
-    `prefetch=True` fetches one page ahead while the present one is worked on.
+    Nothing is sent before it is awaited or iterated; each iteration starts at the first page. `max_items` limits the
+    number of items; `prefetch=True` fetches the next page while the current one is processed.
 
-    What is created or deleted during a walk may or may not be seen by it, as the service decides. To delete what a
-    walk finds, collect the ids first, or begin again until a walk finds nothing.
+    Whether an iteration sees what is created or deleted meanwhile is up to the service. To delete what you find,
+    collect the ids first, or start again until nothing is found.
+
+    Raises `PaginationError` when the service repeats a page token, or returns more than 1,000 empty pages in a row.
     """
 
     next_page_token: str | None
-    """Where the walk stands: what leads to the page after the one last handed out. Pass it as `page_token` to resume
-    there; the rest of a page that was left in its middle is not repeated."""
+    """The token of the page after the last one returned. Pass it as `page_token` to resume there; the rest of a page
+    that was only partly iterated is not repeated."""
 
     def __init__(
         self,
@@ -151,7 +153,7 @@ class AsyncPaginator(Generic[T]):
                     yield item
 
     async def iter_pages(self) -> AsyncGenerator[Page[T], None]:
-        """Walk the list page by page; an empty page that has a successor is walked past like any other."""
+        """Iterate over the pages, empty ones that have a successor among them."""
         left = self._max_items
         if left == 0:
             return
@@ -173,7 +175,7 @@ class AsyncPaginator(Generic[T]):
                     await _cancel(ahead)
 
     async def collect(self) -> builtins.list[T]:
-        """Every item in one list. Mind the memory: iterate instead where there may be many."""
+        """Fetch all items into one list. Where there may be many, iterate instead: memory stays flat."""
         return [item async for item in self]
 
     async def _begin(self) -> Page[T]:
@@ -198,7 +200,7 @@ class AsyncPaginator(Generic[T]):
             if empty_pages >= MAX_EMPTY_PAGES:
                 raise PaginationError(
                     f"the service returned {empty_pages} empty pages in a row, so the list would probably never end; "
-                    f"to go on all the same, pass page_token={following!r}"
+                    f"to continue all the same, pass page_token={following!r}"
                 )
             return await self._fetch(self._prepare(following), following, seen, empty_pages)
 
@@ -210,7 +212,7 @@ class AsyncPaginator(Generic[T]):
 
 
 async def _start(fetching: Coroutine[Any, Any, Page[T]]) -> asyncio.Task[Page[T]]:
-    """Begin to fetch, and let the request reach the network even if the caller goes on without awaiting anything."""
+    """Begin to fetch, and let the request reach the network even if the caller awaits nothing meanwhile."""
     task = asyncio.create_task(fetching)
     for _ in range(_TICKS_TO_THE_WIRE):
         await asyncio.sleep(0)
@@ -218,7 +220,7 @@ async def _start(fetching: Coroutine[Any, Any, Page[T]]) -> asyncio.Task[Page[T]
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:
-    """End a task that nobody will ask any more; one that is done gives up its result or error."""
+    """Cancel a task whose result is no longer needed, and retrieve its error, if any."""
     task.cancel()
     await asyncio.wait([task])
     if not task.cancelled():

@@ -1,4 +1,4 @@
-"""Requests to any path of the service, for `client.request`: checked as strictly as those of the document."""
+"""Requests to any path of the service, for `client.request`: checked as strictly as those of the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods that can be introspected, and that name themselves in what they say of a wrong argument.
+"""Methods that can be introspected, and whose errors about wrong arguments name the method that was called.
 
 A method such as ``contacts.create(**fields: Unpack[CreateContactBody])`` shows the dictionary's keys as its keywords.
 They are looked up when someone asks, so that importing a resource loads no model.

@@ -1,6 +1,6 @@
 """Addresses of contacts: what `contacts.create(addresses=[…])` takes, checked.
 
-The service is retiring a contact's `phone` and `email` in favour of its `addresses`. It names the channels WHATSAPP and
+The service is retiring a contact's `phone` and `email` in favor of its `addresses`. It names the channels WHATSAPP and
 PHONE; EMAIL is inferred from the e-mail addresses in its own examples of `addresses`.
 """
 
@@ -23,7 +23,7 @@ def whatsapp(number: str, region: str | None = None) -> models.NewContactAddress
 
 
 def email(address: str) -> models.NewContactAddressDict:
-    """An e-mail address. Only its outline is checked: whether it exists, nobody but its server knows."""
+    """An e-mail address. Only its form is checked, not whether it exists."""
     local, at, domain = address.strip().rpartition("@")
     if not (local and at and domain) or any(sign.isspace() for sign in local + domain):
         raise InvalidRequestError(f"{address!r} is not an e-mail address: it must be like name@example.com")

@@ -1,9 +1,10 @@
 """Builders for filters and orders: strings for the list operations, dictionaries for the search.
 
-The grammar of the lists is known from one example of the page, ``filterBy=firstName:John;email:john@example.com`` and
-``sortBy=createdAt=desc``: conditions are joined by ``;`` and must all hold, a field ends at its first ``:``. The page
-gives no way to escape a ``;``, so a value that has one is refused here; the search has no such limit. Whether
-``sortBy`` takes several fields is not said; joining them by ``;`` too is a guess.
+The grammar of the lists is known from one example in the API reference:
+``filterBy=firstName:John;email:john@example.com`` and ``sortBy=createdAt=desc``. Conditions are joined by ``;`` and
+must all hold, a field ends at its first ``:``. The reference shows no way to escape a ``;``, so a value that contains
+one is refused; the search has no such limit. Whether ``sortBy`` takes several fields is not documented; joining them by
+``;`` is a guess.
 
 Fields may be written in snake_case: the part before the first dot becomes the service's name (``first_name`` →
 ``firstName``), the rest is kept, since the keys of custom fields are the tenant's own.
@@ -49,8 +50,8 @@ def where(
 ) -> models.SearcherDocumentSearchFilterDict:
     """A condition for `contacts.search(filters=[…])`.
 
-    The page names the operators ``eq`` and ``contains``; others are passed on as they are. `or_` means that this
-    condition is enough instead of the others. Example: ``where("addresses.address", "contains", "example.com")``
+    The API reference names the operators ``eq`` and ``contains``; others are sent as they are. `or_` makes this
+    condition an alternative to the others. Example: ``where("addresses.address", "contains", "example.com")``
     """
     built: models.SearcherDocumentSearchFilterDict = {"field": _field(field), "operator": operator}
     if value is not None:
@@ -89,4 +90,4 @@ def _text(field: str, value: Any) -> str:
             raise InvalidRequestError(f"{field}: {error}") from None
     if isinstance(value, (str, int, float)):
         return str(value)
-    raise InvalidRequestError(f"{field}: expected a text, a number, a boolean or a datetime, not {value!r}")
+    raise InvalidRequestError(f"{field}: expected a string, a number, a boolean or a datetime, not {value!r}")

@@ -1,7 +1,7 @@
 """The parts of a WhatsApp template, for `messages.send_template(components=[…])`.
 
-The page names the components (header, body, button) and shows one parameter (text). All else follows the forms that
-WhatsApp's Cloud API documents, with its own names (`sub_type`, `fallback_value`, `amount_1000`), and is inferred::
+The API reference names the components (header, body, button) and shows one parameter (text). All else is inferred from
+WhatsApp's Cloud API, with its names (`sub_type`, `fallback_value`, `amount_1000`)::
 
     components=[
         whatsapp.header(whatsapp.image(link="https://example.com/ticket.png")),
@@ -30,14 +30,14 @@ def header(
 def body(
     *parameters: str | models.WhatsAppTemplateMessageParameterDict,
 ) -> models.WhatsAppTemplateMessageBodyComponentDict:
-    """The body's gaps, in their order; a string is a text."""
+    """The body's variables, in their order; a string is a text."""
     return {"type_": "body", "parameters": [_parameter(parameter) for parameter in parameters]}
 
 
 def button(
     index: int, parameter: str | models.WhatsAppTemplateMessageParameterDict, *, sub_type: str | None = None
 ) -> models.WhatsAppTemplateMessageButtonComponentDict:
-    """A button, counted from 0: a quick reply with a `payload`, a URL with a text, or what `sub_type` says."""
+    """A button, counted from 0: a quick reply with a `payload`, a URL with a text, or the `sub_type` given."""
     filled = _parameter(parameter)
     kind = sub_type or ("quick_reply" if filled["type_"] == "payload" else "url")
     return {"type_": "button", "sub_type": kind, "index": index, "parameters": [filled]}

@@ -50,7 +50,7 @@ def test_filter_by_keeps_colons_and_dates() -> None:
     [
         ({"first_name": "a;b"}, "cannot hold a ';'"),
         ({"created_at": datetime(2026, 1, 2)}, "has no time zone"),  # noqa: DTZ001
-        ({"first_name": ["a"]}, "expected a text"),
+        ({"first_name": ["a"]}, "expected a string"),
         ({"first name": "a"}, "not the name of a field"),
         ({"a:b": "a"}, "not the name of a field"),
     ],

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import importlib
 import inspect
 import pydoc
+import re
+import textwrap
 import typing
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -111,6 +115,27 @@ def test_a_method_is_still_what_it_is(name: str) -> None:
     assert inspect.iscoroutinefunction(METHODS[name]) is not walks
     assert METHODS[name].__name__ == name.rpartition(".")[2]
     assert inspect.getdoc(METHODS[name])
+
+
+@each_method
+def test_the_example_of_a_method_fits_it(name: str) -> None:
+    """And each has one."""
+    text = inspect.getdoc(METHODS[name]) or ""
+    section, _, method = name.rpartition(".")
+    blocks = [
+        *re.findall(r"``([^`]+)``", text),
+        *(textwrap.dedent(one) for one in re.findall(r"(?:^ {4}.*\n?|^\n)+", text, re.MULTILINE)),
+    ]
+    examples = 0
+    for block in blocks:
+        with contextlib.suppress(SyntaxError):
+            for node in ast.walk(ast.parse(block)):
+                called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+                if isinstance(node, ast.Call) and called.removeprefix("client.") in METHODS:
+                    keywords = {one.arg or "": None for one in node.keywords}
+                    inspect.signature(METHODS[called.removeprefix("client.")]).bind(*node.args, **keywords)
+                    examples += called == f"client.{section}.{method}"
+    assert examples, text
 
 
 # --- annotations -------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class Resource:
         return AsyncPaginator(self._session, prepare, page_token=token, max_items=max_items, prefetch=prefetch)
 
     def _normalize(self, **named: str) -> list[str]:
-        """E.164 forms, in their order; the error says of each wrong number which keyword it was given as."""
+        """E.164 forms, in their order; the error names the keyword of each wrong number."""
         numbers, wrong = [], []
         for name, number in named.items():
             try:

@@ -20,7 +20,7 @@ else:
     reports = LazyModule("llamadapro._reports")
 
 FINAL_STATUSES = frozenset({"completed", "failed", "busy", "no-answer", "canceled", "cancelled"})
-"""Statuses after which a call does not change. The page lists none: these are the usual ones of the trade."""
+"""Statuses after which a call does not change. The API reference lists none: these are customary in telephony."""
 
 _NONE_YET = "the service has none so far: try again later, unless the call's status says that it failed"
 
@@ -31,7 +31,9 @@ class Calls(Resource, section="calls"):
     async def bridge(self, *, to: str, **options: Unpack[models.StartBridgeCallOptions]) -> models.Call:
         """Call someone and connect them to a user (StartBridgeCall). Further keywords: `StartBridgeCallOptions`.
 
-        Example: ``await client.calls.bridge(to="+14155552671", from_="+56912345678")``
+        Raises `InvalidPhoneNumberError` before any network use. Example::
+
+            await client.calls.bridge(to="+14155552671", from_="+56912345678")
         """
         return await self._session.send(self._prepare_bridge(to=to, **options))
 
@@ -51,9 +53,10 @@ class Calls(Resource, section="calls"):
         context_variables: Mapping[str, Any],
         **options: Unpack[models.StartAgentCallOptions],
     ) -> models.Call:
-        """Let a configured voice agent call someone (StartAgentCall, v1).
+        """Let a configured voice agent call someone (StartAgentCall, v1). Further keywords: `StartAgentCallOptions`.
 
-        `context_variables` are what the agent's prompt refers to. Example::
+        `context_variables` are the variables of the agent's prompt. Raises `InvalidPhoneNumberError` before any network
+        use. Example::
 
             call = await client.calls.start_agent(
                 voice_agent_id=12, to="+14155552671", context_variables={"customerFirstName": "Pedro"}
@@ -91,9 +94,10 @@ class Calls(Resource, section="calls"):
         from_: str | None = None,
         **options: Unpack[models.StartAgentCallV2Options],
     ) -> models.Call:
-        """Let an agent that is described right here call someone (StartAgentCall, v2).
+        """Let an ad-hoc voice agent, described by the arguments, call someone (StartAgentCall, v2).
 
-        Further keywords: `StartAgentCallV2Options` (personality, constraints, knowledge, limits in seconds). Example::
+        Further keywords: `StartAgentCallV2Options` (personality, constraints, knowledge, limits in seconds). Raises
+        `InvalidPhoneNumberError` before any network use. Example::
 
             await client.calls.start_adhoc_agent(
                 to="+14155552671", objectives=["Confirm the appointment"], max_duration_seconds=180
@@ -186,16 +190,22 @@ class Calls(Resource, section="calls"):
         return await self._send(api.create_call, **fields)
 
     async def get(self, call_id: int | str, /) -> models.Call:
-        """Get one call with its status (GetCall)."""
+        """Get one call with its status (GetCall); raises `NotFoundError` if there is none.
+
+        Example: ``call = await client.calls.get(17)``
+        """
         return await self._send(api.get_call, call_id)
 
     async def get_transcription(
         self, call_id: int | str, /, *, timeout: float | None = None
     ) -> models.CallTranscription:
-        """Get what was said in a call (GetCallTranscription).
+        """Get the transcription of a call (GetCallTranscription).
 
-        It exists some time after the call has ended, and is a `NotFoundError` until then; with `timeout` (seconds)
-        it is waited for, and a `WaitTimeoutError` if it does not come.
+        It exists some time after the call has ended, and is a `NotFoundError` until then. With `timeout` (seconds) the
+        client polls for it, and raises `WaitTimeoutError` if it does not appear; at once if the call has failed, and
+        nothing can appear any more. Example::
+
+            transcription = await client.calls.get_transcription(call.id, timeout=120)
         """
         return await poll_until_found(
             lambda: self._send(api.get_call_transcription, call_id),
@@ -203,17 +213,27 @@ class Calls(Resource, section="calls"):
             clock=self._session.clock,
             what=f"the transcription of call {call_id}",
             advice=_NONE_YET,
+            why_never=lambda: self._why_never(call_id),
         )
 
     async def get_recording(self, call_id: int | str, /, *, timeout: float | None = None) -> models.Recording:
-        """Get a call's recording, its URL among it (GetCallRecording); `timeout` as in `get_transcription`."""
+        """Get a call's recording, with the URL of its audio (GetCallRecording); `timeout` as in `get_transcription`.
+
+        Example: ``recording = await client.calls.get_recording(call.id, timeout=60)``
+        """
         return await poll_until_found(
             lambda: self._send(api.get_call_recording, call_id),
             timeout=timeout,
             clock=self._session.clock,
             what=f"the recording of call {call_id}",
             advice=_NONE_YET,
+            why_never=lambda: self._why_never(call_id),
         )
+
+    async def _why_never(self, call_id: int | str) -> str | None:
+        status = (await self.get(call_id)).status
+        over = status in FINAL_STATUSES and status != "completed"
+        return f"call {call_id} ended with status {status!r}, so there is none" if over else None
 
     async def wait(
         self,
@@ -224,10 +244,12 @@ class Calls(Resource, section="calls"):
         final: Collection[str] = FINAL_STATUSES,
         on_status: Callable[[models.Call], object] | None = None,
     ) -> models.Call:
-        """Wait until a call has ended, and return it (GetCall, again and again, at growing intervals).
+        """Wait until a call has ended, and return it (polls GetCall at growing intervals).
 
-        `timeout` is in seconds; `final` holds the statuses that count as an end (`FINAL_STATUSES`); `on_status` is
-        called with the call whenever its status is a new one. An unknown status is neither an end nor an error.
+        - `timeout`: seconds.
+        - `final`: the statuses that end the wait (`FINAL_STATUSES`); an unknown status neither ends it nor is an error.
+        - `on_status`: called with the call whenever its status has changed.
+
         Raises `WaitTimeoutError`, whose `last` is the call as last seen. Example::
 
             call = await client.calls.wait(call.id, timeout=300, on_status=lambda call: print(call.status))

@@ -30,7 +30,7 @@ class Contacts(Resource, section="contacts"):
     ) -> AsyncPaginator[models.ContactSearchHit]:
         """Search all contacts (SearchContacts); keywords: `SearchContactsBody`.
 
-        A POST that changes nothing, so it is repeated like a read. Example::
+        A POST that changes nothing, so it is retried like a read. Example::
 
             hits = client.contacts.search(
                 filters=[{"field": "addresses.address", "operator": "eq", "value": "+56912345678"}],
@@ -51,16 +51,24 @@ class Contacts(Resource, section="contacts"):
         return await self._send(api.create_contact, **fields)
 
     async def get(self, contact_id: int | str, /) -> models.Contact:
-        """Get one contact (GetContact); raises `NotFoundError` if there is none."""
+        """Get one contact (GetContact); raises `NotFoundError` if there is none.
+
+        Example: ``contact = await client.contacts.get(17)``
+        """
         return await self._send(api.get_contact, contact_id)
 
     async def update(self, contact_id: int | str, /, **fields: Unpack[models.UpdateContactBody]) -> models.Contact:
         """Change the given fields of a contact (UpdateContact); keywords: `UpdateContactBody`.
 
-        A field that is not given stays as it is; None clears it.
+        A field that is not given stays as it is; None clears it. Example::
+
+            await client.contacts.update(17, company_position="CTO", national_id=None)
         """
         return await self._send(api.update_contact, contact_id, **fields)
 
     async def delete(self, contact_id: int | str, /) -> models.Contact:
-        """Delete a contact for good (DeleteContact); returns what was deleted."""
+        """Delete a contact permanently (DeleteContact), and return it.
+
+        Example: ``await client.contacts.delete(17)``
+        """
         return await self._send(api.delete_contact, contact_id)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 from llamadapro_api import api, models
 from llamadapro_api.types import PreparedRequest
 
+from .. import addresses
 from .._lazy import LazyModule
-from ..errors import InvalidPhoneNumberError
+from ..errors import InvalidPhoneNumberError, InvalidRequestError
 from ._base import Resource, build_request
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ class Conversations(Resource, section="conversations"):
     """Conversations in sales funnels."""
 
     async def create(self, **fields: Unpack[models.CreateConversationBody]) -> models.Conversation:
-        """Create one conversation and get it back whole (Create); keywords: `CreateConversationBody`.
+        """Create one conversation (Create); keywords: `CreateConversationBody`.
 
-        Give `contact_id`, or `contact`, whose addresses decide whether a known contact is updated or a new one made.
-        Example::
+        Give `contact_id`, or `contact`, whose addresses decide whether a known contact is updated or a new one created.
+        Raises `InvalidPhoneNumberError` before any network use. Example::
 
             await client.conversations.create(
                 funnel_id=3, contact={"first_name": "Jane", "phones": ["+56912345678"]}
@@ -41,10 +42,10 @@ class Conversations(Resource, section="conversations"):
     async def bulk_create(
         self, items: Iterable[models.BulkSingleConversationCreateParamsDict | Mapping[str, Any]], /
     ) -> bulk.BulkOutcome:
-        """Create many conversations in one request (BulkCreate). Never sent twice; for a great many: `import_many`.
+        """Create many conversations in one request (BulkCreate). Never sent twice; for large numbers see `import_many`.
 
-        Good items are created even where others are not: the answer's `issues` hold what the service says about
-        single items, beside its own ``report``. Keys the document does not know go along as they are.
+        Valid items are created even where others are not: the result's `issues` pair each item with the service's
+        errors and warnings about it, and ``report`` is the service's own. Unknown keys are sent as they are.
 
         Raises `InvalidPhoneNumberError`, which names all bad numbers, before any network use. Example::
 
@@ -58,7 +59,10 @@ class Conversations(Resource, section="conversations"):
     async def bulk_update(
         self, items: Iterable[models.BulkSingleConversationUpdateParamsDict | Mapping[str, Any]], /
     ) -> bulk.BulkOutcome:
-        """Change many conversations in one request (BulkUpdate); each item has its ``id``. As `bulk_create`."""
+        """Change many conversations in one request (BulkUpdate); each item has its ``id``. Else as `bulk_create`.
+
+        Example: ``await client.conversations.bulk_update([{"id": 12, "funnel_status_id": 4}])``
+        """
         return await self._bulk(api.bulk_update, [*items])
 
     async def import_many(
@@ -110,23 +114,15 @@ class Conversations(Resource, section="conversations"):
             for issue in report.issues:
                 print(issue.row, issue.reason)
         """
-        from llamadapro_api.models import (
-            bulk_single_conversation_create_params as to_create,
-        )
-        from llamadapro_api.models import (
-            bulk_single_conversation_update_params as to_update,
-        )
+        from llamadapro_api.writing import writer
         from llamadapro_jobs.importing import import_many
 
         operation: Callable[..., PreparedRequest[models.BulkResult]] = api.bulk_update if update else api.bulk_create
-        write = (
-            to_update.write_bulk_single_conversation_update_params
-            if update
-            else to_create.write_bulk_single_conversation_create_params
-        )
+        create, change = models.BulkSingleConversationCreateParamsDict, models.BulkSingleConversationUpdateParamsDict
+        write = writer(change if update else create)
         return await import_many(
             items,
-            check=lambda row: write(self._with_numbers(row)),
+            check=lambda row: write(_with_emails(self._with_numbers(row))),
             send=lambda rows: self._send(operation, conversations=rows),
             about={"operation": operation.__name__, "base_url": str(self._session.base_url)},
             ledger=ledger,
@@ -180,3 +176,16 @@ class Conversations(Resource, section="conversations"):
                 f"{len(bad)} of {len(items)} items have phone numbers that cannot be used:{listed}"
             )
         return good
+
+
+def _with_emails(item: Any) -> Any:
+    """The item, its contact's e-mail addresses checked: of people with the same one the service makes one contact."""
+    contact = item.get("contact") if isinstance(item, Mapping) else None
+    emails = contact.get("emails") if isinstance(contact, Mapping) else None
+    for place, address in enumerate(emails if isinstance(emails, (list, tuple)) else ()):
+        if isinstance(address, str):
+            try:
+                addresses.email(address)
+            except InvalidRequestError as error:
+                raise InvalidRequestError(f"contact.emails[{place}]: {error}") from None
+    return item

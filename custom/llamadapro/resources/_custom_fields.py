@@ -26,7 +26,7 @@ class CustomFields(Resource, section="custom_fields"):
 
 
 class CustomFieldDefinitions(Resource, section="custom_fields.definitions"):
-    """The fields that records of a kind have beside the built-in ones."""
+    """The fields that records of an entity type have in addition to the built-in ones."""
 
     def list(
         self,
@@ -35,7 +35,10 @@ class CustomFieldDefinitions(Resource, section="custom_fields.definitions"):
         prefetch: bool = False,
         **query: Unpack[models.GetCustomFieldDefinitionsQuery],
     ) -> AsyncPaginator[models.CustomFieldDefinition]:
-        """List definitions (GetCustomFieldDefinitions); keywords: `GetCustomFieldDefinitionsQuery`."""
+        """List definitions (GetCustomFieldDefinitions); keywords: `GetCustomFieldDefinitionsQuery`.
+
+        Example: ``definitions = await client.custom_fields.definitions.list(sort_by="fieldKey=asc").collect()``
+        """
         return self._paginate(api.get_custom_field_definitions, query, max_items=max_items, prefetch=prefetch)
 
     async def create(self, **fields: Unpack[models.CreateCustomFieldDefinitionBody]) -> models.CustomFieldDefinition:
@@ -50,21 +53,31 @@ class CustomFieldDefinitions(Resource, section="custom_fields.definitions"):
         return await self._send(api.create_custom_field_definition, **fields)
 
     async def get(self, definition_id: int | str, /) -> models.CustomFieldDefinition:
-        """Get one definition (GetCustomFieldDefinition)."""
+        """Get one definition (GetCustomFieldDefinition).
+
+        Example: ``definition = await client.custom_fields.definitions.get(3)``
+        """
         return await self._send(api.get_custom_field_definition, definition_id)
 
     async def update(
         self, definition_id: int | str, /, **fields: Unpack[models.UpdateCustomFieldDefinitionBody]
     ) -> models.CustomFieldDefinition:
-        """Change the given properties of a definition (UpdateCustomFieldDefinition)."""
+        """Change the given properties of a definition (UpdateCustomFieldDefinition).
+
+        Keywords: `UpdateCustomFieldDefinitionBody`. Example::
+
+            await client.custom_fields.definitions.update(3, field_label="T-shirt size")
+        """
         return await self._send(api.update_custom_field_definition, definition_id, **fields)
 
     async def delete(
         self, definition_id: int | str, /, **query: Unpack[models.DeleteCustomFieldDefinitionQuery]
     ) -> models.CustomFieldDefinition:
-        """Delete a definition for good (DeleteCustomFieldDefinition); returns what was deleted.
+        """Delete a definition permanently (DeleteCustomFieldDefinition), and return it.
 
-        Raises `ConflictError` while records have values for it, unless `force=True` deletes these too.
+        Raises `ConflictError` while records have values for it; `force=True` deletes these too. Example::
+
+            await client.custom_fields.definitions.delete(3, force=True)
         """
         return await self._send(api.delete_custom_field_definition, definition_id, **query)
 
@@ -81,7 +94,10 @@ class CustomFieldOptions(Resource, section="custom_fields.options"):
         prefetch: bool = False,
         **query: Unpack[models.GetCustomFieldListOptionsQuery],
     ) -> AsyncPaginator[models.CustomFieldListOption]:
-        """List the options of a definition (GetCustomFieldListOptions)."""
+        """List the options of a definition (GetCustomFieldListOptions); keywords: `GetCustomFieldListOptionsQuery`.
+
+        Example: ``options = await client.custom_fields.options.list(3).collect()``
+        """
         return self._paginate(
             api.get_custom_field_list_options, query, definition_id, max_items=max_items, prefetch=prefetch
         )
@@ -89,11 +105,17 @@ class CustomFieldOptions(Resource, section="custom_fields.options"):
     async def create(
         self, definition_id: int | str, /, **fields: Unpack[models.CreateCustomFieldListOptionBody]
     ) -> models.CustomFieldListOption:
-        """Add an option (CreateCustomFieldListOption); example: ``create(3, value="XL", label="Extra large")``."""
+        """Add an option (CreateCustomFieldListOption); keywords: `CreateCustomFieldListOptionBody`.
+
+        Example: ``await client.custom_fields.options.create(3, value="XL", label="Extra large")``
+        """
         return await self._send(api.create_custom_field_list_option, definition_id, **fields)
 
     async def get(self, definition_id: int | str, option_id: int | str, /) -> models.CustomFieldListOption:
-        """Get one option (GetCustomFieldListOption)."""
+        """Get one option (GetCustomFieldListOption).
+
+        Example: ``option = await client.custom_fields.options.get(3, 8)``
+        """
         return await self._send(api.get_custom_field_list_option, definition_id, option_id)
 
     async def update(
@@ -103,9 +125,15 @@ class CustomFieldOptions(Resource, section="custom_fields.options"):
         /,
         **fields: Unpack[models.UpdateCustomFieldListOptionBody],
     ) -> models.CustomFieldListOption:
-        """Change how an option shows (UpdateCustomFieldListOption)."""
+        """Change how an option is displayed (UpdateCustomFieldListOption); keywords: `UpdateCustomFieldListOptionBody`.
+
+        Example: ``await client.custom_fields.options.update(3, 8, label="X-Large")``
+        """
         return await self._send(api.update_custom_field_list_option, definition_id, option_id, **fields)
 
     async def delete(self, definition_id: int | str, option_id: int | str, /) -> models.CustomFieldListOption:
-        """Delete an option (DeleteCustomFieldListOption); records that use it are affected."""
+        """Delete an option (DeleteCustomFieldListOption), and return it; records that use it are affected.
+
+        Example: ``await client.custom_fields.options.delete(3, 8)``
+        """
         return await self._send(api.delete_custom_field_list_option, definition_id, option_id)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from copy import copy
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from llamadapro_api import api, models
 from llamadapro_api.errors import DeserializationError
@@ -26,21 +25,32 @@ else:
 
 
 END_STATUSES = frozenset({"delivered", "read", "failed"})
-"""Statuses by which a message has arrived, or never will. The page shows only ``pending``: these are WhatsApp's own."""
+"""Statuses of a message that has arrived or never will: WhatsApp's, since the API reference shows only ``pending``."""
 
 
 class Messages(Resource, section="messages"):
     """WhatsApp messages. Numbers are E.164, or national with the client's `default_region`.
 
-    A message is never sent twice: where an answer was lost, the error's `may_have_been_processed` says so.
+    A message is never sent twice: where an answer was lost, the error has `may_have_been_processed` set.
     """
 
     async def get(self, message_id: int | str, /) -> models.Message:
-        """Get one message with its status (GetMessage)."""
+        """Get one message with its status (GetMessage); raises `NotFoundError` if there is none.
+
+        Example: ``message = await client.messages.get(17)``
+        """
         return await self._send(api.get_message, message_id)
 
     async def send(self, **fields: Unpack[models.CreateMessageBody]) -> models.Message:
-        """Send a free-form message of any type (CreateMessage); keywords: `CreateMessageBody`."""
+        """Send a free-form message of any type (CreateMessage); keywords: `CreateMessageBody`.
+
+        Raises `InvalidPhoneNumberError` before any network use. Example::
+
+            await client.messages.send(
+                to_phone_number="+14155552671", from_phone_number="+56912345678",
+                type_="document", file_id=media.file_id, content="Our offer",
+            )
+        """
         return await self._session.send(self._prepare_message(**fields))
 
     @named("messages.send")
@@ -83,7 +93,7 @@ class Messages(Resource, section="messages"):
         """Send a template that WhatsApp has approved (CreateTemplateMessage).
 
         Give `variables` (the texts of the body, in their order) or `components` (headers, buttons, media), not both;
-        a template without any takes neither. Example::
+        a template without any takes neither. Raises `InvalidPhoneNumberError` before any network use. Example::
 
             await client.messages.send_template(
                 to="+14155552671", from_="+56912345678",
@@ -147,14 +157,17 @@ class Messages(Resource, section="messages"):
     ) -> models.Message:
         """Send a file with an optional caption: uploaded (UploadMedia), then sent (CreateMessage).
 
-        `file` is a path, bytes, or a file opened in binary mode. Its media type is told by its name, or else by its
-        first bytes, and `type` (image, audio, video, document, sticker) by that; what is given is taken as it is.
-        `max_bytes` replaces WhatsApp's own limit for the type (`llamadapro._media.upload.LIMITS`).
-        A large file may take longer than `timeout` lets it: ``client.with_options(timeout=300, deadline=300)``.
+        - `file`: a path, bytes, or a file opened in binary mode.
+        - `content_type`: inferred from the file name, else from the first bytes; `type` (image, audio, video, document,
+          sticker) is inferred from it.
+        - `max_bytes`: replaces WhatsApp's limit for the type (image 5 MiB, audio and video 16 MiB, document 100 MiB,
+          sticker 500 KiB).
 
-        Raises `InvalidRequestError` for a file too large or not to be told, and `OSError` for one that cannot be read,
-        before any network use. Should the message fail once the file is uploaded, the error has a note with its
-        ``file_id``, to be sent by `send` without another upload. Example::
+        A large file may need more time: ``client.with_options(timeout=300, deadline=300)``.
+
+        Raises `InvalidRequestError` for a file that is too large or of unknown type, and `OSError` for one that cannot
+        be read, before any network use. If the message fails after the upload, the error has a note with the
+        ``file_id``, so that `send` can send it without another upload. Example::
 
             await client.messages.send_media(to="+14155552671", from_="+56912345678", file="offer.pdf")
         """
@@ -198,11 +211,11 @@ class Messages(Resource, section="messages"):
     ) -> models.Media:
         """Upload media for WhatsApp (UploadMedia); keywords: `UploadMediaBody`. Never uploaded twice.
 
-        In one of three ways: `file_id` alone, a file that the service has; `file` (a path, bytes, or a file opened in
-        binary mode), whose name and type are told as in `send_media` unless given; or `file_name`, `content_type` and
-        `content`, base64 text. `max_bytes` replaces WhatsApp's own limit.
+        Pass one of three: `file_id` alone, for a file that the service has; `file` (a path, bytes, or a file opened in
+        binary mode), whose name and type are inferred as in `send_media`; or `file_name`, `content_type` and `content`
+        (base64). `max_bytes` replaces WhatsApp's limit.
 
-        Raises `InvalidRequestError` before any network use if it is not one of the three, or too large. Example::
+        Raises `InvalidRequestError` before any network use if it is none of the three, or too large. Example::
 
             media = await client.messages.upload_media(file="logo.png", from_phone_number="+56912345678")
         """
@@ -323,12 +336,14 @@ class Messages(Resource, section="messages"):
         until: Collection[str] = END_STATUSES,
         on_status: Callable[[models.Message], object] | None = None,
     ) -> models.Message:
-        """Wait until a message has arrived or failed, and return it (GetMessage, again and again).
+        """Wait until a message has arrived or failed, and return it (polls GetMessage at growing intervals).
 
-        `timeout` is in seconds; `until` holds the statuses that end it (`END_STATUSES`, inferred: a message may go from
-        one to the next unseen, so name the later ones and ``failed`` too); `on_status` is called with the message
-        whenever its status is a new one. An unknown status is neither an end nor an error. Raises `WaitTimeoutError`,
-        whose `last` is the message as last seen. Example::
+        - `timeout`: seconds.
+        - `until`: the statuses that end the wait (`END_STATUSES`, inferred). A message may pass a status unseen, so
+          name the later ones and ``failed`` too; an unknown status neither ends the wait nor is an error.
+        - `on_status`: called with the message whenever its status has changed.
+
+        Raises `WaitTimeoutError`, whose `last` is the message as last seen. Example::
 
             message = await client.messages.wait(message.id, timeout=300, until=("read", "failed"))
         """
@@ -348,9 +363,7 @@ def reading_file_id(prepared: PreparedRequest[models.Media]) -> PreparedRequest[
     def read(answer: Any) -> str:
         file_id = prepared.read(answer).file_id
         if not isinstance(file_id, str) or not file_id:
-            raise DeserializationError("the uploaded file has no id").within("fileId")
+            raise DeserializationError("the uploaded file has no id").at("fileId")
         return file_id
 
-    changed: Any = copy(prepared)
-    changed.read = read
-    return cast("PreparedRequest[str]", changed)
+    return prepared.with_reader(read)

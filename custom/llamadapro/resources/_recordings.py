@@ -22,14 +22,17 @@ class Recordings(Resource, section="recordings"):
     """Recordings of calls."""
 
     async def get(self, recording_id: int | str, /) -> models.Recording:
-        """Get what is known of a recording, its URL among it (GetRecording)."""
+        """Get a recording, with the URL of its audio (GetRecording); raises `NotFoundError` if there is none.
+
+        Example: ``recording = await client.recordings.get(17)``
+        """
         return await self._send(api.get_recording, recording_id)
 
     async def load(self, **fields: Unpack[models.LoadRecordingBody]) -> None:
-        """Have the service take in a recording from a URL (LoadRecording); keywords: `LoadRecordingBody`.
+        """Import an external recording from its URL (LoadRecording); keywords: `LoadRecordingBody`.
 
-        The page shows no answer for success, so 200, 201 and 204 are all taken for one. `call_start_time` is plain
-        text there; ISO 8601 is the safe choice. Phone numbers must be E.164. Example::
+        The API reference shows no successful response, so 200, 201 and 204 all count as success. `call_start_time` is
+        plain text there; ISO 8601 is the safe choice. Phone numbers must be E.164. Example::
 
             await client.recordings.load(user_id=7, url="https://example.com/call.wav", call_direction="incoming")
         """
@@ -46,19 +49,21 @@ class Recordings(Resource, section="recordings"):
         resume: bool = True,
         timeout: float = 30.0,
     ) -> Path:
-        """Download a recording's audio to `path`, which is written whole or not at all, and return it as a `Path`.
+        """Download a recording's audio to `path`, atomically, and return it as a `Path`.
 
-        The bytes gather in ``<path>.part``. A connection that breaks is taken up where it broke, as often as something
-        comes (`max_retries` counts the tries that bring nothing), and with `resume` so is what an earlier run left, if
-        the host says that the file is still the same. Give the `Recording` rather than its URL for that: a signed URL
-        is another one each time. `timeout` is how many seconds may pass without a byte; there is no other end.
-        `on_progress` is called with the bytes received and the bytes in all (None if the host does not say); the count
-        falls back when the host wants to begin anew. Memory stays flat; one of `max_connections` is in use.
+        The bytes are collected in ``<path>.part``. A broken connection is resumed for as long as each attempt makes
+        progress (`max_retries` counts the attempts without any). With `resume`, so is what an earlier run left, if the
+        host confirms that the file is unchanged: pass the `Recording` for that, since a signed URL differs each time.
 
-        Neither the API key nor `default_headers` ever go to the host that the URL names; redirects are followed.
+        - `on_progress`: called with the bytes received and the total (None if unknown); the count falls when the host
+          has to start again.
+        - `timeout`: seconds that may pass without a byte; there is no other limit.
+
+        Memory stays flat; one of `max_connections` is in use. The API key and `default_headers` are never sent to the
+        host of the URL; redirects are followed.
 
         Raises `InvalidRequestError` for what cannot be downloaded, the `APIError` family (`NotFoundError`,
-        `PermissionDeniedError` for an expired URL, `APITimeoutError`, …), and `OSError` for what the disk refuses.
+        `PermissionDeniedError` for an expired URL, `APITimeoutError`, …), and `OSError` for disk errors.
         Example::
 
             recording = await client.calls.get_recording(call.id, timeout=60)

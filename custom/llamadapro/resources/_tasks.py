@@ -17,7 +17,7 @@ class Tasks(Resource, section="tasks"):
     def list(
         self, *, max_items: int | None = None, prefetch: bool = False, **query: Unpack[models.GetTasksQuery]
     ) -> AsyncPaginator[models.Task]:
-        """List tasks (GetTasks); keywords: `GetTasksQuery`. `limit` is the size of a page.
+        """List tasks (GetTasks); keywords: `GetTasksQuery`. `limit` is the page size.
 
         Example::
 
@@ -40,37 +40,52 @@ class Tasks(Resource, section="tasks"):
             )
 
         `due_date` is a datetime with a time zone, a time from now (timedelta or python-dateutil's relativedelta), or a
-        date: its last second, UTC.
+        date, which means its last second, UTC.
         """
         _end_of_day(fields)
         return await self._send(api.create_task, **fields)
 
     async def get(self, task_id: int | str, /) -> models.Task:
-        """Get one task (GetTask); raises `NotFoundError` if there is none."""
+        """Get one task (GetTask); raises `NotFoundError` if there is none.
+
+        Example: ``task = await client.tasks.get("t-17")``
+        """
         return await self._send(api.get_task, task_id)
 
     async def update(self, task_id: int | str, /, **fields: Unpack[models.UpdateTaskBody]) -> models.Task:
-        """Change the given fields of a task (UpdateTask); keywords: `UpdateTaskBody`. `due_date` as in `create`."""
+        """Change the given fields of a task (UpdateTask); keywords: `UpdateTaskBody`. `due_date` is as in `create`.
+
+        Example: ``await client.tasks.update("t-17", due_date=timedelta(hours=4))``
+        """
         _end_of_day(fields)
         return await self._send(api.update_task, task_id, **fields)
 
     async def delete(self, task_id: int | str, /) -> models.Task:
-        """Delete a task for good (DeleteTask); returns what was deleted."""
+        """Delete a task permanently (DeleteTask), and return it.
+
+        Example: ``await client.tasks.delete("t-17")``
+        """
         return await self._send(api.delete_task, task_id)
 
     async def complete(self, task_id: int | str, /) -> models.Task:
-        """Mark a task as done (UpdateTask with status ``completed``)."""
+        """Mark a task as done (UpdateTask with status ``completed``).
+
+        Example: ``await client.tasks.complete("t-17")``
+        """
         return await self._send(api.update_task, task_id, status="completed")
 
     async def cancel(self, task_id: int | str, /, *, reason: str | None = None) -> models.Task:
-        """Call a task off (UpdateTask with status ``cancelled``), with the reason if there is one to give."""
+        """Cancel a task (UpdateTask with status ``cancelled``).
+
+        Example: ``await client.tasks.cancel("t-17", reason="The customer has paid")``
+        """
         if reason is None:
             return await self._send(api.update_task, task_id, status="cancelled")
         return await self._send(api.update_task, task_id, status="cancelled", cancellation_reason=reason)
 
 
 def _end_of_day(fields: models.CreateTaskBody | models.UpdateTaskBody) -> None:
-    """What is due on a day is not overdue before that day is over."""
+    """A task that is due on a day is not overdue before that day has ended."""
     due = fields.get("due_date")
     if isinstance(due, date) and not isinstance(due, datetime):
         fields["due_date"] = datetime.combine(due, time(23, 59, 59), UTC)
