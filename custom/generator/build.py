@@ -125,7 +125,7 @@ def generate(document_path: Path, config_path: Path, output: Path) -> list[str]:
     document = Document(document_path, config.field_prefix)
     document.refusals.check()
     data = parse(document, config)
-    walk = Walk(document, data)
+    walk = Walk(document, data, config)
     document.refusals.check()
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".generating-", dir=output.parent) as scratch:
