@@ -282,23 +282,15 @@ class Store:
         """A query for the rows that the index has for a condition; empty if it cannot help."""
         if one.spans:
             field, keys = self._field(kind, one.field), one.points
+            query = "select row from entries where field = ? and key"
             if keys:
-                return f"select row from entries where field = ? and key in ({','.join('?' * len(keys))})", [
-                    field,
-                    *keys,
-                ]
-            span = "select row from entries where field = ? and key >= ? and key < ?"
-            return " union all ".join([span] * len(one.spans)), [
-                value for bounds in one.spans for value in (field, *bounds)
-            ]
+                return f"{query} in ({','.join('?' * len(keys))})", [field, *keys]
+            values = [value for low, high in one.spans for value in (field, low, high)]
+            return " union all ".join([f"{query} >= ? and key < ?"] * len(one.spans)), values
         if one.texts and kind in self._searched:
             wanted = " AND ".join('"{}"'.format(text.replace('"', '""')) for text in one.texts)
-            base = self._base(kind)
-            return "select rowid as row from texts where texts match ? and rowid > ? and rowid < ?", [
-                wanted,
-                base,
-                base + 2**KIND_BITS,
-            ]
+            base, query = self._base(kind), "select rowid as row from texts where texts match ?"
+            return f"{query} and rowid > ? and rowid < ?", [wanted, base, base + 2**KIND_BITS]
         return "", []
 
     def _equalities(self, kind: str, conditions: list[Condition]) -> tuple[str, list[Any]]:
