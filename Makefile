@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help setup demo test test-all lint types verifytypes document check-document generate check-generated prism redocly contract diff lowest faults tools soak pages downloads imports writers schemathesis bench docs build package release-check audit coverage hooks clean
+.PHONY: help setup demo test test-all lint types verifytypes document check-document generate check-generated prism redocly contract diff lowest faults tools soak pages downloads imports jobs writers schemathesis bench docs build package release-check audit coverage hooks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -110,6 +110,9 @@ downloads: $(READY) ## a 200 MB recording, interrupted and resumed
 
 imports: $(READY) ## 50,000 conversations imported among faults, killed midway and resumed
 	$(BIN)/python -m tests.tools.import_many
+
+jobs: $(READY) ## 8,000 messages by workers that are killed, on a PostgreSQL that crashes; the same on SQLite
+	$(BIN)/python -m tests.tools.jobs_chaos
 
 writers: $(READY) ## 100 concurrent writers on the sandbox, killed and restarted; and its throughput
 	$(BIN)/python -m tests.tools.sandbox_writers

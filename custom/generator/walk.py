@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import attrs
+from openapi_python_client.config import Config
 from openapi_python_client.parser.openapi import Endpoint, GeneratorData
 from openapi_python_client.parser.properties import (
     AnyProperty,
@@ -24,6 +25,7 @@ from openapi_python_client.parser.properties import (
     UnionProperty,
     UuidProperty,
 )
+from openapi_python_client.parser.properties.schemas import Class
 from openapi_python_client.strings import ClassName
 
 from .document import Document, OperationInfo, Parameter
@@ -86,11 +88,12 @@ class OperationView:
 class Walk:
     """The parsed document, as templates print it."""
 
-    def __init__(self, document: Document, data: GeneratorData) -> None:
+    def __init__(self, document: Document, data: GeneratorData, config: Config) -> None:
         self.document = document
+        self.config = config
         self.models = {str(model.class_info.name): model for model in data.models}
         self.enums = {str(enum.class_info.name): enum for enum in data.enums}
-        self.components = {str(ClassName(name, document.prefix)): name for name in document.schemas}
+        self.components = {self._class_name(name): name for name in document.schemas}
         self.answered: dict[str, list[FieldView]] = {}
         self.sent: dict[str, list[FieldView]] = {}
         self.extras: dict[tuple[str, bool], str] = {}
@@ -177,12 +180,16 @@ class Walk:
     def _object_names(self, names: Iterable[str], *, sending: bool) -> list[str]:
         return [f"models.{name}{'Dict' if sending else ''}" for name in names]
 
+    def _class_name(self, schema: str) -> str:
+        """What the generator calls the class of a schema, `class_overrides` of its configuration included."""
+        return str(Class.from_string(string=schema, config=self.config).name)
+
     def _tag(self, names: list[str], *, sending: bool) -> str | None:
         """What tells the objects of a union apart: a discriminator, or a property with one value in each."""
         found = self.document.discriminators.get(frozenset(self.components.get(name, name) for name in names))
         if found:
             wire, mapping = found
-            kinds = {value: str(ClassName(target, self.document.prefix)) for value, target in mapping.items()}
+            kinds = {value: self._class_name(target) for value, target in mapping.items()}
         else:
             by_wire = [{_wire(one): one for one in self._properties(name)} for name in names]
             common = [wire for wire in by_wire[0] if all(_single(props.get(wire)) is not None for props in by_wire)]
@@ -246,14 +253,13 @@ class Walk:
         title = str(ClassName(info.name, self.document.prefix))
         ids = [self._id(one, endpoint) for one in info.in_place("path")]
         id_names = [one.name for one in ids]
-        parameters = {(place, _wire(one)): one for place, one in endpoint.iter_all_parameters()}
+        parameters = {_wire(one): one for one in endpoint.query_parameters}
         keywords: dict[str, str] = {}
         dicts: list[DictView] = []
         named = {"query": "", "header": "", "body": ""}
         for place, suffix in (("query", "Query"), ("header", "Headers")):
             fields = [
-                self._parameter(one, parameters[place, one.name], id_names, keywords)  # type: ignore[index]
-                for one in info.in_place(place)
+                self._parameter(one, parameters[one.parser_name], id_names, keywords) for one in info.in_place(place)
             ]
             if fields:
                 named[place] = f"{title}{suffix}"
@@ -361,7 +367,9 @@ class Walk:
     def _body_name(self, info: OperationInfo, prop: Any, title: str) -> str:
         """The schema's own name, if it is that of a body and of no other."""
         name = str(prop.class_info.name) if isinstance(prop, ModelProperty) else ""
-        return name if name.endswith("Body") and name not in self.names else f"{title}Body"
+        if name.endswith("Body") and name not in self.names:
+            return name
+        return f"{title}Body" if f"{title}Body" not in self.names else f"{title}Content"
 
     def _answers(self, info: OperationInfo, endpoint: Endpoint) -> tuple[str, dict[str, str]]:
         by_status: dict[str, str] = {}

@@ -57,8 +57,10 @@ class Claim:
     limited: int
     """How often the service has answered it with 429."""
     payload: str
-    delay: float
-    """Seconds until its turn."""
+    at: float
+    """When its turn is, by the ledger's clock."""
+    now: float
+    """What the ledger's clock said when it was claimed."""
 
 
 @attrs.frozen
@@ -111,6 +113,8 @@ class Granted:
     """With `only_added`: those that were not claimed, by their key."""
     wait: float | None = None
     """Seconds until there may be more to claim; None if nothing is left that this worker could come to send."""
+    paced: bool = False
+    """Whether each claim has a turn of its own in the rate; else it goes at once."""
 
 
 @attrs.frozen
@@ -316,7 +320,7 @@ with picked as (
 update llamadapro_units set state = 'sending', worker = :worker, attempt = attempt + 1, detail = null,
     not_before = case when :step > 0 then :start + numbered.n * :step else {now} end
 from numbered where llamadapro_units.id = numbered.id and state = 'pending'
-returning llamadapro_units.id, key, place, attempt, limited, payload, not_before - {now}
+returning llamadapro_units.id, key, place, attempt, limited, payload, not_before, {now}
 """
 _RESERVE = """
 update llamadapro_runs set next_slot = coalesce((
@@ -325,7 +329,7 @@ update llamadapro_runs set next_slot = coalesce((
 where id = :run
 """
 _MINE = """
-select id, key, place, attempt, limited, payload, not_before - {now}
+select id, key, place, attempt, limited, payload, not_before, {now}
 from llamadapro_units where run = :run and worker = :worker and state = 'sending'
 """
 _AHEAD = """
@@ -372,11 +376,11 @@ def turn_steps(
             batch[name] = (sql.sql(text), {key: value for key, value in added.items() if f":{key}" in text})
     if recover:
         batch["mine"] = (sql.sql(_MINE), own)
-    elif turn.places or turn.only_added:
+    if recover or turn.places or turn.only_added:
         batch["rate"] = (sql.sql(_RATE), {"run": run})
     rows = yield batch
     if recover:
-        return Granted([Claim(*row) for row in rows["mine"]], wait=0.0)
+        return Granted([Claim(*row) for row in rows["mine"]], wait=0.0, paced=bool(rows["rate"]))
     if not turn.places and not (turn.only_added and turn.add):
         return Granted([])
 
@@ -398,11 +402,11 @@ def turn_steps(
     if step:
         batch["reserve"] = (sql.sql(_RESERVE), {**own, "start": start, "step": step})
     rows = yield {**batch, **after}
-    claims = sorted((Claim(*row) for row in rows["claims"]), key=lambda one: (one.delay, one.id))
+    claims = sorted((Claim(*row) for row in rows["claims"]), key=lambda one: (one.at, one.id))
     if turn.only_added:
         mine = {one.id for one in claims}
         return Granted(claims, {row[1]: Entry(*row) for row in rows["known"] if row[0] not in mine})
-    return Granted(claims, wait=_wait(*rows["ahead"][0], step=step))
+    return Granted(claims, wait=_wait(*rows["ahead"][0], step=step), paced=step > 0)
 
 
 def _wait(due: float | None, others_send: bool, others_feed: bool, next_slot: float, *, step: float) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -274,7 +275,7 @@ def _to_json(row: Any, default: Callable[[Any], str] | None = None) -> str | Non
 
 def _keywords_only(error: TypeError) -> str:
     """What is wrong with the keywords, without the name of the function that refused them."""
-    return str(error).partition("() ")[2] or str(error)
+    return re.sub(r"^\S+\(\):? ", "", str(error))
 
 
 def _find_none(value: Any, place: str = "") -> str | None:

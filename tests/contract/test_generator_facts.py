@@ -61,7 +61,7 @@ def project(output: Path, *hooks: str, overwrite: bool = False) -> Project:
     )
     document = Document(ROOT / "openapi.yaml")
     data = parse(document, config)
-    return Package(document, data, config, Walk(document, data))
+    return Package(document, data, config, Walk(document, data, config))
 
 
 @pytest.fixture(scope="module")

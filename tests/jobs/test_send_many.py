@@ -118,7 +118,7 @@ class Hostile:
     [
         ({"to": "12"}, "to: '12' is not a phone number"),
         ({"to": None, "variables": ["x"]}, "to is missing"),
-        ({"variables": ["x"]}, "'to'"),
+        ({"variables": ["x"]}, "missing to"),
         ({"to": number(7), "variables": None}, "variables is missing"),
         ({"to": number(7), "variables": ["Ana", None]}, "variables[1] is missing"),
         ({"to": number(7), "custom_fields": {"name": None}}, "custom_fields.name is missing"),
