@@ -454,8 +454,11 @@ def check_list(doc: Doc, text: str) -> list[str]:
             listed = {row[0] for row in rows}
         if len(listed) != len(rows):
             wrong.append(f"{heading}: a row stands twice")
-        wrong += [f"{heading}: {entry} is in the document only" for entry in sorted(wanted - listed)]
-        wrong += [f"{heading}: {entry} is in the list only" for entry in sorted(listed - wanted)]
+        wrong += [f"docs/provenance.md lacks a row for {entry} under {heading}." for entry in sorted(wanted - listed)]
+        wrong += [
+            f"docs/provenance.md has a row for {entry} under {heading}, which is no guess of openapi.yaml."
+            for entry in sorted(listed - wanted)
+        ]
     for enum in CLOSED_ENUMS:
         if enum not in text:
             wrong.append(f"{enum}: the list of closed sets lacks it")
