@@ -45,8 +45,8 @@ class Session:
         """The same for an answer that the OpenAPI document does not describe."""
         return self.transport.send_raw(prepared, self.config)
 
-    def to_e164(self, number: str) -> str:
+    def to_e164(self, value: str) -> str:
         """A number in E.164 form; `default_region` allows national ones. Raises `InvalidPhoneNumberError`."""
         from .phone import to_e164
 
-        return to_e164(number, self.config.default_region)
+        return to_e164(value, self.config.default_region)
