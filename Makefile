@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help setup demo test lint types verifytypes document check-document generate check-generated prism redocly contract diff lowest faults soak pages downloads imports writers schemathesis bench docs build package release-check audit coverage hooks clean
+.PHONY: help setup demo test test-all lint types verifytypes document check-document generate check-generated prism redocly contract diff lowest faults soak pages downloads imports jobs writers schemathesis bench docs build package release-check audit coverage hooks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -30,13 +30,20 @@ test: $(READY) ## run the tests: first in two processes, then those that measure
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not serial" $(ARGS)
 	$(BIN)/python -m pytest -m serial $(ARGS) || test $$? = 5  # none of those that ARGS chose
 
-lint: $(READY) ## ruff, the import walls, dead code, dependencies and pyproject.toml
+test-all: $(READY) ## the unit, wire and sandbox tests on every Python from 3.11 that is found, in environments below build/
+	$(BIN)/python -m tests.tools.every_python $(ARGS)
+
+lint: $(READY) ## ruff, the import walls, dead code, dependencies, pyproject.toml and what GitHub reads
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/vulture
 	$(BIN)/deptry custom generated
 	$(BIN)/validate-pyproject pyproject.toml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 
 hooks: $(READY) ## let git run the fast checks before each commit and push
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group hooks
@@ -56,8 +63,7 @@ verifytypes: $(READY) ## pyright --verifytypes: every public name is fully typed
 	done
 
 generate: $(READY) ## write generated/ from openapi.yaml
-	LLAMADAPRO_ROOT="$(CURDIR)" $(BIN)/openapi-python-client generate --path openapi.yaml --config generator-config.yaml \
-		--custom-template-path custom/templates --meta none --output-path $(GENERATED) --overwrite --fail-on-warning
+	cd custom && $(CURDIR)/$(BIN)/python -m generator ../openapi.yaml ../generator-config.yaml ../$(GENERATED)
 
 document: $(READY) ## write openapi.yaml from the vendor's document and overlay.yaml, if the vendor has published one
 	cd custom && ../$(BIN)/python -m generator.vendor
@@ -101,6 +107,9 @@ downloads: $(READY) ## a 200 MB recording, interrupted and resumed
 
 imports: $(READY) ## 50,000 conversations imported among faults, killed midway and resumed
 	$(BIN)/python -m tests.tools.import_many
+
+jobs: $(READY) ## 8,000 messages by workers that are killed, on a PostgreSQL that crashes; the same on SQLite
+	$(BIN)/python -m tests.tools.jobs_chaos
 
 writers: $(READY) ## 100 concurrent writers on the sandbox, killed and restarted; and its throughput
 	$(BIN)/python -m tests.tools.sandbox_writers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -42,11 +42,11 @@ def with_items(call: PreparedRequest[BulkResult], items: Sequence[Any]) -> Prepa
     """The same call, whose answer remembers the items."""
 
     def read(answer: Any) -> BulkOutcome:
-        outcome = cast(BulkOutcome, BulkOutcome.from_dict(answer))
+        outcome = BulkOutcome.from_dict(answer)
         outcome.items = items
         return outcome
 
-    return PreparedRequest(call.operation, call.method, call.url_path, read, idempotent=call.idempotent, body=call.body)
+    return call.with_reader(read)
 
 
 def iter_issues(report: BulkReport | None, sent: int) -> Iterator[tuple[int | None, list[BulkIssue], list[BulkIssue]]]:

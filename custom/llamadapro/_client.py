@@ -18,6 +18,7 @@ from llamadapro_api.types import PreparedRequest
 from . import resources
 from ._config import Config, EngineName, RateLimiter
 from ._headers import check_headers
+from ._httpx2 import AnyAsyncClient, AnyProxy, AnyTimeout, AnyURL
 from ._request import prepare_request
 from ._secret import Secret
 from ._session import Session
@@ -49,14 +50,14 @@ class AsyncLlamadaPro:
     - `max_connections`: how many requests run at once; the others wait.
     - `rate_limit`: requests per second, or any object with ``async acquire()``.
     - `default_region`: a country code such as ``"CL"`` enables national phone numbers.
-    - `engine`: ``"httpx"``, or ``"aiohttp"`` (faster; needs the extra ``llamadapro[aiohttp]``).
+    - `engine`: ``"httpx"``, ``"aiohttp"`` (faster) or ``"httpx2"``; the latter two need the extras of these names.
     - `api_key_header`: the header that carries the key, else the document's.
     - `api_key_scheme`: such as ``"Bearer"``, which sends ``Authorization: Bearer KEY``; else the document's.
     - `default_headers`: sent with every request.
     - `proxy`, `verify`: as in httpx; proxies of the environment are used.
     - `max_response_bytes`: larger answers are refused.
     - `on_attempt`: called with an `Attempt` after each attempt.
-    - `http_client`: your own `httpx.AsyncClient`, used as it is and never closed.
+    - `http_client`: your own `httpx.AsyncClient` or `httpx2.AsyncClient`, used as it is and never closed.
 
     Raises `ConfigurationError` for invalid options.
     """
@@ -64,9 +65,9 @@ class AsyncLlamadaPro:
     def __init__(
         self,
         api_key: str | None = None,
-        base_url: str | httpx.URL | None = None,
+        base_url: str | AnyURL | None = None,
         *,
-        timeout: float | httpx.Timeout = 30.0,
+        timeout: float | AnyTimeout = 30.0,
         deadline: float | None = 120.0,
         max_retries: int = 2,
         max_connections: int = 100,
@@ -76,11 +77,11 @@ class AsyncLlamadaPro:
         api_key_header: str | None = None,
         api_key_scheme: str | None = None,
         default_headers: Mapping[str, str] | None = None,
-        proxy: str | httpx.Proxy | None = None,
+        proxy: str | AnyProxy | None = None,
         verify: bool | str | ssl.SSLContext = True,
         max_response_bytes: int = 64 * 2**20,
         on_attempt: Callable[[Attempt], Any] | None = None,
-        http_client: httpx.AsyncClient | None = None,
+        http_client: AnyAsyncClient | None = None,
         _clock: Clock | None = None,
     ) -> None:
         # A traceback with locals shows this frame too, should an option be invalid: the key is hidden first.
@@ -149,7 +150,7 @@ class AsyncLlamadaPro:
     def with_options(
         self,
         *,
-        timeout: float | httpx.Timeout = _UNCHANGED,
+        timeout: float | AnyTimeout = _UNCHANGED,
         deadline: float | None = _UNCHANGED,
         max_retries: int = _UNCHANGED,
         default_headers: Mapping[str, str] = _UNCHANGED,

@@ -12,15 +12,19 @@ import attrs
 import httpx
 
 from llamadapro_api import document
+from llamadapro_api.document import KeyPlacement
 
 from ._headers import build_headers, check_header_name, check_headers, is_header_value
+from ._httpx2 import AnyAsyncClient, AnyProxy, AnyTimeout, AnyURL, is_async_client, to_httpx
 from ._secret import RawHeaders, Secret
 from .errors import ConfigurationError
 
-EngineName = Literal["httpx", "aiohttp"]
+EngineName = Literal["httpx", "aiohttp", "httpx2"]
 
 NO_TIMEOUTS: Mapping[str, float | None] = {"connect": None, "read": None, "write": None, "pool": None}
 """No per-phase timeouts; an outer deadline applies."""
+
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 _MAX_PORT = 65_535
 _MAX_SECONDS = 1e12
@@ -46,8 +50,8 @@ def _api_key(given: Secret | None) -> Secret:
     return key
 
 
-def _base_url(given: str | httpx.URL | None) -> httpx.URL:
-    given = given or os.environ.get("LLAMADAPRO_BASE_URL") or document.SERVER
+def _base_url(given: str | AnyURL | None) -> httpx.URL:
+    given = to_httpx(given) or os.environ.get("LLAMADAPRO_BASE_URL") or document.SERVER
     if not isinstance(given, (str, httpx.URL)):
         raise ConfigurationError(f"base_url must be a URL, not {_short(given)}")
     # A URL with a password in it is not repeated.
@@ -63,7 +67,8 @@ def _base_url(given: str | httpx.URL | None) -> httpx.URL:
     return url.copy_with(raw_path=url.raw_path.rstrip(b"/"))
 
 
-def _timeout(given: float | httpx.Timeout) -> float | httpx.Timeout:
+def _timeout(given: float | AnyTimeout) -> float | httpx.Timeout:
+    given = to_httpx(given)
     if isinstance(given, httpx.Timeout):
         return given
     return _positive("timeout", given, "a number of seconds or an httpx.Timeout")
@@ -121,11 +126,15 @@ def _default_headers(given: Mapping[str, str] | None) -> Mapping[str, str]:
     return check_headers({} if given is None else given)
 
 
-def _proxy(given: str | httpx.Proxy | None, source: str = "proxy") -> httpx.Proxy | None:
-    if given is None or isinstance(given, httpx.Proxy):
-        return given
+def _proxy(given: str | AnyProxy | None, source: str = "proxy") -> httpx.Proxy | None:
+    proxy: Any = to_httpx(given)
+    if proxy is None or isinstance(proxy, httpx.Proxy):
+        return proxy
+    scheme = proxy.partition("://")[0] if isinstance(proxy, str) and "://" in proxy else "http"
+    if scheme.lower() not in PROXY_SCHEMES:
+        raise ConfigurationError(f"{source} has the scheme {scheme!r}; it must be one of {', '.join(PROXY_SCHEMES)}")
     try:
-        built = httpx.Proxy(given)
+        built = httpx.Proxy(proxy)
     except (httpx.InvalidURL, ValueError, TypeError, AttributeError) as error:
         # It may hold a password: the message only says what is wrong.
         raise ConfigurationError(f"{source} must be a URL such as http://proxy:3128 ({type(error).__name__})") from None
@@ -153,10 +162,12 @@ def _on_attempt(given: Callable[[Any], Any] | None) -> Callable[[Any], Any] | No
     raise ConfigurationError(f"on_attempt must be something to call with each attempt, not {_short(given)}")
 
 
-def _http_client(given: httpx.AsyncClient | None) -> httpx.AsyncClient | None:
-    if given is None or isinstance(given, httpx.AsyncClient):
+def _http_client(given: AnyAsyncClient | None) -> AnyAsyncClient | None:
+    if given is None or is_async_client(given):
         return given
-    raise ConfigurationError(f"http_client must be an httpx.AsyncClient, not {type(given).__name__}")
+    raise ConfigurationError(
+        f"http_client must be an httpx.AsyncClient or httpx2.AsyncClient, not {type(given).__name__}"
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -183,7 +194,7 @@ class Config:
     verify: bool | ssl.SSLContext = attrs.field(default=True, converter=_verify)
     max_response_bytes: int = attrs.field(default=64 * 2**20, validator=_positive_int)
     on_attempt: Callable[[Any], Any] | None = attrs.field(default=None, converter=_on_attempt)
-    http_client: httpx.AsyncClient | None = attrs.field(default=None, converter=_http_client)
+    http_client: AnyAsyncClient | None = attrs.field(default=None, converter=_http_client)
 
     headers: RawHeaders = attrs.field(init=False, eq=False)
     """What goes with every request, encoded once."""
@@ -194,8 +205,8 @@ class Config:
         check_socks(self.proxy, self.engine)
         if self.http_client is not None and not (self.engine == "httpx" and self.proxy is None and self.verify is True):
             raise ConfigurationError("http_client brings its own engine, proxy and verify: set these on it instead")
-        headers = build_headers(self.base_url, self.default_headers, self.key_header, self.api_key_scheme, self.api_key)
-        object.__setattr__(self, "headers", headers)  # as attrs does in frozen classes
+        headers = self.headers_for(self.key_placement())
+        object.__setattr__(self, "headers", headers)  # the way of a frozen class
         # Where one number limits the attempt as a whole, a timer inside it can only ring later. aiohttp's are costly;
         # httpx's are cheap, and hooks, mocks and instruments look at them.
         one_timer = self.engine == "aiohttp" and self.attempt_timeout is not None
@@ -209,10 +220,23 @@ class Config:
         """Seconds for one attempt as a whole, where `timeout` is a number."""
         return None if isinstance(self.timeout, httpx.Timeout) else self.timeout
 
-    @property
-    def key_header(self) -> str:
-        """The header that carries the key."""
-        return self.api_key_header or ("Authorization" if self.api_key_scheme else document.KEY_HEADER)
+    def key_placement(self, security: str | None = None) -> KeyPlacement | None:
+        """Where the key goes: as the options say, else as the OpenAPI document does.
+
+        `security` is the scheme of an operation: None for the document's usual one, empty for no key.
+        """
+        if security == "":
+            return None
+        stated = document.SCHEMES.get(document.SCHEME if security is None else security)
+        if self.api_key_header is None and self.api_key_scheme is None:
+            return stated
+        prefix = f"{self.api_key_scheme} " if self.api_key_scheme else stated.prefix if stated else ""
+        name = self.api_key_header or ("Authorization" if self.api_key_scheme or stated is None else stated.name)
+        return KeyPlacement("header", name, prefix)
+
+    def headers_for(self, placement: KeyPlacement | None) -> RawHeaders:
+        """What goes with a request whose key stands there."""
+        return build_headers(self.base_url, self.default_headers, placement, self.api_key)
 
 
 def build_proxy(given: str | httpx.Proxy | None, engine: EngineName, source: str) -> httpx.Proxy | None:

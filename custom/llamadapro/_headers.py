@@ -12,6 +12,8 @@ from .errors import ConfigurationError
 if TYPE_CHECKING:
     import httpx
 
+    from llamadapro_api.document import KeyPlacement
+
     from ._secret import Secret
 
 ACCEPT_ENCODING = "gzip, deflate"
@@ -53,9 +55,9 @@ def check_header_name(name: Any) -> str:
 
 
 def build_headers(
-    base_url: httpx.URL, default_headers: Mapping[str, str], key_header: str, key_scheme: str | None, key: Secret
+    base_url: httpx.URL, default_headers: Mapping[str, str], placement: KeyPlacement | None, key: Secret
 ) -> RawHeaders:
-    """The client's own headers, the caller's over them, and over all the key."""
+    """The client's own headers, the caller's over them, and over all the key, if a header carries it."""
     headers = {
         "Host": base_url.netloc.decode("ascii"),
         "Accept": "application/json",
@@ -63,8 +65,9 @@ def build_headers(
         "User-Agent": USER_AGENT,
     }
     by_name = {name.lower(): (name, value) for name, value in (headers | dict(default_headers)).items()}
-    by_name.pop(key_header.lower(), None)
+    if placement is None or placement.place != "header":
+        return RawHeaders((name.encode("ascii"), value.encode("ascii")) for name, value in by_name.values())
+    by_name.pop(placement.name.lower(), None)
     built = RawHeaders((name.encode("ascii"), value.encode("ascii")) for name, value in by_name.values())
-    prefix = f"{key_scheme} " if key_scheme else ""
-    built.append((key_header.encode("ascii"), f"{prefix}{key.reveal()}".encode("ascii")))
+    built.append((placement.name.encode("ascii"), f"{placement.prefix}{key.reveal()}".encode("ascii")))
     return built

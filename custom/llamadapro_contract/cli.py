@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING
 
 from llamadapro import ConfigurationError, LlamadaProError
 
+from .findings import DIFFERENCES, FAIL_ON, Report, read_baseline
+from .reporting import FORMATS
+
 if TYPE_CHECKING:
     from llamadapro import AsyncLlamadaPro
 
     from .document import Document, KeyPlacement
-    from .findings import Report
 
 EPILOG = """It reads: lists, some items of each, the search, records that cannot exist, and the lists with a wrong key.
-With --write it also creates a contact, a task (for the user of another one), a custom field and an option, all marked
-contract-probe-…, changes them and deletes them again. It never sends a message and never starts a call. Messages, calls
-and recordings are in no list: name some with --id. If the key is refused (401), it tries the usual ways to send it.
+With --write it also creates, changes and deletes a contact, a task (for the user of another one), a custom field and an
+option, all marked contract-probe-…. It never sends a message and never starts a call. Messages, calls and recordings
+are in no list: name some with --id. If the key is refused (401), it tries the usual ways to send it.
 
 examples:
-  llamadapro contract --base-url https://api.llamadapro.app
-  llamadapro contract --write-baseline accepted.json              # accept what differs today, and from then on:
+  llamadapro contract --base-url https://api.llamadapro.app --write-baseline accepted.json  # accept what differs
   llamadapro contract --baseline accepted.json --output junit=contract.xml --output markdown=contract.md
   llamadapro contract --base-url http://127.0.0.1:8080 --write --patch openapi.patch && git apply openapi.patch
   llamadapro contract --id callId=9001 --id messageId=msg_501 --id recordingId=3001 --only GetCall
@@ -36,13 +37,10 @@ environment:
   LLAMADAPRO_BASE_URL  the service's address; --base-url goes before it
   LLAMADAPRO_LOG       debug: a line per request on standard error
 
-exit codes: 0 nothing that --fail-on names, but for what the baseline accepts, 1 there is, 2 the service could not be
-checked (every --output says why), 130 interrupted
+exit codes: 0 no difference that fails, 1 there is one, 2 the service could not be checked, 130 interrupted
 """
 MIN_REDACTED_LENGTH = 12
 """Shorter keys are words that a report may use by chance."""
-FAIL_ON_NAMES = ("contradiction", "addition", "never")
-FORMAT_NAMES = ("github", "json", "junit", "markdown", "text")
 ID_NAMES = ("callId", "messageId", "recordingId")
 
 
@@ -62,10 +60,8 @@ def parser() -> argparse.ArgumentParser:
     add("--id", action="append", default=[], type=_id, metavar="NAME=ID", help=f"one of {', '.join(ID_NAMES)}")
     add("--baseline", type=Path, metavar="FILE", help="accepted differences, which do not fail")
     add("--write-baseline", type=Path, metavar="FILE", help="accept the present differences from the next run on")
-    add(
-        "--fail-on", choices=FAIL_ON_NAMES, default="contradiction", help="what is exit code 1 (default: contradiction)"
-    )
-    add("--format", choices=FORMAT_NAMES, default="text", help="of the report on standard output (default: text)")
+    add("--fail-on", choices=FAIL_ON, default="contradiction", help="what is exit code 1 (default: contradiction)")
+    add("--format", choices=FORMATS, default="text", help="of the report on standard output (default: text)")
     add(
         "--output", action="append", default=[], type=_output, metavar="FORMAT=FILE", help="also write the report there"
     )
@@ -78,8 +74,6 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    from .findings import Report
-
     options = parser().parse_args(argv)
     report = Report(base_url=options.base_url or "the service", fail_on=options.fail_on)
     try:
@@ -100,20 +94,18 @@ async def _check(options: argparse.Namespace, report: Report) -> None:
     # Late: whoever asks for help does not wait for all this, nor needs the extra.
     from llamadapro import AsyncLlamadaPro
 
-    from .baseline import Baseline
     from .document import KeyPlacement
     from .probe import probe
 
     document = _document(options.document)
     report.operations = tuple(map(document.find_operation, options.only or document.operations))
     if options.baseline and not (options.baseline == options.write_baseline and not options.baseline.exists()):
-        report.baseline = Baseline.read(options.baseline)
+        report.baseline = read_baseline(options.baseline)
     options.api_key = options.api_key or _key()
 
     def connect(placement: KeyPlacement, key: str | None) -> AsyncLlamadaPro:
-        key = key or options.api_key
-        value = f"{placement.scheme} {key}" if placement.scheme else key
-        return AsyncLlamadaPro(value, options.base_url, api_key_header=placement.header, rate_limit=options.rate)
+        where = {"api_key_scheme": placement.scheme} if placement.scheme else {"api_key_header": placement.header}
+        return AsyncLlamadaPro(key or options.api_key, options.base_url, rate_limit=options.rate, **where)
 
     placement = KeyPlacement(options.api_key_header) if options.api_key_header else document.key_placement
     async with connect(placement, None) as client:
@@ -124,7 +116,6 @@ async def _check(options: argparse.Namespace, report: Report) -> None:
 
 def _publish(options: argparse.Namespace, report: Report) -> int:
     """Write what was found, or why nothing could be; the exit code."""
-    from .reporting import FORMATS
 
     def text(name: str) -> str:
         return _redact(options.api_key, FORMATS[name](report)) + "\n"
@@ -146,7 +137,7 @@ def _publish(options: argparse.Namespace, report: Report) -> int:
 def _write_patch(options: argparse.Namespace, report: Report, document: Document) -> None:
     from .patch import patch_document, unified_diff
 
-    changed, rest = patch_document(document.text, [one for one in report.findings if not report.accepts(one)])
+    changed, rest = patch_document(document.text, report.of(*DIFFERENCES, "confirmation"))
     options.patch.write_text(_redact(options.api_key, unified_diff(document.text, changed, rest)), "utf-8")
     left = f"; {len(rest)} differences are not in it: its first lines name them" if rest else ""
     print(f"the suggested change of openapi.yaml is in {options.patch}{left}", file=sys.stderr)
@@ -203,8 +194,8 @@ def _id(text: str) -> tuple[str, str]:
 
 def _output(text: str) -> tuple[str, Path]:
     name, _, path = text.partition("=")
-    if name not in FORMAT_NAMES or not path:
-        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(f'{one}=FILE' for one in FORMAT_NAMES)}")
+    if name not in FORMATS or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(f'{one}=FILE' for one in FORMATS)}")
     if not Path(path).parent.is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {Path(path).parent}")
     return name, Path(path)

@@ -21,7 +21,6 @@ _PLAIN = re.compile(r"[A-Za-z_]\w*")
 class Seen:
     """Which fields the objects of each schema had, over all answers."""
 
-    objects: dict[Pointer, int] = field(default_factory=lambda: defaultdict(int))
     fields: dict[Pointer, set[str]] = field(default_factory=lambda: defaultdict(set))
     unknown_fields: dict[Pointer, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     operations: dict[Pointer, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
@@ -74,7 +73,6 @@ class Comparer:
         known = schema.get("properties", {})
         others = schema.get("additionalProperties", not known)
         if known:
-            self.seen.objects[pointer] += 1
             self.seen.fields[pointer] |= value.keys() & known.keys()
             self.seen.operations[pointer][self._operation] = None
         for name in schema.get("required", ()):
@@ -140,11 +138,11 @@ class Comparer:
                     yield pointer, old, new
 
     def unseen_fields(self) -> Iterator[tuple[Pointer, list[str], tuple[str, ...]]]:
-        for pointer in self.seen.objects:
+        for pointer, operations in self.seen.operations.items():
             schema = self.document.at(pointer)
             names = [name for name in schema["properties"] if name not in self.seen.fields[pointer]]
             if names:
-                yield pointer, names, tuple(self.seen.operations[pointer])
+                yield pointer, names, tuple(operations)
 
     def _trial(self, value: Any, pointer: Pointer) -> list[Finding]:
         before, self.seen = self.seen, Seen()

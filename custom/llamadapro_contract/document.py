@@ -65,7 +65,7 @@ class KeyPlacement:
 
     def __str__(self) -> str:
         value = f"{self.scheme} KEY" if self.scheme else "KEY"
-        return f"{self.header}: {value}" if self.header else "a query parameter"
+        return f"{self.header}: {value}" if self.header else "the client sends it"
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,10 @@ class Operation:
     @property
     def success(self) -> str:
         return min(str(status) for status in self.raw["responses"] if status.startswith("2"))
+
+    def documented(self, status: str) -> str | None:
+        """The key of what the document says of a status."""
+        return next((key for key in (status, f"{status[0]}XX", "default") if key in self.raw["responses"]), None)
 
 
 @cache
@@ -144,13 +148,17 @@ class Document:
             if parameter["in"] == place:
                 yield parameter["name"], parameter["schema"]
 
-    @property
+    @cached_property
     def security_scheme(self) -> Pointer:
-        return ("components", "securitySchemes", next(iter(self.tree["components"]["securitySchemes"])))
+        schemes = self.tree.get("components", {}).get("securitySchemes") or [""]
+        return ("components", "securitySchemes", next(iter(schemes)))
 
     @property
     def key_placement(self) -> KeyPlacement:
-        scheme = self.at(self.security_scheme)
+        try:
+            scheme, _ = self.resolve(self.security_scheme)
+        except LookupError:
+            return KeyPlacement(None)
         if scheme["type"] == "http":
             return KeyPlacement("Authorization", str(scheme["scheme"]).capitalize())
         return KeyPlacement(str(scheme["name"]) if scheme["in"] == "header" else None)
@@ -171,9 +179,10 @@ class Document:
         return node, pointer
 
     def answer(self, operation: Operation, status: str) -> Pointer | None:
-        """The schema of an answer; None if it has no body."""
+        """The schema of an answer: None if it has no body, empty if that is not JSON."""
         node, pointer = self.resolve((*operation.pointer, "responses", status))
-        return (*pointer, "content", "application/json", "schema") if "content" in node else None
+        names = [name for name in node.get("content", ()) if "json" in name]
+        return (*pointer, "content", names[0], "schema") if names else () if node.get("content") else None
 
     def line(self, pointer: Pointer) -> int:
         """Counted from 1; of the nearest place above that is there."""

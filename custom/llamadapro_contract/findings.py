@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .baseline import Baseline
+from llamadapro import ConfigurationError
 
 if TYPE_CHECKING:
     from .document import Document, Pointer
@@ -14,30 +15,13 @@ if TYPE_CHECKING:
 Severity = Literal["contradiction", "addition", "not seen", "confirmation"]
 SEVERITIES: tuple[Severity, ...] = ("contradiction", "addition", "not seen", "confirmation")
 KINDS = (
-    "body-unexpected",
-    "body-unreadable",
-    "field-missing",
-    "field-renamed",
-    "field-undocumented",
-    "format",
-    "key-not-checked",
-    "key-placement",
-    "null",
-    "page-token-ignored",
-    "page-token-missing",
-    "path-missing",
-    "path-moved",
-    "pattern",
-    "status",
-    "type",
-    "value-new",
+    *("body-unexpected", "body-unreadable", "field-missing", "field-renamed", "field-undocumented", "format"),
+    *("key-not-checked", "key-placement", "null", "page-token-ignored", "page-token-missing", "path-missing"),
+    *("path-moved", "pattern", "status", "type", "value-new"),
 )
 """Kinds of differences; docs/regenerating.md explains them."""
-FAIL_ON: dict[str, tuple[Severity, ...]] = {
-    "contradiction": ("contradiction",),
-    "addition": ("contradiction", "addition"),
-    "never": (),
-}
+DIFFERENCES = ("contradiction", "addition")
+FAIL_ON: dict[str, tuple[str, ...]] = {"contradiction": ("contradiction",), "addition": DIFFERENCES, "never": ()}
 """What `--fail-on` takes, and the severities that it makes fail."""
 
 
@@ -84,7 +68,8 @@ class Report:
 
     document: Document | None = None
     base_url: str = ""
-    baseline: Baseline = field(default_factory=Baseline)
+    baseline: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Entries of accepted differences, by id."""
     fail_on: str = "contradiction"
     operations: tuple[str, ...] = ()
     """Those that are checked: all of the document, or the ones chosen with `--only`."""
@@ -102,45 +87,32 @@ class Report:
         line = self.document.line(old.pointer) if self.document else 0
         self._found[finding.id] = replace(old, operations=operations, line=line)
 
-    def extend(self, findings: Iterable[Finding], operation: str) -> None:
-        for finding in findings:
-            self.add(finding, operation)
-
     def drop(self, kind: str, pointer: Pointer, name: str) -> None:
         """Forget a finding that turned out to be part of a larger one."""
-        self._found = {
-            key: found
-            for key, found in self._found.items()
-            if not (found.kind == kind and found.pointer == pointer and name in found.fix)
-        }
+        for key, one in [*self._found.items()]:
+            if (one.kind, one.pointer) == (kind, pointer) and name in one.fix:
+                del self._found[key]
 
     @property
     def findings(self) -> list[Finding]:
         """The worst first, and in the document's order."""
         return sorted(self._found.values(), key=lambda found: (SEVERITIES.index(found.severity), found.line))
 
-    def of(self, severity: Severity) -> list[Finding]:
-        """Findings of a severity that the baseline does not accept."""
-        return [found for found in self.findings if found.severity == severity and not self.accepts(found)]
+    def of(self, *groups: str) -> list[Finding]:
+        """Findings of these severities that the baseline does not accept; or those that it does, `accepted`."""
+        return [found for found in self.findings if self.group(found) in groups]
 
-    def accepts(self, finding: Finding) -> bool:
-        return finding.id in self.baseline.entries
+    def group(self, finding: Finding) -> str:
+        return "accepted" if finding.id in self.baseline else finding.severity
 
-    @property
-    def accepted(self) -> list[Finding]:
-        return [found for found in self.findings if self.accepts(found)]
+    def fails(self, finding: Finding) -> bool:
+        return self.group(finding) in FAIL_ON[self.fail_on]
 
     @property
     def resolved(self) -> list[dict[str, Any]]:
         """Entries of the baseline that no longer occur, although one of their operations was seen."""
-        return [
-            entry
-            for key, entry in self.baseline.entries.items()
-            if key not in self._found and self.succeeded.intersection(entry.get("operations", ()))
-        ]
-
-    def fails(self, finding: Finding) -> bool:
-        return finding.severity in FAIL_ON[self.fail_on] and not self.accepts(finding)
+        gone = (entry for key, entry in self.baseline.items() if key not in self._found)
+        return [entry for entry in gone if self.succeeded.intersection(entry.get("operations", ()))]
 
     @property
     def exit_code(self) -> int:
@@ -148,15 +120,25 @@ class Report:
 
     @property
     def counts(self) -> dict[str, int]:
-        counts: dict[str, int] = {severity: len(self.of(severity)) for severity in SEVERITIES}
-        return {**counts, "accepted": len(self.accepted), "resolved": len(self.resolved)}
+        return {group: len(self.of(group)) for group in (*SEVERITIES, "accepted")} | {"resolved": len(self.resolved)}
 
     def new_baseline(self) -> str:
         """Accepts the present differences; entries that this run could not check stay, as do notes in them."""
-        resolved = {entry["id"] for entry in self.resolved}
-        entries = {key: entry for key, entry in self.baseline.entries.items() if key not in resolved}
+        entries = {key: entry for key, entry in self.baseline.items() if entry not in self.resolved}
         for one in self.findings:
-            if one.severity in FAIL_ON["addition"]:
+            if one.severity in DIFFERENCES:
                 seen = {"id": one.id, "operations": list(one.operations), "message": one.message}
                 entries[one.id] = {**entries.get(one.id, {}), **seen}
-        return Baseline(entries).to_json()
+        content = {"version": 1, "accepted": [entries[key] for key in sorted(entries)]}
+        return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+
+
+def read_baseline(path: Path) -> dict[str, dict[str, Any]]:
+    """The entries of a baseline file. Raises `ConfigurationError`."""
+    try:
+        return {str(entry["id"]): entry for entry in json.loads(path.read_text("utf-8"))["accepted"]}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise ConfigurationError(
+            f"{path} cannot be read as a baseline ({problem}); --write-baseline creates one"
+        ) from None

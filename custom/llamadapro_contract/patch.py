@@ -13,9 +13,6 @@ from ruamel.yaml.scalarstring import SingleQuotedScalarString as Quoted
 from .document import Document
 from .findings import Finding
 
-RESPONSES = {"400": "BadRequest", "401": "Unauthorized", "403": "Forbidden", "404": "NotFound", "409": "Conflict"}
-RESPONSES |= {"429": "AssumedTooManyRequests", "500": "InternalServerError"}
-
 
 def patch_document(text: str, findings: Iterable[Finding]) -> tuple[str, list[Finding]]:
     """The text of the changed document, and the differences that it still has."""
@@ -98,18 +95,17 @@ def _drop(document: Document, finding: Finding, name: str) -> None:
 
 def _add_status(document: Document, finding: Finding, status: str) -> None:
     responses = document.at(finding.pointer)
-    if status in responses:
-        return
-    if status.startswith("2"):
-        success = responses[min(one for one in responses if one.startswith("2"))]
-        added: Any = success if "$ref" not in success else _flow_map({"$ref": Quoted(success["$ref"])})
-    elif RESPONSES.get(status) in document.tree["components"].get("responses", ()):
-        added = _flow_map({"$ref": Quoted(f"#/components/responses/{RESPONSES[status]}")})
+    alike = [one for one in responses if one[0] == status[0] == "2"]
+    others = [one.raw["responses"] for one in document.operations.values() if status in one.raw["responses"]]
+    if alike or others:
+        added = responses[min(alike)] if alike else others[0][status]
+        if "$ref" in added:
+            added = _flow_map({"$ref": added["$ref"]})
     else:
         error = _flow_map({"schema": _flow_map({"$ref": "#/components/schemas/Error"})})
         added = CommentedMap({"description": _phrase(status), "content": CommentedMap({"application/json": error})})
-    place = sum(one < status for one in responses)
-    responses.insert(place, Quoted(status), added)
+    if status not in responses:
+        responses.insert(sum(one < status for one in responses), Quoted(status), added)
 
 
 def _move(document: Document, finding: Finding, path: str) -> None:

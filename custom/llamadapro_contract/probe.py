@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from secrets import token_hex
 from typing import Any
@@ -49,9 +49,20 @@ PATH_ALTERNATIVES = {
 KEY_PLACEMENTS = (KeyPlacement("X-API-Key"), KeyPlacement("Authorization", "Bearer"), KeyPlacement("Authorization"))
 """The usual ways to send a key, tried on a 401. Not the query: servers write it into their logs."""
 
+NAMED = {
+    "messageId": ("GetMessage",),
+    "callId": ("GetCall", "GetCallTranscription", "GetCallRecording"),
+    "recordingId": ("GetRecording",),
+}
+"""Ids of records that no list has, and what reads them."""
+MAY_BE_MISSING = ("GetCallTranscription", "GetCallRecording")
+
 MISSING_PATH = "/api/v1/contract-probe-missing"
 MISSING_ID = 999_999_999_999
 WRONG_KEY = "contract-probe-wrong-key"
+Ids = Mapping[str, Any]
+NO_IDS: Ids = {}
+Fix = tuple[Any, ...]
 
 
 async def probe(
@@ -60,14 +71,13 @@ async def probe(
     report: Report,
     *,
     write: bool = False,
-    ids: Mapping[str, str] | None = None,
+    ids: Ids = NO_IDS,
     items: int = 3,
     placement: KeyPlacement | None = None,
 ) -> Report:
     """Send all requests that are allowed; what was found until an error is in the report, too.
 
-    `ids`: of records that no list has. `items`: how many records of a list are read. `placement`: how the key is sent,
-    if not as the document says.
+    `ids`: of records that no list has. `items`: how many records of a list are read. `placement`: of the key.
     """
     report.document = document
     report.operations = report.operations or tuple(document.operations)
@@ -75,7 +85,7 @@ async def probe(
         run = _Probe(connect, document, report, stack)
         try:
             await run.find_service(placement or document.key_placement)
-            await run.read(dict(ids or {}), items)
+            await run.read(ids, items)
             await run.check_auth()
             if write:
                 await run.write()
@@ -108,34 +118,26 @@ class _Probe:
         except APIStatusError as error:
             return error.response
 
-    async def ask(
-        self,
-        name: str,
-        ids: Mapping[str, Any] | None = None,
-        *,
-        params: Any = None,
-        json: Any = None,
-        real: bool = True,
-    ) -> Any:
+    async def ask(self, name: str, ids: Ids = NO_IDS, params: Any = None, json: Any = None, real: bool = True) -> Any:
         """Request an operation and compare its answer: the body of a success, else None. `real`: its ids exist."""
         operation = self.document.operations.get(name)
         if operation is None:
             return None
         self.requested.add(name)
-
-        async def send(path: str) -> httpx.Response:
-            return await self.raw(operation.method, _fill_path(path, ids or {}), params, json)
-
-        path = self.moved.get(operation.path, operation.path)
-        response = await send(path)
-        if self._is_wrong_path(response, _fill_path(path, ids or {}), real):
-            found = await self._search(operation, send, ids or {}, real)
-            if found is None:
-                message = f"{operation.method} {path} answers {response.status_code}, as a path that does not exist"
-                self._add("contradiction", "path-missing", message, operation.pointer, name)
-                return None
-            response = found
-        return self.judge(operation, response)
+        first = None
+        for path in _paths(operation, self.moved):
+            target = _fill_path(path, ids)
+            response = await self.raw(operation.method, target, params, json)
+            wrong = self._is_wrong_path(response, target, real)
+            if not wrong and (first is None or response.is_success or response.status_code == 404):
+                if first is not None:
+                    self.moved[operation.path] = path
+                    message, at = f"{operation.path} is {path}", ("paths", operation.path)
+                    self._add("path-moved", message, at, name, ("move", path))
+                return self.judge(operation, response)
+            first = first or f"{operation.method} {path} answers {response.status_code}"
+        self._add("path-missing", f"{first}, as a path that does not exist", operation.pointer, name)
+        return None
 
     def _is_wrong_path(self, response: httpx.Response, path: str, real: bool) -> bool:
         """Whether it is the path that is not found, rather than the record."""
@@ -143,41 +145,26 @@ class _Probe:
             return True
         return response.status_code == 404 and "*" in self.missing[1] and _normalize(response, path) == self.missing
 
-    async def _search(
-        self, operation: Operation, send: Callable[[str], Any], ids: Mapping[str, Any], real: bool
-    ) -> httpx.Response | None:
-        for path in _candidate_paths(operation, self.moved):
-            response: httpx.Response = await send(path)
-            wrong = self._is_wrong_path(response, _fill_path(path, ids), real)
-            if response.is_success or (response.status_code == 404 and not wrong):
-                self.moved[operation.path] = path
-                at, message = ("paths", operation.path), f"{operation.path} is {path}"
-                self._add("contradiction", "path-moved", message, at, operation.id, ("move", path))
-                return response
-        return None
-
     def judge(self, operation: Operation, response: httpx.Response) -> Any:
         """Compare an answer with the document."""
         status, name = str(response.status_code), operation.id
-        like = status
-        if status not in operation.raw["responses"]:
-            known = ", ".join(operation.raw["responses"])
-            message = f"the status {status} is not documented ({known})"
+        like = operation.documented(status)
+        if like is None:
+            message = f"the status {status} is not documented ({', '.join(operation.raw['responses'])})"
             passing = response.status_code == 429 or response.status_code >= 500
-            at = (*operation.pointer, "responses")
-            self._add("addition" if passing else "contradiction", "status", message, at, name, ("add-status", status))
-            like = operation.success if response.is_success else "401"
-        pointer = self.document.answer(operation, like)
+            at, fix = (*operation.pointer, "responses"), ("add-status", status)
+            self._add("status", message, at, name, fix, "addition" if passing else "contradiction")
+            like = operation.success if response.is_success else operation.documented("401")
+        pointer = self.document.answer(operation, like) if like else None
         body, readable = _body(response)
         if pointer is None:
-            if response.content:
-                at = (*operation.pointer, "responses", like)
-                message = f"an answer {status} without a body is documented, and one came"
-                self._add("contradiction", "body-unexpected", message, at, name)
-        elif not readable:
+            if response.content and like:
+                at, message = (*operation.pointer, "responses", like), f"the answer {status} has a body, undocumented"
+                self._add("body-unexpected", message, at, name)
+        elif pointer and not readable:
             message = f"the answer {status} is not JSON ({_content_type(response)})"
-            self._add("contradiction", "body-unreadable", message, pointer, name)
-        else:
+            self._add("body-unreadable", message, pointer, name)
+        elif pointer:
             self._compare(body, pointer, name)
         if not response.is_success:
             return None
@@ -186,19 +173,14 @@ class _Probe:
 
     def _compare(self, body: Any, pointer: Pointer, operation: str) -> None:
         if operation in self.report.operations:
-            self.report.extend(self.comparer.compare(body, pointer, operation), operation)
+            for finding in self.comparer.compare(body, pointer, operation):
+                self.report.add(finding, operation)
 
     def _add(
-        self,
-        severity: Severity,
-        kind: str,
-        message: str,
-        pointer: Pointer,
-        operation: str,
-        fix: tuple[Any, ...] = (),
+        self, kind: str, message: str, at: Pointer, name: str, fix: Fix = (), severity: Severity = "contradiction"
     ) -> None:
-        if operation in self.report.operations:
-            self.report.add(Finding(severity, kind, message, pointer, fix=fix), operation)
+        if name in self.report.operations:
+            self.report.add(Finding(severity, kind, message, at, fix=fix), name)
 
     # --- what is requested ---------------------------------------------------------------------------------------
 
@@ -207,10 +189,10 @@ class _Probe:
         await self.use(documented)
         self.missing = _normalize(await self.raw("GET", MISSING_PATH), MISSING_PATH)
         answer = ""
-        for operation, _, size in self.document.lists:
-            response = await self.raw("GET", operation.path, {size: 1} if size else None)
+        for operation, _, _ in self.document.lists:
+            response = await self.raw("GET", operation.path)
             if response.status_code == 401:
-                response = await self._place_key(operation, response)
+                response = await self._place_key(operation, documented)
             wrong_path = self._is_wrong_path(response, operation.path, real=True)
             if _body(response)[1] and not wrong_path and response.status_code < 500:
                 return
@@ -218,46 +200,40 @@ class _Probe:
         if answer:
             raise ConfigurationError(f"this is not the service of the document: {answer}; check --base-url")
 
-    async def _place_key(self, operation: Operation, refused: httpx.Response) -> httpx.Response:
-        documented, tried = self.placement, [self.placement]
-        for placement in KEY_PLACEMENTS:
-            if placement in tried:
-                continue
-            tried.append(placement)
+    async def _place_key(self, operation: Operation, documented: KeyPlacement) -> httpx.Response:
+        others = [one for one in KEY_PLACEMENTS if one != documented]
+        for placement in others:
             await self.use(placement)
             response = await self.raw("GET", operation.path)
             if response.status_code != 401:
-                message = f"the service takes the key as {placement!s}, not as {documented!s}"
+                message = f"the service takes the key as {placement}, not as {documented}"
                 fix = ("place-key", placement.header, placement.scheme or "")
-                at, name = self.document.security_scheme, self.report.operations[0]
-                self._add("contradiction", "key-placement", message, at, name, fix)
+                self._add("key-placement", message, self.document.security_scheme, self.report.operations[0], fix)
                 return response
-        ways = ", ".join(map(str, tried))
+        ways = ", ".join(map(str, [documented, *others]))
         raise ConfigurationError(f"the service refuses the key: GET {operation.path} answers 401 to {ways}")
 
     def _wants(self, *names: str | None) -> bool:
         return any(name in self.report.operations for name in names)
 
-    async def read(self, ids: dict[str, str], count: int) -> None:
+    async def read(self, ids: Ids, count: int) -> None:
         for operation, reader, size in self.document.lists:
             if self._wants(operation.id, reader):
                 items = _items(await self.ask(operation.id, params={size: count} if size else None))
                 for item in items[:count] if reader else ():
                     await self.ask(str(reader), self._ids(str(reader), item.get("id")))
                 if size and len(items) > 1:
-                    await self._check_paging(operation.id, size, None)
+                    await self._check_paging(operation.id, size, "params")
         if self._wants("SearchContacts"):
             found = await self.ask("SearchContacts", json={"size": count, "includeTotalCount": True})
             if len(_items(found)) > 1:
-                await self._check_paging("SearchContacts", None, "size")
+                await self._check_paging("SearchContacts", "size", "json")
         if self._wants("GetCustomFieldListOptions", "GetCustomFieldListOption"):
             await self._read_options(count)
-        named = [("GetMessage", "messageId"), ("GetRecording", "recordingId")]
-        named += [(name, "callId") for name in ("GetCall", "GetCallTranscription", "GetCallRecording")]
-        for name, id_name in named:
-            if id_name in ids and self._wants(name):
-                certain = name not in ("GetCallTranscription", "GetCallRecording")
-                await self.ask(name, {**ids, "id": ids[id_name]}, real=certain)
+        for id_name, names in NAMED.items():
+            for name in names if id_name in ids else ():
+                if self._wants(name):
+                    await self.ask(name, {**ids, "id": ids[id_name]}, real=name not in MAY_BE_MISSING)
         for operation in self.document.operations.values():
             if operation.method == "GET" and "{" in operation.path and self._wants(operation.id):
                 await self.ask(operation.id, self._ids(operation.id, None), real=False)
@@ -269,43 +245,36 @@ class _Probe:
             for option in _items(await self.ask("GetCustomFieldListOptions", parent))[:count]:
                 await self.ask("GetCustomFieldListOption", {**parent, "optionId": option.get("id")})
 
-    async def _check_paging(self, name: str, in_query: str | None, in_body: str | None) -> None:
+    async def _check_paging(self, name: str, size: str, place: str) -> None:
         """There are two items at least: a page of one must lead to another."""
         at = self.document.operations[name].pointer
-
-        async def page(token: dict[str, Any]) -> Any:
-            wanted = {str(in_query or in_body): 1, **token}
-            return await self.ask(name, params=wanted if in_query else None, json=wanted if in_body else None)
-
-        first = await page({})
+        page: dict[str, Any] = {place: {size: 1}}
+        first = await self.ask(name, **page)
         token = first.get("nextPageToken") if isinstance(first, dict) else None
         if token is None:
-            message = "there is more, and no nextPageToken leads to it"
-            self._add("contradiction", "page-token-missing", message, at, name)
+            self._add("page-token-missing", "there is more, and no nextPageToken leads to it", at, name)
             return
-        second = await page({"pageToken": token})
+        page[place]["pageToken"] = token
+        second = await self.ask(name, **page)
         if _items(second) and _items(second)[0].get("id") == _items(first)[0].get("id"):
             message = "the page that pageToken leads to begins like the previous one"
-            self._add("contradiction", "page-token-ignored", message, at, name)
+            self._add("page-token-ignored", message, at, name)
 
     async def check_auth(self) -> None:
         """Check that unauthenticated requests are rejected."""
-        unauthenticated = {
-            "a wrong key": self.connect(self.placement, WRONG_KEY),
-            "no key": self.connect(KeyPlacement("X-Contract-Probe"), "none"),  # the client always sends one: elsewhere
-        }
-        for client in unauthenticated.values():
-            await self.stack.enter_async_context(client)
+        wrong = await self.stack.enter_async_context(self.connect(self.placement, WRONG_KEY))
+        # The client always sends a key: this one where nobody looks for it.
+        none = await self.stack.enter_async_context(self.connect(KeyPlacement("X-Contract-Probe"), "none"))
         for operation in [one for one, _, _ in self.document.lists if self._wants(one.id)]:
-            for credentials, client in unauthenticated.items():
+            documented = operation.documented("401")
+            for client in (wrong, none):
                 path = self.moved.get(operation.path, operation.path)
                 response = await self.raw(operation.method, path, client=client)
-                if response.status_code == 401 and "401" in operation.raw["responses"]:
-                    self._compare(_body(response)[0], self.document.answer(operation, "401") or (), operation.id)
-                elif response.is_success and credentials == "a wrong key":
-                    message = f"{credentials} is answered {response.status_code}, not 401"
-                    at = (*operation.pointer, "responses", "401")
-                    self._add("contradiction", "key-not-checked", message, at, operation.id)
+                if response.status_code == 401 and documented:
+                    self._compare(_body(response)[0], self.document.answer(operation, documented) or (), operation.id)
+                elif response.is_success and client is wrong:
+                    message = f"a wrong key is answered {response.status_code}, not 401"
+                    self._add("key-not-checked", message, (*operation.pointer, "responses", "401"), operation.id)
 
     def _ids(self, name: str, last: Any) -> dict[str, Any]:
         """Ids for a path: its last as given, or none that exists."""
@@ -385,7 +354,7 @@ class _Probe:
                 self.report.drop(kind, pointer, name)
             message = f"the field {old} never came, and {new} did: it seems to be renamed"
             for name in self.comparer.seen.operations[pointer]:
-                self._add("contradiction", "field-renamed", message, pointer, name, ("rename", old, new))
+                self._add("field-renamed", message, pointer, name, ("rename", old, new))
         for pointer, names, operations in self.comparer.unseen_fields():
             fields = ", ".join(f"{_schema_name(pointer)}.{name}" for name in names)
             self.report.add(Finding("not seen", "field-not-seen", "in no answer", pointer, fields, operations))
@@ -394,9 +363,9 @@ class _Probe:
             if name in self.report.succeeded:
                 fix = ("confirm",) if operation.is_inferred else ()
                 message = f"{operation.method} {self.moved.get(operation.path, operation.path)} is there"
-                self._add("confirmation", "operation", message, operation.pointer, name, fix)
+                self._add("operation", message, operation.pointer, name, fix, "confirmation")
             else:
-                self._add("not seen", "operation-not-seen", self._why(name, wrote), operation.pointer, name)
+                self._add("operation-not-seen", self._why(name, wrote), operation.pointer, name, (), "not seen")
 
     def _why(self, name: str, wrote: bool) -> str:
         for reason, names in EXCLUDED.items():
@@ -419,20 +388,13 @@ def _fill_path(path: str, ids: Mapping[str, Any]) -> str:
     return re.sub(r"{(\w+)}", fill, path)
 
 
-def _candidate_paths(operation: Operation, moved: Mapping[str, str]) -> Iterator[str]:
-    """Other spellings: as what lies above it moved, then those of the list."""
-    tried = {operation.path}
-
-    def fresh(paths: Iterable[str]) -> Iterator[str]:
-        for path in paths:
-            if path not in tried:
-                tried.add(path)
-                yield path
-
-    yield from fresh(new + operation.path[len(old) :] for old, new in moved.items() if operation.path.startswith(old))
-    if operation.method == "GET":  # nothing is written or deleted where one only guesses
-        for old, others in PATH_ALTERNATIVES.items():
-            yield from fresh(operation.path.replace(old, new) for new in others if old in operation.path)
+def _paths(operation: Operation, moved: Mapping[str, str]) -> Iterator[str]:
+    """Where it should be; then as what lies above it moved, and, only to read, other spellings."""
+    own = operation.path
+    yield moved.get(own, own)
+    above = [new + own[len(old) :] for old, new in moved.items() if own.startswith(old) and own != old]
+    others = [own.replace(old, new) for old, news in PATH_ALTERNATIVES.items() for new in news if old in own]
+    yield from dict.fromkeys([*above, *(others if operation.method == "GET" else [])])
 
 
 def _normalize(response: httpx.Response, path: str) -> tuple[int, str]:

@@ -7,26 +7,26 @@ import re
 from collections.abc import Callable, Iterator
 from xml.etree import ElementTree
 
-from .findings import KINDS, Finding, Report
+from .findings import DIFFERENCES, KINDS, Finding, Report
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def as_text(report: Report) -> str:
     lines = [_summary(report)]
-    for one in (*report.of("contradiction"), *report.of("addition")):
+    for one in report.of(*DIFFERENCES):
         lines.append(f"{one.severity:14} {one.kind:20} {one.operation}")
         lines.append(f"{'':14} {one.message}{f' at {one.path}' if one.path else ''}")
         lines.append(f"{'':14} openapi.yaml:{one.line} {one.location}")
-    lines += [f"accepted: {one.kind} ({one.operation}): {one.message}" for one in report.accepted]
+    lines += [f"accepted: {one.kind} ({one.operation}): {one.message}" for one in report.of("accepted")]
     return "\n".join([*lines, *_footer(report)])
 
 
 def as_markdown(report: Report) -> str:
     lines = [f"# {report.base_url} against openapi.yaml", "", _summary(report)]
-    groups = {"Contradictions": report.of("contradiction"), "Additions": report.of("addition")}
-    for title, found in {**groups, "Accepted by the baseline": report.accepted}.items():
-        if found:
+    titles = {"contradiction": "Contradictions", "addition": "Additions", "accepted": "Accepted by the baseline"}
+    for group, title in titles.items():
+        if found := report.of(group):
             lines += ["", f"## {title} ({len(found)})", ""]
             lines += ["| operation | difference | in the answer | in the document |", "|---|---|---|---|"]
             lines += [
@@ -37,15 +37,12 @@ def as_markdown(report: Report) -> str:
 
 
 def as_json(report: Report) -> str:
+    same = ("severity", "kind", "operations", "path", "message")
     found = [
         {
             "id": one.id,
-            "severity": one.severity,
-            "kind": one.kind,
-            "operations": list(one.operations),
-            "path": one.path,
-            "message": one.message,
-            "accepted": report.accepts(one),
+            **{name: getattr(one, name) for name in same},
+            "accepted": report.group(one) == "accepted",
             "document": {"pointer": one.location, "line": one.line},
         }
         for one in report.findings
@@ -89,30 +86,25 @@ def as_junit(report: Report) -> str:
 
 def as_github(report: Report) -> str:
     """Annotations of a workflow run, after the summary."""
-    levels = {True: "error", False: "warning"}
     lines = [_summary(report)]
     if report.error is not None:
         lines.append(f"::error title=llamadapro contract::{_escape(report.error)}")
-    for one in (*report.of("contradiction"), *report.of("addition")):
+    for one in report.of(*DIFFERENCES):
         title = f"{one.kind} ({one.operation})".replace(",", "%2C").replace(":", "%3A")
         message = _escape(f"{one.message} {one.path} openapi.yaml:{one.line}")
-        lines.append(f"::{levels[report.fails(one)]} title={title}::{message}")
+        lines.append(f"::{'error' if report.fails(one) else 'warning'} title={title}::{message}")
     return "\n".join(lines)
 
 
 FORMATS: dict[str, Callable[[Report], str]] = {
-    "github": as_github,
-    "json": as_json,
-    "junit": as_junit,
-    "markdown": as_markdown,
-    "text": as_text,
+    show.__name__.removeprefix("as_"): show for show in (as_github, as_json, as_junit, as_markdown, as_text)
 }
 
 
 def _summary(report: Report) -> str:
     counts = report.counts
     counted = [f"{counts[name]} {name}{'s' * (counts[name] != 1)}" for name in ("contradiction", "addition")]
-    counted += [f"{counts[name]} {name}" for name in ("accepted", "resolved") if report.baseline.entries]
+    counted += [f"{counts[name]} {name}" for name in ("accepted", "resolved") if report.baseline]
     seen = len(report.succeeded.intersection(report.operations))
     counted += [f"{seen} of {len(report.operations)} operations seen"]
     failed = f"not checked: {report.error}; " if report.error is not None else ""
@@ -133,11 +125,7 @@ def _footer(report: Report) -> Iterator[str]:
 
 
 def _details(report: Report, found: list[Finding]) -> str:
-    lines = (
-        f"{'accepted ' * report.accepts(one)}{one.severity}: {one.message} {one.path}"
-        f" openapi.yaml:{one.line} {one.location}"
-        for one in found
-    )
+    lines = (f"{report.group(one)}: {one.message} {one.path} openapi.yaml:{one.line} {one.location}" for one in found)
     return _clean("\n".join(lines))
 
 

@@ -57,8 +57,10 @@ class Claim:
     limited: int
     """How often the service has answered it with 429."""
     payload: str
-    delay: float
-    """Seconds until its turn."""
+    at: float
+    """When its turn is, by the ledger's clock."""
+    now: float
+    """What the ledger's clock said when it was claimed."""
 
 
 @attrs.frozen
@@ -111,6 +113,8 @@ class Granted:
     """With `only_added`: those that were not claimed, by their key."""
     wait: float | None = None
     """Seconds until there may be more to claim; None if nothing is left that this worker could come to send."""
+    paced: bool = False
+    """Whether each claim has a turn of its own in the rate; else it goes at once."""
 
 
 @attrs.frozen
@@ -242,12 +246,15 @@ def begin_steps(
 
 def _check_same(known: Mapping[str, Any], now: Mapping[str, Any], join: bool) -> None:
     """Refuse another job: it would take what this one has sent for its own. Who joins may leave things out."""
-    for name in now if join else {**known, **now}:
-        if known.get(name) != now.get(name):
-            raise InvalidRequestError(
-                f"the ledger was begun with {name} {known.get(name)}, now it is {now.get(name)}: resume with the same, "
-                "or give the new job a ledger or a run of its own"
-            )
+    names = [name for name in (now if join else {**now, **known}) if known.get(name) != now.get(name)]
+    if "operation" in names:
+        names = ["operation"]  # all else differs then
+    if names:
+        differs = "; with ".join(f"{name} {known.get(name)}, now it is {now.get(name)}" for name in names)
+        raise InvalidRequestError(
+            f"the ledger was begun with {differs}: resume with the same, or give the new job a ledger or a run of its "
+            "own"
+        )
 
 
 def _flat(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -313,7 +320,7 @@ with picked as (
 update llamadapro_units set state = 'sending', worker = :worker, attempt = attempt + 1, detail = null,
     not_before = case when :step > 0 then :start + numbered.n * :step else {now} end
 from numbered where llamadapro_units.id = numbered.id and state = 'pending'
-returning llamadapro_units.id, key, place, attempt, limited, payload, not_before - {now}
+returning llamadapro_units.id, key, place, attempt, limited, payload, not_before, {now}
 """
 _RESERVE = """
 update llamadapro_runs set next_slot = coalesce((
@@ -322,7 +329,7 @@ update llamadapro_runs set next_slot = coalesce((
 where id = :run
 """
 _MINE = """
-select id, key, place, attempt, limited, payload, not_before - {now}
+select id, key, place, attempt, limited, payload, not_before, {now}
 from llamadapro_units where run = :run and worker = :worker and state = 'sending'
 """
 _AHEAD = """
@@ -369,11 +376,11 @@ def turn_steps(
             batch[name] = (sql.sql(text), {key: value for key, value in added.items() if f":{key}" in text})
     if recover:
         batch["mine"] = (sql.sql(_MINE), own)
-    elif turn.places:
+    if recover or turn.places or turn.only_added:
         batch["rate"] = (sql.sql(_RATE), {"run": run})
     rows = yield batch
     if recover:
-        return Granted([Claim(*row) for row in rows["mine"]], wait=0.0)
+        return Granted([Claim(*row) for row in rows["mine"]], wait=0.0, paced=bool(rows["rate"]))
     if not turn.places and not (turn.only_added and turn.add):
         return Granted([])
 
@@ -395,11 +402,11 @@ def turn_steps(
     if step:
         batch["reserve"] = (sql.sql(_RESERVE), {**own, "start": start, "step": step})
     rows = yield {**batch, **after}
-    claims = sorted((Claim(*row) for row in rows["claims"]), key=lambda one: (one.delay, one.id))
+    claims = sorted((Claim(*row) for row in rows["claims"]), key=lambda one: (one.at, one.id))
     if turn.only_added:
         mine = {one.id for one in claims}
         return Granted(claims, {row[1]: Entry(*row) for row in rows["known"] if row[0] not in mine})
-    return Granted(claims, wait=_wait(*rows["ahead"][0], step=step))
+    return Granted(claims, wait=_wait(*rows["ahead"][0], step=step), paced=step > 0)
 
 
 def _wait(due: float | None, others_send: bool, others_feed: bool, next_slot: float, *, step: float) -> float | None:

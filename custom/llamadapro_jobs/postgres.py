@@ -56,6 +56,8 @@ POSTGRES = Dialect(
     json_column="{name} {type}",
 )
 _LOCK = "select pg_advisory_xact_lock(7813583561)"  # tables are made by one process, should several begin at once
+# A scan rather than to_regclass(), whose cache does not see what another process has made meanwhile.
+_EXISTS = "select 1 from pg_catalog.pg_class where relname = 'llamadapro_units' and pg_table_is_visible(oid)"
 # Where the server's default may forget a commit in a crash, a claim could be sent twice.
 _DURABLE = "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'"
 
@@ -135,6 +137,7 @@ class PostgresLedger:
             except _LOST as error:
                 await self._disconnect()
                 if not self._known_good or asyncio.get_running_loop().time() + pause > ends:
+                    self._patience = 0.0
                     kind = LlamadaProError if self._known_good else InvalidRequestError
                     raise kind(f"{self._name} cannot be reached: {self._reason(error)}") from None
                 await asyncio.sleep(pause)
@@ -144,15 +147,15 @@ class PostgresLedger:
                 raise LlamadaProError(f"{self._name} cannot be used: {self._reason(error)}") from None
 
     async def _transaction(self, connection: psycopg.AsyncConnection[Any], steps: Steps[T]) -> T:
-        async with connection.transaction():
+        # One round trip for all statements of a batch; the first takes the BEGIN along.
+        async with connection.pipeline() as pipeline, connection.transaction():
             batch = next(steps)
             while True:
-                # One round trip for all statements of a batch.
-                async with connection.pipeline():
-                    cursors = {
-                        name: await connection.execute(_positional(text), parameters)
-                        for name, (text, parameters) in batch.items()
-                    }
+                cursors = {
+                    name: await connection.execute(_positional(text), parameters)
+                    for name, (text, parameters) in batch.items()
+                }
+                await pipeline.sync()
                 rows = {name: await cursor.fetchall() if cursor.description else [] for name, cursor in cursors.items()}
                 try:
                     batch = steps.send(rows)
@@ -169,17 +172,16 @@ class PostgresLedger:
             self._connection = connection
             await connection.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
             await connection.execute(_DURABLE)
-            cursor = await connection.execute("select to_regclass('llamadapro_units')")
-            if (await cursor.fetchone() or (None,))[0] is None:
-                await self._create(connection)
+            await self._create(connection)
             self._known_good = True
         return self._connection
 
     async def _create(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        if await (await connection.execute(_EXISTS)).fetchone():
+            return
         async with connection.transaction():
             await connection.execute(_LOCK)
-            cursor = await connection.execute("select to_regclass('llamadapro_units')")
-            if (await cursor.fetchone() or (None,))[0] is None:
+            if not await (await connection.execute(_EXISTS)).fetchone():
                 for statement in POSTGRES.sql(SCHEMA).split(";"):
                     await connection.execute(statement.encode())
 

@@ -7,6 +7,7 @@ the end of its lease. When something stops the run, it claims no more and sees o
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ from llamadapro.errors import (
     WaitTimeoutError,
 )
 
-from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State, Turn
+from .ledger import Claim, Entry, Granted, Ledger, NewUnit, Outcome, State, Turn
 
 BATCH = 500
 """Units that are added in one turn."""
@@ -128,6 +129,9 @@ class Run:
         self._outcomes: list[Outcome] = []
         self._failures = 0
         self._sending_ends = 0.0
+        self._ledger_ahead = -math.inf
+        self._pacing = asyncio.Lock()
+        self._last_turn = (-math.inf, -math.inf)
         self.stopped: Exception | None = None
 
     async def run(self, last: object) -> None:
@@ -193,7 +197,7 @@ class Run:
         began = time.monotonic()
         granted = await self._ledger.turn(turn)
         self._sending_ends = began + self._ledger.lease
-        self._start(granted.claims)
+        self._start(granted)
         if turn.only_added:
             answered = {claim.key for claim in granted.claims} | granted.known.keys()
             self._incoming.extendleft(unit for unit in turn.add if unit.key not in answered)
@@ -206,11 +210,14 @@ class Run:
         await self._pause(granted.wait)
         return True
 
-    def _start(self, claims: Sequence[Claim]) -> None:
-        for claim in claims:
+    def _start(self, granted: Granted) -> None:
+        heard = self._clock.now()
+        for claim in granted.claims:
             if claim.id not in self._held:
+                # An answer that is late must not shift the turns: of all answers the quickest shows the ledger's clock.
+                self._ledger_ahead = max(self._ledger_ahead, claim.now - heard)
                 self._held[claim.id] = claim
-                flight = asyncio.create_task(self._fly(claim))
+                flight = asyncio.create_task(self._fly(claim, claim.at - self._ledger_ahead if granted.paced else None))
                 self._flights.add(flight)
                 flight.add_done_callback(partial(self._land, claim))
 
@@ -275,12 +282,12 @@ class Run:
 
     # --- one unit ---------------------------------------------------------------------------------------------------
 
-    async def _fly(self, claim: Claim) -> Outcome:
-        """Send a unit when it is its turn."""
+    async def _fly(self, claim: Claim, turn: float | None) -> Outcome:
+        """Send a unit when it is its turn, by our clock."""
         outcome = _unsent(claim)
         try:
-            if claim.delay > 0:
-                await self._clock.sleep(claim.delay)
+            if turn is not None:
+                await self._await_turn(turn)
                 if self.stopped:
                     return outcome
             # A process that was held up longer than its lease must not send what others may know as unknown.
@@ -293,6 +300,18 @@ class Run:
         except Exception as error:
             outcome = self._judge(claim, error)
         return outcome
+
+    async def _await_turn(self, turn: float) -> None:
+        """Wait until the turn has come, and since the last one has left as long has passed as between their turns.
+
+        So a process that was held up is late with all that follows, instead of sending it in one burst.
+        """
+        async with self._pacing:
+            last_turn, left = self._last_turn
+            at = turn if left == -math.inf else max(turn, left + max(0.0, turn - last_turn))
+            if (wait := at - self._clock.now()) > 0:
+                await self._clock.sleep(wait)
+            self._last_turn = (turn, self._clock.now())
 
     def _land(self, claim: Claim, flight: asyncio.Task[Outcome]) -> None:
         self._flights.discard(flight)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from os import PathLike
 from typing import Any, Protocol
 
@@ -12,7 +14,7 @@ import orjson
 
 from llamadapro._reports import Rows, SendIssue, SendReport
 from llamadapro._transport import Clock
-from llamadapro.errors import InvalidPhoneNumberError, InvalidRequestError
+from llamadapro.errors import InvalidPhoneNumberError, InvalidRequestError, LlamadaProError
 from llamadapro_api.types import PreparedRequest
 
 from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State, open_ledger
@@ -93,9 +95,8 @@ async def send_many(
             on_issue=on_issue,
         )
         loop = Run(job, book, limits, session.clock, has_source=source is not None)
-        try:
-            await loop.run(job.report)
-        finally:
+        await loop.run(job.report)
+        with suppress(LlamadaProError):  # of a ledger that is gone, which is what has stopped the run then
             await job.complete(max_issues)
     finally:
         await book.close()
@@ -189,8 +190,8 @@ class SendMany:
             raise InvalidRequestError(f"a row must be a dictionary, not {type(row).__name__}")
         if odd := [name for name in row if not isinstance(name, str)]:
             raise InvalidRequestError(f"{odd[0]!r} is no keyword: are there more cells than columns?")
-        if holes := [name for name, value in row.items() if value is None]:
-            raise InvalidRequestError(f"{holes[0]} is missing: leave the keyword out where nothing is to be sent")
+        if (hole := _find_none(row)) is not None:
+            raise InvalidRequestError(f"{hole} is missing: leave the keyword out where nothing is to be sent")
         row = _with_e164(self._session, dict(row))
         try:
             self._build(**{**self._common, **row})
@@ -274,4 +275,16 @@ def _to_json(row: Any, default: Callable[[Any], str] | None = None) -> str | Non
 
 def _keywords_only(error: TypeError) -> str:
     """What is wrong with the keywords, without the name of the function that refused them."""
-    return str(error).partition("() ")[2] or str(error)
+    return re.sub(r"^\S+\(\):? ", "", str(error))
+
+
+def _find_none(value: Any, place: str = "") -> str | None:
+    """Where there is a None: in a row that stands for a missing cell, and would be sent as a hole."""
+    if value is None:
+        return place
+    items: Any = ()
+    if isinstance(value, Mapping):
+        items = ((f"{place}.{name}" if place else str(name), item) for name, item in value.items())
+    elif isinstance(value, (list, tuple)):
+        items = ((f"{place}[{index}]", item) for index, item in enumerate(value))
+    return next((found for where, item in items if (found := _find_none(item, where)) is not None), None)

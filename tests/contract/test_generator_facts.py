@@ -1,4 +1,4 @@
-"""What our templates and hook rely on in the generator, which promises none of it: upgrades fail here, and say where.
+"""What `custom/generator/` relies on in openapi-python-client, which promises none of it: upgrades fail here.
 
 Whether the output is right is the affair of test_generated.py; here is what the input to it looks like.
 """
@@ -15,10 +15,12 @@ from typing import Any
 
 import openapi_python_client
 import pytest
+from generator.build import Package, parse
+from generator.document import Document
+from generator.walk import Walk
 from jinja2 import StrictUndefined
 from openapi_python_client import Project
 from openapi_python_client.config import Config, ConfigFile, MetaType
-from openapi_python_client.parser import GeneratorData
 from openapi_python_client.parser.properties import LiteralEnumProperty, ModelProperty
 from openapi_python_client.schema.untrusted_string import UntrustedString
 from ruamel.yaml import YAML
@@ -26,7 +28,7 @@ from ruamel.yaml import YAML
 from tests.contract.check_generated import ROOT
 from tests.openapi import OPERATIONS
 
-OURS = ROOT / "custom" / "templates"
+OURS = ROOT / "custom" / "generator" / "templates"
 THEIRS = Path(openapi_python_client.__file__).parent / "templates"
 
 FILTERS = {"safe_for_docstring", "in_double_quote_literal", "in_f_string_literal", "as_unembedded_code"}
@@ -44,11 +46,6 @@ WRITTEN = {
     "models_init", "package_init", "str_enum", "types",
 }  # fmt: skip
 """The templates that it renders; the rest of its own are imported by these, or are for a project of its making."""
-KINDS = {
-    f"{kind}_property.py.jinja"
-    for kind in ("any", "boolean", "const", "datetime", "float", "int", "list", "literal_enum", "model", "union")
-}
-"""By which our templates tell the kinds of properties apart."""
 
 
 def project(output: Path, *hooks: str, overwrite: bool = False) -> Project:
@@ -62,9 +59,9 @@ def project(output: Path, *hooks: str, overwrite: bool = False) -> Project:
         overwrite=overwrite,
         output_path=output,
     )
-    data = GeneratorData.from_dict(YAML(typ="safe").load((ROOT / "openapi.yaml").read_bytes()), config=config)
-    assert isinstance(data, GeneratorData)
-    return Project(openapi=data, config=config, custom_template_path=OURS)
+    document = Document(ROOT / "openapi.yaml")
+    data = parse(document, config)
+    return Package(document, data, config, Walk(document, data, config))
 
 
 @pytest.fixture(scope="module")
@@ -186,24 +183,8 @@ def test_models_and_sets(built: Project) -> None:
     assert kinds["TaskStatus"].values == {"completed", "cancelled", "scheduled", "overdue"}
 
 
-def test_kinds_of_properties(built: Project) -> None:
-    seen = set()
-
-    def look(prop: Any) -> None:
-        seen.add(prop.template)
-        for inner in (*getattr(prop, "inner_properties", ()), *filter(None, [getattr(prop, "inner_property", None)])):
-            look(inner)
-
-    for model in built.openapi.models:
-        for prop in (*(model.required_properties or ()), *(model.optional_properties or ())):
-            look(prop)
-    assert seen <= KINDS
-    text = "".join(path.read_text() for path in OURS.glob("*.jinja"))
-    assert {kind for kind in seen if kind not in text} <= {"literal_enum_property.py.jinja"}
-
-
-def test_what_the_templates_cannot_see_is_why_there_is_a_hook(built: Project) -> None:
-    """Should one of these appear, the hook could do with less."""
+def test_what_the_parser_leaves_out_is_why_the_document_is_read_twice(built: Project) -> None:
+    """Should one of these appear, `document.py` of the generator could do with less."""
     for name in ("servers", "security_schemes", "securitySchemes", "components"):
         assert not hasattr(built.openapi, name)
     endpoint = next(iter(endpoints(built)))
@@ -220,25 +201,7 @@ def test_hooks_run_in_order_in_the_output_by_a_shell(built: Project) -> None:
 
 
 def test_a_hook_that_is_not_on_the_path_is_only_a_warning(built: Project) -> None:
-    """Hence `--fail-on-warning`, and the venv first on the PATH."""
+    """Hence the generator refuses on any of them."""
     (warning,) = built.returned  # type: ignore[attr-defined]
     assert warning.level.value == "WARNING"
     assert "not-a-command-here" in str(warning.detail)
-
-
-def test_overwriting_empties_only_models_and_api(built: Project) -> None:
-    """Hence our hook removes what is left beside them."""
-    output = built.package_dir
-    for name in ("models/old.py", "api/old.py", "old.py"):
-        (output / name).write_text("# left by an older run\n")
-    again = project(output, "true", overwrite=True)
-    assert again.build() == []
-    assert [(output / name).exists() for name in ("models/old.py", "api/old.py", "old.py")] == [False, False, True]
-    assert {path.name for path in output.glob("*.py")} == {
-        "__init__.py",
-        "client.py",
-        "errors.py",
-        "types.py",
-        "old.py",
-    }
-    assert not (output / "py.typed").exists()

@@ -406,12 +406,11 @@ created = found["create_contact"](first_name="Jane", user_id=None, addresses=[ad
 header = {"type_": "header", "parameters": ["Jane"]}
 numbers = {"from_phone_number": "+56221234567", "to_phone_number": "+56912345678"}
 sent = found["create_template_message"](template_name="hi", language_code="es", components=[header], **numbers)
-print(json.dumps([sorted(found), contact.id, contact.last_name, created.method, json.loads(created.body)]))
-print(json.dumps([json.loads(sent.body), sorted(models.__all__)]))
+print(json.dumps([sorted(found), contact.id, contact.last_name, created.method, created.body]))
+print(json.dumps([sent.body, sorted(models.__all__)]))
 """
 
 
-@pytest.mark.skipif(not (ROOT / "custom" / "generator" / "walk.py").exists(), reason="no generator yet")
 def test_the_generator_takes_what_both_give(root: Path) -> None:
     assert main([str(root)]) == 0
     shutil.copytree(ROOT / "custom" / "generator", root / "custom" / "generator")

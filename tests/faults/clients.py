@@ -41,8 +41,8 @@ from tests.openapi import KEY_HEADER, key_value
 KEY = "sk-live-7f3a9d1c5e2b8640aa17"
 """Nothing but a good request's header may ever hold this."""
 
-OWN = ("httpx", "aiohttp")
-"""The two engines."""
+OWN = ("httpx", "aiohttp", "httpx2")
+"""The client's own engines."""
 CALLERS = ("caller", "caller-aiohttp")
 """A caller's own httpx.AsyncClient, on httpx's transport and on httpx-aiohttp's."""
 ENGINES = OWN + CALLERS
@@ -54,7 +54,7 @@ def _ssl() -> ssl.SSLContext:
 
 
 def available(engine: str) -> bool:
-    needed = {"aiohttp": "aiohttp", "caller-aiohttp": "httpx_aiohttp"}.get(engine)
+    needed = {"aiohttp": "aiohttp", "httpx2": "httpx2", "caller-aiohttp": "httpx_aiohttp"}.get(engine)
     return needed is None or find_spec(needed) is not None
 
 

@@ -319,12 +319,10 @@ async def ask(
     async with httpx.AsyncClient(transport=transport) as http:
 
         def connect(placement: KeyPlacement, key: str | None) -> AsyncLlamadaPro:
-            value = f"{placement.scheme} {key or KEY}" if placement.scheme else key or KEY
-            return AsyncLlamadaPro(
-                value, "http://sandbox", http_client=http, max_retries=0, api_key_header=placement.header
-            )
+            where = {"api_key_scheme": placement.scheme} if placement.scheme else {"api_key_header": placement.header}
+            return AsyncLlamadaPro(key or KEY, "http://sandbox", http_client=http, max_retries=0, **where)
 
-        await probe(connect, document, report, write=write, ids=ids)
+        await probe(connect, document, report, write=write, ids=ids or {})
     return report, sandbox
 
 

@@ -48,7 +48,7 @@ AUTHORITY = trustme.CA()
 engines = pytest.mark.parametrize(
     "engine",
     [
-        pytest.param(engine, marks=pytest.mark.skipif(not available(engine), reason="needs llamadapro[aiohttp]"))
+        pytest.param(engine, marks=pytest.mark.skipif(not available(engine), reason="needs an extra"))
         for engine in ("httpx", "aiohttp", "caller")
     ],
 )

@@ -185,7 +185,7 @@ async def test_what_httpx_says(name: str) -> None:
     assert (await _say(name, None))[0] == SAY[name][0]
 
 
-@pytest.mark.skipif(not available("aiohttp"), reason="needs llamadapro[aiohttp]")
+@pytest.mark.skipif(not available("aiohttp"), reason="needs an extra")
 @pytest.mark.parametrize("name", SAY)
 async def test_what_httpx_aiohttp_says(name: str) -> None:
     from httpx_aiohttp import AiohttpTransport
@@ -203,7 +203,7 @@ async def test_a_kept_connection_that_closes_under_a_request() -> None:
     assert [request.nth for request in opened.requests] == [1, 2]
 
 
-@pytest.mark.skipif(not available("aiohttp"), reason="needs llamadapro[aiohttp]")
+@pytest.mark.skipif(not available("aiohttp"), reason="needs an extra")
 async def test_aiohttp_resends_by_itself() -> None:
     from httpx_aiohttp import AiohttpTransport
 

@@ -35,7 +35,7 @@ errors = pytest.importorskip("llamadapro.errors")
 
 
 def _marked(engines: tuple[str, ...]) -> list[Any]:
-    skip = {e: pytest.mark.skipif(not available(e), reason="needs llamadapro[aiohttp]") for e in engines}
+    skip = {e: pytest.mark.skipif(not available(e), reason="needs an extra") for e in engines}
     return [pytest.param(engine, marks=skip[engine]) for engine in engines]
 
 

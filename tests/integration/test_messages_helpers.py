@@ -23,7 +23,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 50
 engines = pytest.mark.parametrize(
     "engine",
     [
-        pytest.param(engine, marks=pytest.mark.skipif(not available(engine), reason="needs llamadapro[aiohttp]"))
+        pytest.param(engine, marks=pytest.mark.skipif(not available(engine), reason="needs an extra"))
         for engine in ("httpx", "aiohttp", "caller")
     ],
 )

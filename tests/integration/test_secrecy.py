@@ -380,7 +380,7 @@ def _nothing_came(elsewhere: Site) -> None:
 @pytest.mark.parametrize("name", SITUATIONS)
 @pytest.mark.parametrize(
     "engine",
-    [pytest.param(e, marks=pytest.mark.skipif(not available(e), reason="needs llamadapro[aiohttp]")) for e in ENGINES],
+    [pytest.param(e, marks=pytest.mark.skipif(not available(e), reason="needs an extra")) for e in ENGINES],
 )
 async def test_the_key_stays_in(engine: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLAMADAPRO_LOG", "debug")

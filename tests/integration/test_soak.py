@@ -13,7 +13,7 @@ pytest.importorskip("llamadapro.errors")
 @pytest.mark.parametrize("engine", OWN)
 async def test_no_send_is_doubled_among_faults(engine: str) -> None:
     if not available(engine):
-        pytest.skip("needs llamadapro[aiohttp]")
+        pytest.skip("needs an extra")
     report = await soak(engine, sends=200, concurrency=50, seed=3)
     assert report.violations == [], str(report)
     assert report.figures["taken"] >= 150

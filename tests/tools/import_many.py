@@ -21,16 +21,17 @@ import os
 import random
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from llamadapro_sandbox import Sandbox as State
 from tests.openapi import key_headers
 
 FAULTS = (
@@ -169,12 +170,11 @@ def kill_midway(sandbox: Sandbox, process: subprocess.Popen[str], rows: int) -> 
     return -1
 
 
-def arrived(db: Path) -> dict[str, int]:
+def arrived(db: Path) -> Counter[str]:
     """How often each marker is in the sandbox's database."""
-    connection = sqlite3.connect(db)
-    query = "select body ->> '$.customFields.marker', count(*) from records where kind = 'conversations' group by 1"
-    found = dict(connection.execute(query))
-    connection.close()
+    sandbox = State(db=db)
+    found = Counter(str(record["customFields"]["marker"]) for _, record in sandbox.store.some("conversations"))
+    sandbox.close()
     return found
 
 

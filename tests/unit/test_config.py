@@ -16,12 +16,15 @@ from typing import Any
 
 import attrs
 import httpx
+import httpx2
 import pytest
 
 from llamadapro import AsyncLlamadaPro, ConfigurationError
 from llamadapro._config import Config
 from llamadapro._secret import Secret
+from llamadapro._transport import libraries
 from llamadapro_api import document
+from tests.openapi import KEY_HEADER, key_value
 
 KEY = "sk-live-7f3a9d1c5e2b8640aa17"
 VARIABLES = ("LLAMADAPRO_API_KEY", "LLAMADAPRO_BASE_URL", "LLAMADAPRO_LOG")
@@ -244,7 +247,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert (used.attempt_timeout, used.deadline, used.max_retries, used.max_connections) == (30.0, 120.0, 2, 100)
     assert (used.engine, used.verify, used.max_response_bytes) == ("httpx", True, 64 * 2**20)
     assert (used.rate_limit, used.default_region, used.proxy, used.http_client) == (None, None, None, None)
-    assert used.key_header == document.KEY_HEADER
+    assert used.key_placement() == document.SCHEMES[document.SCHEME]
 
 
 def test_a_limiter_is_anything_with_acquire() -> None:
@@ -269,17 +272,30 @@ def test_a_region_may_be_in_small_letters() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "HTTPX", "requests", None, 5, ["httpx"], httpx])
-def test_there_are_two_engines(value: Any) -> None:
+def test_there_are_three_engines(value: Any) -> None:
     message = refusal(engine=value)
-    assert "httpx" in message
-    assert "aiohttp" in message
+    assert all(f"'{name}'" in message for name in ("httpx", "aiohttp", "httpx2"))
 
 
-def test_an_engine_whose_package_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("engine", ["aiohttp", "httpx2"])
+def test_an_engine_whose_package_is_missing_says_what_to_install(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "llamadapro._transport.aiohttp_engine", raising=False)
-    monkeypatch.setitem(sys.modules, "aiohttp", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'llamadapro\[aiohttp\]'"):
-        AsyncLlamadaPro("key", engine="aiohttp")
+    monkeypatch.setitem(sys.modules, engine, None)
+    libraries.library.cache_clear()
+    with pytest.raises(ConfigurationError, match=rf"pip install 'llamadapro\[{engine}\]'"):
+        AsyncLlamadaPro("key", engine=engine)
+
+
+def test_values_of_httpx2_are_taken_as_those_of_httpx() -> None:
+    url, timeout = httpx2.URL("https://api.test/base/"), httpx2.Timeout(3.0, connect=1.0)
+    proxy = httpx2.Proxy("http://me:p%20w@proxy:3128", headers={"X-Via": "us"})
+    found = config(base_url=url, timeout=timeout, proxy=proxy)
+    assert found.base_url == httpx.URL("https://api.test/base")
+    assert found.timeout == httpx.Timeout(3.0, connect=1.0)
+    assert found.proxy is not None
+    assert (found.proxy.url, found.proxy.raw_auth) == (httpx.URL("http://proxy:3128"), (b"me", b"p w"))
+    assert found.proxy.headers["x-via"] == "us"
+    assert config(http_client=httpx2.AsyncClient()).http_client is not None
 
 
 @pytest.mark.parametrize("value", ["print", 5, ["x"], object()])
@@ -455,7 +471,7 @@ def test_options_are_frozen() -> None:
 
 
 def test_a_scheme_goes_before_the_key_in_its_header() -> None:
-    assert config().headers[-1] == (document.KEY_HEADER.encode(), KEY.encode())
+    assert config().headers[-1] == (KEY_HEADER.encode(), key_value(KEY).encode())
     assert config(api_key_scheme="Bearer").headers[-1] == (b"Authorization", f"Bearer {KEY}".encode())
     assert config(api_key_scheme="Token", api_key_header="X-Auth").headers[-1] == (b"X-Auth", f"Token {KEY}".encode())
 

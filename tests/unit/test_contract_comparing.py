@@ -23,6 +23,10 @@ paths:
           content:
             application/json:
               schema: { $ref: '#/components/schemas/Thing' }
+    put:
+      operationId: PutThing
+      responses:
+        '403': { $ref: '#/components/responses/Forbidden' }
 components:
   responses:
     Forbidden: { description: Not yours. }

@@ -10,7 +10,8 @@ import pytest
 
 from llamadapro.models import BulkSingleConversationCreateParamsDict as Created
 from llamadapro.models import BulkSingleConversationUpdateParamsDict as Updated
-from llamadapro_api.models.bulk_single_conversation_create_params import write_bulk_single_conversation_create_params
+from llamadapro_api.models import BulkSingleConversationCreateParamsDict
+from llamadapro_api.writing import writer
 from llamadapro_jobs.cli.table import BadRow, ColumnIndex, Row, Table, TableError
 
 
@@ -46,7 +47,7 @@ def test_every_key_of_the_document_can_be_a_column_and_what_comes_of_it_can_be_s
     good = {"created_at": "2026-02-15T10:00:00Z", "archived_at": "2026-02-15T10:00:00Z"}
     header = [name.replace("NAME", "size") for name in names]
     (item,) = items(",".join(header) + "\n" + ",".join(good.get(name, "1") for name in header))
-    written = write_bulk_single_conversation_create_params(item)
+    written = writer(BulkSingleConversationCreateParamsDict)(item)
     assert written["contact"]["nationalId"] == "1"
     assert written["contact"]["userId"] == 1
     assert "id" in ColumnIndex(Updated).names()

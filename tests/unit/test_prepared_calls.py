@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+import typing_extensions
 from dateutil.relativedelta import relativedelta
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -41,6 +42,7 @@ from tests.openapi import (
     Operation,
     Shape,
     functions,
+    key_value,
     python_name,
     snake,
 )
@@ -82,7 +84,11 @@ def test_a_function_takes_what_the_document_says(operation: Operation) -> None:
 @every_operation
 def test_its_keyword_dictionaries_say_the_same(operation: Operation) -> None:
     module = inspect.getmodule(operation.function)
-    own = [one for one in vars(module).values() if typing.is_typeddict(one) and one.__module__ == module.__name__]  # type: ignore[union-attr]
+    own = [
+        one
+        for one in vars(module).values()
+        if typing_extensions.is_typeddict(one) and one.__module__ == module.__name__
+    ]  # type: ignore[union-attr]
     keys: dict[str, bool] = {}
     for one in own:
         hints = typing.get_type_hints(one, include_extras=True)
@@ -149,7 +155,8 @@ def test_the_document_module_says_what_the_document_says() -> None:
     raw = OPENAPI.read_bytes()
     assert hashlib.sha256(raw).hexdigest() == document.DIGEST
     assert DOCUMENT["servers"][0]["url"] == document.SERVER
-    assert document.KEY_HEADER == KEY_HEADER
+    placement = document.SCHEMES[document.SCHEME]
+    assert (placement.place, placement.name, f"{placement.prefix}k") == ("header", KEY_HEADER, key_value("k"))
 
 
 # --- what is given is what is sent -------------------------------------------------------------------------------

@@ -223,7 +223,7 @@ def test_aiohttp_knows_best_what_was_a_timeout(error: BaseException, timed_out: 
 
 
 def test_what_cannot_be_read_names_its_place() -> None:
-    wrong = DeserializationError("expected a list, found null").within("items")
+    wrong = DeserializationError("expected a list, found null").at("items")
     failure = unreadable(INFO, answer(200), wrong, b'{"items":null}')
     assert (failure.outcome, failure.cause) == (Outcome.FINAL, wrong)
     error = failure.to_error(RequestInfo(maybe_processed=True))

@@ -12,7 +12,7 @@ from typing import Any, TextIO, cast
 from .._version import __version__
 
 EPILOG = """environment:
-  LLAMADAPRO_API_KEY   the service's key; api, contract and import ask for it where there is a terminal
+  LLAMADAPRO_API_KEY   the service's key; all but the sandbox ask for it where there is a terminal
   LLAMADAPRO_BASE_URL  the service's address, if not the document's
   LLAMADAPRO_LOG       debug: a line per request on standard error
 
@@ -20,6 +20,7 @@ examples:
   llamadapro sandbox --port 8080
   llamadapro api create_contact --first_name Jane
   llamadapro import people.csv --region CL
+  llamadapro campaign people.csv --template welcome --from +56912345678 --dry-run
   llamadapro COMMAND --help
 
 exit codes: 0 all is well, 1 something was found or is left to do, 2 not possible or not understood, 130 interrupted
@@ -108,6 +109,12 @@ def _completion(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
+def _campaign(arguments: Sequence[str]) -> int:
+    from llamadapro_jobs.cli.campaign import main as run
+
+    return run(arguments)
+
+
 def _import(arguments: Sequence[str]) -> int:
     from llamadapro_jobs.cli.import_ import main as run
 
@@ -128,6 +135,7 @@ def _contract(arguments: Sequence[str]) -> int:
 
 COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "api": ("send any operation of the API, and print its answer", _api),
+    "campaign": ("send a WhatsApp template to each line of a CSV file, once", _campaign),
     "completion": ("let a shell complete commands and options", _completion),
     "contract": ("check a live service against openapi.yaml", _contract),
     "import": ("create or change conversations from a CSV file", _import),

@@ -73,6 +73,10 @@ def _subparser(command: str, words: Sequence[str]) -> argparse.ArgumentParser | 
         found = argparse.ArgumentParser(parents=chosen, add_help=False)
         found.add_argument("operation", choices=known)
         return found
+    if command == "campaign":
+        from llamadapro_jobs.cli import campaign
+
+        return campaign.parser(words)
     if command == "completion":
         return parser()
     if command == "contract":

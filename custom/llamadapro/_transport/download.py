@@ -17,6 +17,7 @@ import httpx
 
 from .._config import NO_TIMEOUTS, Config
 from .._headers import USER_AGENT
+from .._httpx2 import AnyURL, to_httpx
 from .._secret import RawHeaders
 from ..errors import InvalidRequestError
 from .base_engine import Engine, OutgoingRequest
@@ -67,10 +68,10 @@ class Sink(Protocol):
         ...
 
 
-def check_url(url: str | httpx.URL) -> httpx.URL:
+def check_url(url: str | AnyURL) -> httpx.URL:
     """A URL that may be fetched; raises `InvalidRequestError` with the reason for any other."""
     try:
-        parsed = httpx.URL(url)
+        parsed = httpx.URL(to_httpx(url))
     except (httpx.InvalidURL, TypeError, ValueError) as error:
         raise InvalidRequestError(f"this is not a URL: {error}") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:

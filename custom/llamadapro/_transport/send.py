@@ -9,21 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from traceback import format_tb
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import httpx
-import orjson
 
 from llamadapro_api import document
 from llamadapro_api.errors import DeserializationError
 from llamadapro_api.types import PreparedRequest
 
 from .._config import Config
-from .._secret import RawHeaders
-from ..errors import ConfigurationError, InvalidRequestError
+from ..errors import ConfigurationError
 from .base_engine import Engine, OutgoingRequest
 from .body import InvalidBody, TruncatedBody, parse_json, read_body
 from .clock import Clock, SystemClock
+from .encoding import EncodedRequest
 from .engines import build_engine
 from .events import add_exchange, log, notify
 from .failures import (
@@ -69,12 +68,12 @@ class Transport:
 
     async def send(self, prepared: PreparedRequest[T], config: Config) -> T:
         """Send a prepared request as often as needed and allowed; return its answer, read."""
-        return await self.run(_CallState(self, prepared, config, lambda _state, body: _read(prepared, body)))
+        return await self.run(_CallState(self, prepared, config, lambda state, body: _read(prepared, state, body)))
 
     async def send_with_id(self, prepared: PreparedRequest[T], config: Config) -> tuple[T, str | None]:
         """The same, with the service's id of the request that brought the answer."""
         return await self.run(
-            _CallState(self, prepared, config, lambda state, body: (_read(prepared, body), state.request_id()))
+            _CallState(self, prepared, config, lambda state, body: (_read(prepared, state, body), state.request_id()))
         )
 
     async def send_raw(self, prepared: PreparedRequest[Any], config: Config) -> httpx.Response:
@@ -179,14 +178,7 @@ class _CallState(RequestState[T]):
         )
         self._prepared = prepared
         self._read = read
-        self._content = b"" if prepared.body is None else _to_json(prepared.body)
-        self._url = _url(config.base_url, prepared.url_path)
-        self._headers = config.headers
-        if self._content:
-            length = str(len(self._content)).encode()
-            self._headers = RawHeaders(
-                (*config.headers, (b"Content-Type", b"application/json"), (b"Content-Length", length))
-            )
+        self._encoded = EncodedRequest(prepared, config)
         self._by_deadline = True
 
     @property
@@ -202,9 +194,8 @@ class _CallState(RequestState[T]):
 
     def begin_attempt(self) -> None:
         super().begin_attempt()
-        self.outgoing = OutgoingRequest(
-            self.method, self._url, self._headers, self._content, self.config.httpx_timeouts
-        )
+        sent = self._encoded
+        self.outgoing = OutgoingRequest(self.method, sent.url, sent.headers, sent.content, self.config.httpx_timeouts)
 
     def attempt_end(self, *, queueing: bool) -> float | None:
         """By the deadline, or by `timeout`, which counts no queueing."""
@@ -262,7 +253,8 @@ class _CallState(RequestState[T]):
         return Failure(Outcome.NOT_SENT, f"could not reach the service within the {limit}", error, timed_out=True)
 
     def redacted_request(self) -> httpx.Request:
-        return redact_request(self.method, self._url, self._headers, self._content, self.config.key_header)
+        sent = self._encoded
+        return redact_request(self.method, sent.redacted_url, sent.headers, sent.content, sent.key_name)
 
     def advice(self, status_code: int | None) -> str | None:
         if status_code is None:
@@ -297,23 +289,10 @@ class _CallState(RequestState[T]):
         return error
 
 
-def _url(base: httpx.URL, url_path: str) -> httpx.URL:
-    """`base` with a path and query that are encoded already: parsing them would take a tenth of a call."""
-    path, _, query = url_path.partition("?")
-    try:
-        url, reference = httpx.URL(base), base._uri_reference  # noqa: SLF001
-        url._uri_reference = reference._replace(path=reference.path.rstrip("/") + path, query=query or None)  # noqa: SLF001
-        return url
-    except (AttributeError, TypeError):  # a version of httpx whose URLs are built otherwise
-        return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + url_path.encode("ascii"))
-
-
-def _to_json(body: Any) -> bytes:
-    try:
-        return orjson.dumps(body)
-    except (TypeError, RecursionError) as error:  # lone surrogates, integers of more than 64 bits
-        raise InvalidRequestError(f"the request cannot be sent as JSON: {error}") from None
-
-
-def _read(prepared: PreparedRequest[T], body: bytes) -> T:
-    return prepared.read(parse_json(body) if prepared.has_body else None)
+def _read(prepared: PreparedRequest[T], state: _CallState[Any], body: bytes) -> T:
+    response = state.response
+    assert response is not None
+    answer = prepared.answer(response.status_code)
+    if answer.kind == "text":
+        return cast(T, answer.read(body.decode(response.charset_encoding or "utf-8", "replace")))
+    return cast(T, answer.read(parse_json(body) if answer.kind == "json" else None))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 from llamadapro_api import api, models
 from llamadapro_api.types import PreparedRequest
 
+from .. import addresses
 from .._lazy import LazyModule
-from ..errors import InvalidPhoneNumberError
+from ..errors import InvalidPhoneNumberError, InvalidRequestError
 from ._base import Resource, build_request
 
 if TYPE_CHECKING:
@@ -113,23 +114,15 @@ class Conversations(Resource, section="conversations"):
             for issue in report.issues:
                 print(issue.row, issue.reason)
         """
-        from llamadapro_api.models import (
-            bulk_single_conversation_create_params as to_create,
-        )
-        from llamadapro_api.models import (
-            bulk_single_conversation_update_params as to_update,
-        )
+        from llamadapro_api.writing import writer
         from llamadapro_jobs.importing import import_many
 
         operation: Callable[..., PreparedRequest[models.BulkResult]] = api.bulk_update if update else api.bulk_create
-        write = (
-            to_update.write_bulk_single_conversation_update_params
-            if update
-            else to_create.write_bulk_single_conversation_create_params
-        )
+        create, change = models.BulkSingleConversationCreateParamsDict, models.BulkSingleConversationUpdateParamsDict
+        write = writer(change if update else create)
         return await import_many(
             items,
-            check=lambda row: write(self._with_numbers(row)),
+            check=lambda row: write(_with_emails(self._with_numbers(row))),
             send=lambda rows: self._send(operation, conversations=rows),
             about={"operation": operation.__name__, "base_url": str(self._session.base_url)},
             ledger=ledger,
@@ -183,3 +176,16 @@ class Conversations(Resource, section="conversations"):
                 f"{len(bad)} of {len(items)} items have phone numbers that cannot be used:{listed}"
             )
         return good
+
+
+def _with_emails(item: Any) -> Any:
+    """The item, its contact's e-mail addresses checked: of people with the same one the service makes one contact."""
+    contact = item.get("contact") if isinstance(item, Mapping) else None
+    emails = contact.get("emails") if isinstance(contact, Mapping) else None
+    for place, address in enumerate(emails if isinstance(emails, (list, tuple)) else ()):
+        if isinstance(address, str):
+            try:
+                addresses.email(address)
+            except InvalidRequestError as error:
+                raise InvalidRequestError(f"contact.emails[{place}]: {error}") from None
+    return item

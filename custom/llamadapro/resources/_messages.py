@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from copy import copy
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from llamadapro_api import api, models
 from llamadapro_api.errors import DeserializationError
@@ -364,9 +363,7 @@ def reading_file_id(prepared: PreparedRequest[models.Media]) -> PreparedRequest[
     def read(answer: Any) -> str:
         file_id = prepared.read(answer).file_id
         if not isinstance(file_id, str) or not file_id:
-            raise DeserializationError("the uploaded file has no id").within("fileId")
+            raise DeserializationError("the uploaded file has no id").at("fileId")
         return file_id
 
-    changed: Any = copy(prepared)
-    changed.read = read
-    return cast("PreparedRequest[str]", changed)
+    return prepared.with_reader(read)

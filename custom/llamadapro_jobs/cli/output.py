@@ -103,7 +103,9 @@ def write_rejects(
 
         def write(issue: ImportIssue | SendIssue) -> None:
             if _is_reject(issue):
-                cells: Sequence[str] = issue.item.cells if isinstance(issue.item, Row | BadRow) else []
+                cells: Sequence[str] = (
+                    issue.item.cells if isinstance(issue.item, Row | BadRow) else table.cells(issue.item)
+                )
                 row = [cells[place] if place < len(cells) else "" for place in kept]
                 writer.writerow([*row, _line(issue), issue.reason])
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from difflib import get_close_matches
 from types import UnionType
-from typing import Any, NotRequired, Required, TextIO, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, NotRequired, Required, TextIO, Union, get_args, get_origin, get_type_hints
 
 import attrs
+from typing_extensions import is_typeddict
 
 Reader = Callable[[str], Any]
 _INTEGER = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
@@ -96,6 +97,10 @@ class CsvLines:
         """Make the cells of a row its items; raises `ValueError`."""
         raise NotImplementedError
 
+    def cells(self, item: Any) -> Sequence[str]:
+        """The cells that an item was made of, as far as it shows them."""
+        return []
+
 
 class Table(CsvLines):
     """The rows of a CSV file as items of a bulk call.
@@ -162,6 +167,13 @@ class CampaignTable(CsvLines):
         if self._variables:
             row["variables"] = [row.cells[place].strip() for place in self._variables]
 
+    def cells(self, item: Any) -> Sequence[str]:
+        cells = [""] * len(self.header)
+        cells[self._to] = item.get("to", "")
+        for place, text in zip(self._variables, item.get("variables", ()), strict=False):
+            cells[place] = text
+        return cells
+
 
 def _set_nested(row: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     *within, last = path
@@ -223,7 +235,7 @@ class ColumnIndex:
                 hint = get_args(hint)[0]
             if needed:
                 self._required.append(name)
-            kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+            kinds = [*_kinds(hint)]
             nested = next((kind for kind in kinds if is_typeddict(kind)), None)
             origins = {get_origin(kind) or kind for kind in kinds}
             if nested is not None:
@@ -251,6 +263,17 @@ class ColumnIndex:
         except ValueError:
             return text
         return moment if self._zone is None or moment.tzinfo is not None else moment.replace(tzinfo=self._zone)
+
+
+def _kinds(hint: Any) -> Iterator[Any]:
+    """The members of a union, within annotations too; of any other type, the type alone."""
+    if get_origin(hint) is Annotated:
+        yield from _kinds(get_args(hint)[0])
+    elif get_origin(hint) in (Union, UnionType):
+        for kind in get_args(hint):
+            yield from _kinds(kind)
+    else:
+        yield hint
 
 
 def _number(text: str) -> Any:

@@ -2,19 +2,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired
 
-from ..writing import (
-    LARGEST_INT,
-    SMALLEST_INT,
-    ObjectWriter,
-    or_null,
-    write_int,
-    write_json,
-    write_list_of,
-    write_map_of,
-    write_text,
-)
+from typing_extensions import TypedDict
 
 
 class BulkConversationContactCreateParamsDict(TypedDict):
@@ -31,58 +21,6 @@ class BulkConversationContactCreateParamsDict(TypedDict):
     company_position: NotRequired[str]
     """What the contact does in their company."""
     custom_fields: NotRequired[Mapping[str, Any]]
-    """An object with any keys and any values."""
+    """Values of custom fields, by key."""
     user_id: NotRequired[int]
     """The user who looks after the contact."""
-
-
-_PHONES = write_list_of(write_text)
-_EMAILS = write_list_of(write_text)
-_CUSTOM_FIELDS = write_map_of(write_json)
-
-
-def _quick(value: dict[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    if "first_name" in value:
-        out["firstName"] = (
-            _it if type(_it := value["first_name"]) is str and _it.isascii() else or_null(write_text, _it)
-        )
-    if "last_name" in value:
-        out["lastName"] = _it if type(_it := value["last_name"]) is str and _it.isascii() else or_null(write_text, _it)
-    if "phones" in value:
-        out["phones"] = None if (_it := value["phones"]) is None else _PHONES(_it)
-    if "emails" in value:
-        out["emails"] = None if (_it := value["emails"]) is None else _EMAILS(_it)
-    if "national_id" in value:
-        out["nationalId"] = (
-            _it if type(_it := value["national_id"]) is str and _it.isascii() else or_null(write_text, _it)
-        )
-    if "company_position" in value:
-        out["companyPosition"] = (
-            _it if type(_it := value["company_position"]) is str and _it.isascii() else or_null(write_text, _it)
-        )
-    if "custom_fields" in value:
-        out["customFields"] = None if (_it := value["custom_fields"]) is None else _CUSTOM_FIELDS(_it)
-    if "user_id" in value:
-        out["userId"] = (
-            _it
-            if type(_it := value["user_id"]) is int and SMALLEST_INT <= _it <= LARGEST_INT
-            else or_null(write_int, _it)
-        )
-    return out
-
-
-write_bulk_conversation_contact_create_params: ObjectWriter = ObjectWriter(
-    {
-        "first_name": ("firstName", write_text),
-        "last_name": ("lastName", write_text),
-        "phones": ("phones", _PHONES),
-        "emails": ("emails", _EMAILS),
-        "national_id": ("nationalId", write_text),
-        "company_position": ("companyPosition", write_text),
-        "custom_fields": ("customFields", _CUSTOM_FIELDS),
-        "user_id": ("userId", write_int),
-    },
-    (),
-    _quick,
-)

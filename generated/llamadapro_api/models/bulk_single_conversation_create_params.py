@@ -2,23 +2,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired
 
-from ..types import Moment
-from ..writing import (
-    LARGEST_INT,
-    SMALLEST_INT,
-    ObjectWriter,
-    or_null,
-    write_datetime,
-    write_int,
-    write_json,
-    write_map_of,
-)
-from .bulk_conversation_contact_create_params import (
-    BulkConversationContactCreateParamsDict,
-    write_bulk_conversation_contact_create_params,
-)
+from typing_extensions import TypedDict
+
+from .. import models, types
 
 
 class BulkSingleConversationCreateParamsDict(TypedDict):
@@ -26,74 +14,17 @@ class BulkSingleConversationCreateParamsDict(TypedDict):
 
     funnel_id: int
     """The funnel it belongs to."""
-    created_at: NotRequired[Moment]
+    created_at: NotRequired[types.Moment]
     """When it began."""
     user_id: NotRequired[int | None]
     """The user who takes part in it."""
     funnel_status_id: NotRequired[int | None]
     """Where in the funnel it stands."""
-    archived_at: NotRequired[Moment | None]
+    archived_at: NotRequired[types.Moment | None]
     """When it was archived, if it was."""
     custom_fields: NotRequired[Mapping[str, Any]]
-    """An object with any keys and any values."""
+    """Values of custom fields, by key."""
     contact_id: NotRequired[int]
     """The contact it is with; no other is then looked for."""
-    contact: NotRequired[BulkConversationContactCreateParamsDict]
+    contact: NotRequired[models.BulkConversationContactCreateParamsDict]
     """The contact of a conversation; matched with an existing one by its telephone numbers and addresses."""
-
-
-_CUSTOM_FIELDS = write_map_of(write_json)
-
-
-def _quick(value: dict[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    out["funnelId"] = (
-        _it
-        if type(_it := value["funnel_id"]) is int and SMALLEST_INT <= _it <= LARGEST_INT
-        else or_null(write_int, _it)
-    )
-    if "created_at" in value:
-        out["createdAt"] = None if (_it := value["created_at"]) is None else write_datetime(_it)
-    if "user_id" in value:
-        out["userId"] = (
-            _it
-            if type(_it := value["user_id"]) is int and SMALLEST_INT <= _it <= LARGEST_INT
-            else or_null(write_int, _it)
-        )
-    if "funnel_status_id" in value:
-        out["funnelStatusId"] = (
-            _it
-            if type(_it := value["funnel_status_id"]) is int and SMALLEST_INT <= _it <= LARGEST_INT
-            else or_null(write_int, _it)
-        )
-    if "archived_at" in value:
-        out["archivedAt"] = None if (_it := value["archived_at"]) is None else write_datetime(_it)
-    if "custom_fields" in value:
-        out["customFields"] = None if (_it := value["custom_fields"]) is None else _CUSTOM_FIELDS(_it)
-    if "contact_id" in value:
-        out["contactId"] = (
-            _it
-            if type(_it := value["contact_id"]) is int and SMALLEST_INT <= _it <= LARGEST_INT
-            else or_null(write_int, _it)
-        )
-    if "contact" in value:
-        out["contact"] = (
-            None if (_it := value["contact"]) is None else write_bulk_conversation_contact_create_params(_it)
-        )
-    return out
-
-
-write_bulk_single_conversation_create_params: ObjectWriter = ObjectWriter(
-    {
-        "funnel_id": ("funnelId", write_int),
-        "created_at": ("createdAt", write_datetime),
-        "user_id": ("userId", write_int),
-        "funnel_status_id": ("funnelStatusId", write_int),
-        "archived_at": ("archivedAt", write_datetime),
-        "custom_fields": ("customFields", _CUSTOM_FIELDS),
-        "contact_id": ("contactId", write_int),
-        "contact": ("contact", write_bulk_conversation_contact_create_params),
-    },
-    ("funnelId",),
-    _quick,
-)

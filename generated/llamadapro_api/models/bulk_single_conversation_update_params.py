@@ -2,23 +2,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired
 
-from ..types import Moment
-from ..writing import (
-    LARGEST_INT,
-    SMALLEST_INT,
-    ObjectWriter,
-    or_null,
-    write_datetime,
-    write_int,
-    write_json,
-    write_map_of,
-)
-from .bulk_conversation_contact_update_params import (
-    BulkConversationContactUpdateParamsDict,
-    write_bulk_conversation_contact_update_params,
-)
+from typing_extensions import TypedDict
+
+from .. import models, types
 
 
 class BulkSingleConversationUpdateParamsDict(TypedDict):
@@ -26,63 +14,15 @@ class BulkSingleConversationUpdateParamsDict(TypedDict):
 
     id: int
     """The conversation to change."""
-    created_at: NotRequired[Moment]
+    created_at: NotRequired[types.Moment]
     """When it began."""
     user_id: NotRequired[int | None]
     """The user who takes part in it."""
     funnel_status_id: NotRequired[int | None]
     """Where in the funnel it stands."""
-    archived_at: NotRequired[Moment | None]
+    archived_at: NotRequired[types.Moment | None]
     """When it was archived, if it was."""
     custom_fields: NotRequired[Mapping[str, Any]]
-    """An object with any keys and any values."""
-    contact: NotRequired[BulkConversationContactUpdateParamsDict]
+    """Values of custom fields, by key."""
+    contact: NotRequired[models.BulkConversationContactUpdateParamsDict]
     """What to change in the contact of a conversation."""
-
-
-_CUSTOM_FIELDS = write_map_of(write_json)
-
-
-def _quick(value: dict[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    out["id"] = (
-        _it if type(_it := value["id"]) is int and SMALLEST_INT <= _it <= LARGEST_INT else or_null(write_int, _it)
-    )
-    if "created_at" in value:
-        out["createdAt"] = None if (_it := value["created_at"]) is None else write_datetime(_it)
-    if "user_id" in value:
-        out["userId"] = (
-            _it
-            if type(_it := value["user_id"]) is int and SMALLEST_INT <= _it <= LARGEST_INT
-            else or_null(write_int, _it)
-        )
-    if "funnel_status_id" in value:
-        out["funnelStatusId"] = (
-            _it
-            if type(_it := value["funnel_status_id"]) is int and SMALLEST_INT <= _it <= LARGEST_INT
-            else or_null(write_int, _it)
-        )
-    if "archived_at" in value:
-        out["archivedAt"] = None if (_it := value["archived_at"]) is None else write_datetime(_it)
-    if "custom_fields" in value:
-        out["customFields"] = None if (_it := value["custom_fields"]) is None else _CUSTOM_FIELDS(_it)
-    if "contact" in value:
-        out["contact"] = (
-            None if (_it := value["contact"]) is None else write_bulk_conversation_contact_update_params(_it)
-        )
-    return out
-
-
-write_bulk_single_conversation_update_params: ObjectWriter = ObjectWriter(
-    {
-        "id": ("id", write_int),
-        "created_at": ("createdAt", write_datetime),
-        "user_id": ("userId", write_int),
-        "funnel_status_id": ("funnelStatusId", write_int),
-        "archived_at": ("archivedAt", write_datetime),
-        "custom_fields": ("customFields", _CUSTOM_FIELDS),
-        "contact": ("contact", write_bulk_conversation_contact_update_params),
-    },
-    ("id",),
-    _quick,
-)

@@ -2,14 +2,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired
 
-from ..writing import (
-    ObjectWriter,
-    or_null,
-    write_map_of,
-    write_text,
-)
+from typing_extensions import TypedDict
 
 
 class ContactInfoDict(TypedDict):
@@ -19,34 +14,4 @@ class ContactInfoDict(TypedDict):
     last_name: NotRequired[str]
     company: NotRequired[str]
     additional_info: NotRequired[Mapping[str, str]]
-    """An object with any keys, whose values are strings."""
-
-
-_ADDITIONAL_INFO = write_map_of(write_text)
-
-
-def _quick(value: dict[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    if "first_name" in value:
-        out["firstName"] = (
-            _it if type(_it := value["first_name"]) is str and _it.isascii() else or_null(write_text, _it)
-        )
-    if "last_name" in value:
-        out["lastName"] = _it if type(_it := value["last_name"]) is str and _it.isascii() else or_null(write_text, _it)
-    if "company" in value:
-        out["company"] = _it if type(_it := value["company"]) is str and _it.isascii() else or_null(write_text, _it)
-    if "additional_info" in value:
-        out["additionalInfo"] = None if (_it := value["additional_info"]) is None else _ADDITIONAL_INFO(_it)
-    return out
-
-
-write_contact_info: ObjectWriter = ObjectWriter(
-    {
-        "first_name": ("firstName", write_text),
-        "last_name": ("lastName", write_text),
-        "company": ("company", write_text),
-        "additional_info": ("additionalInfo", _ADDITIONAL_INFO),
-    },
-    (),
-    _quick,
-)
+    """Whatever else is of use."""

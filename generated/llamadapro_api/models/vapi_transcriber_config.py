@@ -2,63 +2,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired
 
-from ..writing import (
-    ObjectWriter,
-    or_null,
-    write_list_of,
-    write_number,
-    write_text,
-)
-from .employee_personality_localization import EmployeePersonalityLocalization
-from .known_vapi_transcriber_model import KnownVapiTranscriberModel
-from .known_vapi_transcriber_provider import KnownVapiTranscriberProvider
+from typing_extensions import TypedDict
+
+from .. import models
 
 
 class VapiTranscriberConfigDict(TypedDict):
     """How an agent understands what is said."""
 
-    provider: NotRequired[KnownVapiTranscriberProvider | str]
+    provider: NotRequired[models.KnownVapiTranscriberProvider | str]
     """Who turns speech into text."""
-    model: NotRequired[KnownVapiTranscriberModel | str]
+    model: NotRequired[models.KnownVapiTranscriberModel | str]
     """The name of a model that turns speech into text."""
-    localization: NotRequired[EmployeePersonalityLocalization | str]
+    localization: NotRequired[models.EmployeePersonalityLocalization | str]
     """The country whose way of speaking is expected."""
     confidence_threshold: NotRequired[float]
     """How sure it must be of what it heard."""
     keywords: NotRequired[Sequence[str]]
     """Words to listen for."""
-
-
-_KEYWORDS = write_list_of(write_text)
-
-
-def _quick(value: dict[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    if "provider" in value:
-        out["provider"] = _it if type(_it := value["provider"]) is str and _it.isascii() else or_null(write_text, _it)
-    if "model" in value:
-        out["model"] = _it if type(_it := value["model"]) is str and _it.isascii() else or_null(write_text, _it)
-    if "localization" in value:
-        out["localization"] = (
-            _it if type(_it := value["localization"]) is str and _it.isascii() else or_null(write_text, _it)
-        )
-    if "confidence_threshold" in value:
-        out["confidenceThreshold"] = None if (_it := value["confidence_threshold"]) is None else write_number(_it)
-    if "keywords" in value:
-        out["keywords"] = None if (_it := value["keywords"]) is None else _KEYWORDS(_it)
-    return out
-
-
-write_vapi_transcriber_config: ObjectWriter = ObjectWriter(
-    {
-        "provider": ("provider", write_text),
-        "model": ("model", write_text),
-        "localization": ("localization", write_text),
-        "confidence_threshold": ("confidenceThreshold", write_number),
-        "keywords": ("keywords", _KEYWORDS),
-    },
-    (),
-    _quick,
-)

@@ -2,62 +2,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Literal, NotRequired
 
-from ..writing import (
-    LARGEST_INT,
-    SMALLEST_INT,
-    ObjectWriter,
-    or_null,
-    write_choice,
-    write_int,
-    write_list_of,
-    write_text,
-)
-from .whats_app_template_message_parameter import (
-    WhatsAppTemplateMessageParameterDict,
-    write_whats_app_template_message_parameter,
-)
+from typing_extensions import TypedDict
+
+from .. import models, types
 
 
 class WhatsAppTemplateMessageButtonComponentDict(TypedDict):
     """What fills one button of a template."""
 
     type_: Literal["button"]
-    sub_type: NotRequired[str]
+    sub_type: NotRequired[Annotated[str, types.Wire("sub_type")]]
     """The kind of button, such as `quick_reply` or `url`."""
     index: NotRequired[int]
     """Which button, from 0."""
-    parameters: NotRequired[Sequence[WhatsAppTemplateMessageParameterDict]]
-
-
-_TYPE = write_choice(("button",))
-_PARAMETERS = write_list_of(write_whats_app_template_message_parameter)
-
-
-def _quick(value: dict[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    out["type"] = None if (_it := value["type_"]) is None else _TYPE(_it)
-    if "sub_type" in value:
-        out["sub_type"] = _it if type(_it := value["sub_type"]) is str and _it.isascii() else or_null(write_text, _it)
-    if "index" in value:
-        out["index"] = (
-            _it
-            if type(_it := value["index"]) is int and SMALLEST_INT <= _it <= LARGEST_INT
-            else or_null(write_int, _it)
-        )
-    if "parameters" in value:
-        out["parameters"] = None if (_it := value["parameters"]) is None else _PARAMETERS(_it)
-    return out
-
-
-write_whats_app_template_message_button_component: ObjectWriter = ObjectWriter(
-    {
-        "type_": ("type", _TYPE),
-        "sub_type": ("sub_type", write_text),
-        "index": ("index", write_int),
-        "parameters": ("parameters", _PARAMETERS),
-    },
-    ("type",),
-    _quick,
-)
+    parameters: NotRequired[Sequence[models.WhatsAppTemplateMessageParameterDict]]

@@ -2,43 +2,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired
 
-from ..writing import (
-    ObjectWriter,
-    write_choice,
-    write_list_of,
-)
-from .whats_app_template_message_parameter import (
-    WhatsAppTemplateMessageParameterDict,
-    write_whats_app_template_message_parameter,
-)
+from typing_extensions import TypedDict
+
+from .. import models
 
 
 class WhatsAppTemplateMessageHeaderComponentDict(TypedDict):
     """What fills a template's header."""
 
     type_: Literal["header"]
-    parameters: NotRequired[Sequence[WhatsAppTemplateMessageParameterDict]]
-
-
-_TYPE = write_choice(("header",))
-_PARAMETERS = write_list_of(write_whats_app_template_message_parameter)
-
-
-def _quick(value: dict[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    out["type"] = None if (_it := value["type_"]) is None else _TYPE(_it)
-    if "parameters" in value:
-        out["parameters"] = None if (_it := value["parameters"]) is None else _PARAMETERS(_it)
-    return out
-
-
-write_whats_app_template_message_header_component: ObjectWriter = ObjectWriter(
-    {
-        "type_": ("type", _TYPE),
-        "parameters": ("parameters", _PARAMETERS),
-    },
-    ("type",),
-    _quick,
-)
+    parameters: NotRequired[Sequence[models.WhatsAppTemplateMessageParameterDict]]

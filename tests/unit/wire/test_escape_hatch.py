@@ -140,7 +140,9 @@ async def test_a_generated_operation_is_sent_as_by_its_method(client: AsyncLlama
     assert (by_hand.method, by_hand.url, by_hand.headers) == (by_method.method, by_method.url, by_method.headers)
 
 
-@pytest.mark.parametrize("value", [None, "get_contact", api.get_contact, httpx.Request("GET", API)], ids=repr)
+@pytest.mark.parametrize(
+    "value", [None, "get_contact", api.get_contact, httpx.Request("GET", API)], ids=lambda value: type(value).__name__
+)
 async def test_what_is_not_prepared_is_not_sent(value: Any, client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
     with pytest.raises(InvalidRequestError, match="takes a prepared request"):
         await client.send(value)

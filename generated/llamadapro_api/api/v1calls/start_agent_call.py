@@ -2,21 +2,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Required, TypedDict
+from typing import Any, Required
 
-from ... import models, types
-from ...document import IDEMPOTENT
-from ...writing import (
-    serialize_argument,
-    write_int,
-    write_json,
-    write_map_of,
-    write_text,
-)
+from typing_extensions import TypedDict, Unpack
+
+from ... import models
+from ...operations import Operation
+from ...types import PreparedRequest
 
 
 class StartAgentCallOptions(TypedDict, total=False):
-    """What `start_agent_call` takes beside what it needs."""
+    """Further keywords of `start_agent_call`."""
 
     custom_data: Mapping[str, Any]
     """Anything you want to keep with a call."""
@@ -30,38 +26,21 @@ class StartAgentCallBody(StartAgentCallOptions, total=False):
     to: Required[str]
     """The number to call, E.164."""
     context_variables: Required[Mapping[str, Any]]
-    """An object with any keys and any values."""
+    """What the agent is told about this call, by name."""
 
 
-_SAFE = IDEMPOTENT["POST", "/api/v1/calls/agent"]
-_CONTEXT_VARIABLES = write_map_of(write_json)
-_CUSTOM_DATA = write_map_of(write_json)
-
-
-def start_agent_call(
-    *,
-    voice_agent_id: int,
-    to: str,
-    context_variables: Mapping[str, Any],
-    custom_data: Mapping[str, Any] = types.UNSET,
-) -> types.PreparedRequest[models.Call]:
+def start_agent_call(**keywords: Unpack[StartAgentCallBody]) -> PreparedRequest[models.Call]:
     """Start a call by a configured voice agent.
 
     Dials a number and lets a voice agent talk that was configured before, named by its id. Each request starts a
     new call. The answer describes the call as it is being set up; read it again to follow its progress.
     """
-    body: dict[str, Any] = {
-        "voiceAgentId": serialize_argument(write_int, voice_agent_id, "voice_agent_id"),
-        "to": serialize_argument(write_text, to, "to"),
-        "contextVariables": serialize_argument(_CONTEXT_VARIABLES, context_variables, "context_variables"),
-    }
-    if custom_data is not types.UNSET:
-        body["customData"] = serialize_argument(_CUSTOM_DATA, custom_data, "custom_data")
-    return types.PreparedRequest(
-        "start_agent_call",
-        "POST",
-        "/api/v1/calls/agent",
-        models.Call.from_dict,
-        idempotent=_SAFE,
-        body=body,
-    )
+    return _operation((), keywords)
+
+
+_operation = Operation(
+    start_agent_call,
+    "POST",
+    "/api/v1/calls/agent",
+    body=StartAgentCallBody,
+)

@@ -2,20 +2,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Required, TypedDict
+from typing import Any, Required
 
-from ... import models, types
-from ...document import IDEMPOTENT
-from ...writing import (
-    serialize_argument,
-    write_json,
-    write_map_of,
-    write_text,
-)
+from typing_extensions import TypedDict, Unpack
+
+from ... import models
+from ...operations import Operation
+from ...types import PreparedRequest
 
 
 class StartBridgeCallOptions(TypedDict, total=False):
-    """What `start_bridge_call` takes beside what it needs."""
+    """Further keywords of `start_bridge_call`."""
 
     from_: str
     """The number to call from, E.164."""
@@ -32,37 +29,18 @@ class StartBridgeCallBody(StartBridgeCallOptions, total=False):
     """The number to call, E.164."""
 
 
-_SAFE = IDEMPOTENT["POST", "/api/v1/calls/bridge"]
-_PROVIDER_DATA = write_map_of(write_json)
-_CALL_CUSTOM_DATA = write_map_of(write_json)
-
-
-def start_bridge_call(
-    *,
-    to: str,
-    from_: str = types.UNSET,
-    provider_data: Mapping[str, Any] = types.UNSET,
-    call_custom_data: Mapping[str, Any] = types.UNSET,
-) -> types.PreparedRequest[models.Call]:
+def start_bridge_call(**keywords: Unpack[StartBridgeCallBody]) -> PreparedRequest[models.Call]:
     """Start a call between two people.
 
     Dials a number and connects it with the caller. Each request starts a new call. The answer describes the call as
     it is being set up; read it again to follow its progress.
     """
-    body: dict[str, Any] = {
-        "to": serialize_argument(write_text, to, "to"),
-    }
-    if from_ is not types.UNSET:
-        body["from"] = serialize_argument(write_text, from_, "from_")
-    if provider_data is not types.UNSET:
-        body["providerData"] = serialize_argument(_PROVIDER_DATA, provider_data, "provider_data")
-    if call_custom_data is not types.UNSET:
-        body["callCustomData"] = serialize_argument(_CALL_CUSTOM_DATA, call_custom_data, "call_custom_data")
-    return types.PreparedRequest(
-        "start_bridge_call",
-        "POST",
-        "/api/v1/calls/bridge",
-        models.Call.from_dict,
-        idempotent=_SAFE,
-        body=body,
-    )
+    return _operation((), keywords)
+
+
+_operation = Operation(
+    start_bridge_call,
+    "POST",
+    "/api/v1/calls/bridge",
+    body=StartBridgeCallBody,
+)

@@ -2,24 +2,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import TypedDict, Unpack
 
 from ... import models, types
-from ...document import IDEMPOTENT
-from ...models.new_contact_address import (
-    NewContactAddressDict,
-    write_new_contact_address,
-)
-from ...types import Moment
-from ...writing import (
-    serialize_argument,
-    write_datetime,
-    write_int,
-    write_json,
-    write_list_of,
-    write_map_of,
-    write_text,
-)
+from ...operations import Operation
+from ...types import PreparedRequest
 
 
 class CreateContactBody(TypedDict, total=False):
@@ -28,7 +17,7 @@ class CreateContactBody(TypedDict, total=False):
     user_id: int | None
     """The user who looks after the contact."""
     custom_fields: Mapping[str, Any]
-    """An object with any keys and any values."""
+    """Values of custom fields, by key."""
     provider_id: str | None
     """The contact's id in the system it comes from."""
     provider_name: str | None
@@ -38,82 +27,33 @@ class CreateContactBody(TypedDict, total=False):
     first_name: str | None
     last_name: str | None
     email: str | None
-    """An e-mail address; use `addresses` instead."""
+    """An e-mail address; use `addresses` instead. Deprecated."""
     phone: str | None
-    """A telephone number; use `addresses` instead."""
+    """A telephone number; use `addresses` instead. Deprecated."""
     contact_company_id: int | None
     """The company it belongs to."""
     company_position: str | None
     """What the contact does in their company."""
     metadata: Any
     """Anything you want to keep with it."""
-    created_at: Moment
+    created_at: types.Moment
     """When it came into being."""
-    addresses: Sequence[NewContactAddressDict]
+    addresses: Sequence[models.NewContactAddressDict]
     """Telephone numbers, e-mail addresses and the like."""
 
 
-_SAFE = IDEMPOTENT["POST", "/api/v1/contacts"]
-_CUSTOM_FIELDS = write_map_of(write_json)
-_ADDRESSES = write_list_of(write_new_contact_address)
-
-
-def create_contact(
-    *,
-    user_id: int | None = types.UNSET,
-    custom_fields: Mapping[str, Any] = types.UNSET,
-    provider_id: str | None = types.UNSET,
-    provider_name: str | None = types.UNSET,
-    national_id: str | None = types.UNSET,
-    first_name: str | None = types.UNSET,
-    last_name: str | None = types.UNSET,
-    email: str | None = types.UNSET,
-    phone: str | None = types.UNSET,
-    contact_company_id: int | None = types.UNSET,
-    company_position: str | None = types.UNSET,
-    metadata: Any = types.UNSET,
-    created_at: Moment = types.UNSET,
-    addresses: Sequence[NewContactAddressDict] = types.UNSET,
-) -> types.PreparedRequest[models.Contact]:
+def create_contact(**keywords: Unpack[CreateContactBody]) -> PreparedRequest[models.Contact]:
     """Create a contact.
 
     Creates a contact, with its addresses and custom fields if given. Put telephone numbers and e-mail addresses
     into `addresses`: the fields `phone` and `email` are being retired.
     """
-    body: dict[str, Any] = {}
-    if user_id is not types.UNSET:
-        body["userId"] = serialize_argument(write_int, user_id, "user_id")
-    if custom_fields is not types.UNSET:
-        body["customFields"] = serialize_argument(_CUSTOM_FIELDS, custom_fields, "custom_fields")
-    if provider_id is not types.UNSET:
-        body["providerId"] = serialize_argument(write_text, provider_id, "provider_id")
-    if provider_name is not types.UNSET:
-        body["providerName"] = serialize_argument(write_text, provider_name, "provider_name")
-    if national_id is not types.UNSET:
-        body["nationalId"] = serialize_argument(write_text, national_id, "national_id")
-    if first_name is not types.UNSET:
-        body["firstName"] = serialize_argument(write_text, first_name, "first_name")
-    if last_name is not types.UNSET:
-        body["lastName"] = serialize_argument(write_text, last_name, "last_name")
-    if email is not types.UNSET:
-        body["email"] = serialize_argument(write_text, email, "email")
-    if phone is not types.UNSET:
-        body["phone"] = serialize_argument(write_text, phone, "phone")
-    if contact_company_id is not types.UNSET:
-        body["contactCompanyId"] = serialize_argument(write_int, contact_company_id, "contact_company_id")
-    if company_position is not types.UNSET:
-        body["companyPosition"] = serialize_argument(write_text, company_position, "company_position")
-    if metadata is not types.UNSET:
-        body["metadata"] = serialize_argument(write_json, metadata, "metadata")
-    if created_at is not types.UNSET:
-        body["createdAt"] = serialize_argument(write_datetime, created_at, "created_at")
-    if addresses is not types.UNSET:
-        body["addresses"] = serialize_argument(_ADDRESSES, addresses, "addresses")
-    return types.PreparedRequest(
-        "create_contact",
-        "POST",
-        "/api/v1/contacts",
-        models.Contact.from_dict,
-        idempotent=_SAFE,
-        body=body,
-    )
+    return _operation((), keywords)
+
+
+_operation = Operation(
+    create_contact,
+    "POST",
+    "/api/v1/contacts",
+    body=CreateContactBody,
+)

@@ -2,25 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
 
-from ... import models, types
-from ...document import IDEMPOTENT
-from ...models.searcher_document_search_filter import (
-    SearcherDocumentSearchFilterDict,
-    write_searcher_document_search_filter,
-)
-from ...models.searcher_document_search_sort import (
-    SearcherDocumentSearchSortDict,
-    write_searcher_document_search_sort,
-)
-from ...writing import (
-    serialize_argument,
-    write_bool,
-    write_int,
-    write_list_of,
-    write_text,
-)
+from typing_extensions import TypedDict, Unpack
+
+from ... import models
+from ...operations import Operation
+from ...types import PreparedRequest
 
 
 class SearchContactsBody(TypedDict, total=False):
@@ -28,9 +15,9 @@ class SearchContactsBody(TypedDict, total=False):
 
     search: str
     """Free text to look for."""
-    filters: Sequence[SearcherDocumentSearchFilterDict]
+    filters: Sequence[models.SearcherDocumentSearchFilterDict]
     """Conditions that a contact must meet."""
-    sort: Sequence[SearcherDocumentSearchSortDict]
+    sort: Sequence[models.SearcherDocumentSearchSortDict]
     """What to sort by, the most important first."""
     size: int
     """How many contacts a page holds at most."""
@@ -42,47 +29,19 @@ class SearchContactsBody(TypedDict, total=False):
     """Count what was found on all pages."""
 
 
-_SAFE = IDEMPOTENT["POST", "/api/v1/contacts/search"]
-_FILTERS = write_list_of(write_searcher_document_search_filter)
-_SORT = write_list_of(write_searcher_document_search_sort)
-
-
-def search_contacts(
-    *,
-    search: str = types.UNSET,
-    filters: Sequence[SearcherDocumentSearchFilterDict] = types.UNSET,
-    sort: Sequence[SearcherDocumentSearchSortDict] = types.UNSET,
-    size: int = types.UNSET,
-    page_token: str = types.UNSET,
-    include_archived: bool = types.UNSET,
-    include_total_count: bool = types.UNSET,
-) -> types.PreparedRequest[models.ContactSearchPage]:
+def search_contacts(**keywords: Unpack[SearchContactsBody]) -> PreparedRequest[models.ContactSearchPage]:
     """Search contacts.
 
     Searches all contacts by free text, by conditions on fields (also nested ones such as `addresses.address`), and
     sorts what is found. Returned page by page. Ask less often when it answers 429. The fields `phone` and `email`
     are being retired: read `addresses`.
     """
-    body: dict[str, Any] = {}
-    if search is not types.UNSET:
-        body["search"] = serialize_argument(write_text, search, "search")
-    if filters is not types.UNSET:
-        body["filters"] = serialize_argument(_FILTERS, filters, "filters")
-    if sort is not types.UNSET:
-        body["sort"] = serialize_argument(_SORT, sort, "sort")
-    if size is not types.UNSET:
-        body["size"] = serialize_argument(write_int, size, "size")
-    if page_token is not types.UNSET:
-        body["pageToken"] = serialize_argument(write_text, page_token, "page_token")
-    if include_archived is not types.UNSET:
-        body["includeArchived"] = serialize_argument(write_bool, include_archived, "include_archived")
-    if include_total_count is not types.UNSET:
-        body["includeTotalCount"] = serialize_argument(write_bool, include_total_count, "include_total_count")
-    return types.PreparedRequest(
-        "search_contacts",
-        "POST",
-        "/api/v1/contacts/search",
-        models.ContactSearchPage.from_dict,
-        idempotent=_SAFE,
-        body=body,
-    )
+    return _operation((), keywords)
+
+
+_operation = Operation(
+    search_contacts,
+    "POST",
+    "/api/v1/contacts/search",
+    body=SearchContactsBody,
+)

@@ -2,49 +2,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Required, TypedDict
+from typing import Any, Required
 
-from ... import models, types
-from ...document import IDEMPOTENT
-from ...models.bulk_single_conversation_create_params import (
-    BulkSingleConversationCreateParamsDict,
-    write_bulk_single_conversation_create_params,
-)
-from ...writing import (
-    serialize_argument,
-    write_list_of,
-)
+from typing_extensions import TypedDict, Unpack
+
+from ... import models
+from ...operations import Operation
+from ...types import PreparedRequest
 
 
 class BulkCreateBody(TypedDict, total=False):
     """Keywords of `bulk_create`."""
 
-    conversations: Required[Sequence[BulkSingleConversationCreateParamsDict | Any]]
+    conversations: Required[Sequence[models.BulkSingleConversationCreateParamsDict | Any]]
     """The conversations; an item of any other form is let through, to be judged by the service and reported.
     """
 
 
-_SAFE = IDEMPOTENT["POST", "/api/v1/conversations/bulk"]
-_CONVERSATIONS = write_list_of(write_bulk_single_conversation_create_params.or_any)
-
-
-def bulk_create(
-    *,
-    conversations: Sequence[BulkSingleConversationCreateParamsDict | Any],
-) -> types.PreparedRequest[models.BulkResult]:
+def bulk_create(**keywords: Unpack[BulkCreateBody]) -> PreparedRequest[models.BulkResult]:
     """Create many conversations.
 
     Creates a batch of conversations. Each item is checked for itself: the sound ones are created even when others
     are refused, and the report says which and why, by their place in the list.
     """
-    body: dict[str, Any] = {
-        "conversations": serialize_argument(_CONVERSATIONS, conversations, "conversations"),
-    }
-    return types.PreparedRequest(
-        "bulk_create",
-        "POST",
-        "/api/v1/conversations/bulk",
-        models.BulkResult.from_dict,
-        idempotent=_SAFE,
-        body=body,
-    )
+    return _operation((), keywords)
+
+
+_operation = Operation(
+    bulk_create,
+    "POST",
+    "/api/v1/conversations/bulk",
+    body=BulkCreateBody,
+)

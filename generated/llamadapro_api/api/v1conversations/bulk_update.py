@@ -2,48 +2,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Required, TypedDict
+from typing import Any, Required
 
-from ... import models, types
-from ...document import IDEMPOTENT
-from ...models.bulk_single_conversation_update_params import (
-    BulkSingleConversationUpdateParamsDict,
-    write_bulk_single_conversation_update_params,
-)
-from ...writing import (
-    serialize_argument,
-    write_list_of,
-)
+from typing_extensions import TypedDict, Unpack
+
+from ... import models
+from ...operations import Operation
+from ...types import PreparedRequest
 
 
 class BulkUpdateBody(TypedDict, total=False):
     """Keywords of `bulk_update`."""
 
-    conversations: Required[Sequence[BulkSingleConversationUpdateParamsDict | Any]]
+    conversations: Required[Sequence[models.BulkSingleConversationUpdateParamsDict | Any]]
     """The changes; an item of any other form is let through, to be judged by the service and reported."""
 
 
-_SAFE = IDEMPOTENT["PUT", "/api/v1/conversations/bulk"]
-_CONVERSATIONS = write_list_of(write_bulk_single_conversation_update_params.or_any)
-
-
-def bulk_update(
-    *,
-    conversations: Sequence[BulkSingleConversationUpdateParamsDict | Any],
-) -> types.PreparedRequest[models.BulkResult]:
+def bulk_update(**keywords: Unpack[BulkUpdateBody]) -> PreparedRequest[models.BulkResult]:
     """Change many conversations.
 
     Changes a batch of conversations, each named by its `id`. Each item is checked for itself: the sound ones are
     changed even when others are refused, and the report says which and why, by their place in the list.
     """
-    body: dict[str, Any] = {
-        "conversations": serialize_argument(_CONVERSATIONS, conversations, "conversations"),
-    }
-    return types.PreparedRequest(
-        "bulk_update",
-        "PUT",
-        "/api/v1/conversations/bulk",
-        models.BulkResult.from_dict,
-        idempotent=_SAFE,
-        body=body,
-    )
+    return _operation((), keywords)
+
+
+_operation = Operation(
+    bulk_update,
+    "PUT",
+    "/api/v1/conversations/bulk",
+    body=BulkUpdateBody,
+)

@@ -2,40 +2,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Required, TypedDict
+from typing import Any, Required
+
+from typing_extensions import TypedDict, Unpack
 
 from ... import models, types
-from ...document import IDEMPOTENT
-from ...models.bulk_conversation_contact_create_params import (
-    BulkConversationContactCreateParamsDict,
-    write_bulk_conversation_contact_create_params,
-)
-from ...types import Moment
-from ...writing import (
-    serialize_argument,
-    write_datetime,
-    write_int,
-    write_json,
-    write_map_of,
-)
+from ...operations import Operation
+from ...types import PreparedRequest
 
 
 class CreateOptions(TypedDict, total=False):
-    """What `create` takes beside what it needs."""
+    """Further keywords of `create`."""
 
-    created_at: Moment
+    created_at: types.Moment
     """When it began."""
     user_id: int | None
     """The user who takes part in it."""
     funnel_status_id: int | None
     """Where in the funnel it stands."""
-    archived_at: Moment | None
+    archived_at: types.Moment | None
     """When it was archived, if it was."""
     custom_fields: Mapping[str, Any]
-    """An object with any keys and any values."""
+    """Values of custom fields, by key."""
     contact_id: int
     """The contact it is with; no other is then looked for."""
-    contact: BulkConversationContactCreateParamsDict
+    contact: models.BulkConversationContactCreateParamsDict
     """The contact of a conversation; matched with an existing one by its telephone numbers and addresses."""
 
 
@@ -46,49 +37,19 @@ class CreateConversationBody(CreateOptions, total=False):
     """The funnel it belongs to."""
 
 
-_SAFE = IDEMPOTENT["POST", "/api/v1/conversations"]
-_CUSTOM_FIELDS = write_map_of(write_json)
-
-
-def create(
-    *,
-    funnel_id: int,
-    created_at: Moment = types.UNSET,
-    user_id: int | None = types.UNSET,
-    funnel_status_id: int | None = types.UNSET,
-    archived_at: Moment | None = types.UNSET,
-    custom_fields: Mapping[str, Any] = types.UNSET,
-    contact_id: int = types.UNSET,
-    contact: BulkConversationContactCreateParamsDict = types.UNSET,
-) -> types.PreparedRequest[models.Conversation]:
+def create(**keywords: Unpack[CreateConversationBody]) -> PreparedRequest[models.Conversation]:
     """Create a conversation.
 
     Creates one conversation and returns it at once, its contacts included. Name an existing contact by `contactId`,
     or describe one in `contact`: it is matched by its telephone numbers and addresses and updated, or created if
     none matches.
     """
-    body: dict[str, Any] = {
-        "funnelId": serialize_argument(write_int, funnel_id, "funnel_id"),
-    }
-    if created_at is not types.UNSET:
-        body["createdAt"] = serialize_argument(write_datetime, created_at, "created_at")
-    if user_id is not types.UNSET:
-        body["userId"] = serialize_argument(write_int, user_id, "user_id")
-    if funnel_status_id is not types.UNSET:
-        body["funnelStatusId"] = serialize_argument(write_int, funnel_status_id, "funnel_status_id")
-    if archived_at is not types.UNSET:
-        body["archivedAt"] = serialize_argument(write_datetime, archived_at, "archived_at")
-    if custom_fields is not types.UNSET:
-        body["customFields"] = serialize_argument(_CUSTOM_FIELDS, custom_fields, "custom_fields")
-    if contact_id is not types.UNSET:
-        body["contactId"] = serialize_argument(write_int, contact_id, "contact_id")
-    if contact is not types.UNSET:
-        body["contact"] = serialize_argument(write_bulk_conversation_contact_create_params, contact, "contact")
-    return types.PreparedRequest(
-        "create",
-        "POST",
-        "/api/v1/conversations",
-        models.Conversation.from_dict,
-        idempotent=_SAFE,
-        body=body,
-    )
+    return _operation((), keywords)
+
+
+_operation = Operation(
+    create,
+    "POST",
+    "/api/v1/conversations",
+    body=CreateConversationBody,
+)

@@ -2,27 +2,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Required, TypedDict
+from typing import Any, Required
 
-from ... import models, types
-from ...document import IDEMPOTENT
-from ...models.whats_app_message_type import WhatsAppMessageType
-from ...writing import (
-    serialize_argument,
-    write_choice,
-    write_json,
-    write_map_of,
-    write_text,
-)
+from typing_extensions import TypedDict, Unpack
+
+from ... import models
+from ...operations import Operation
+from ...types import PreparedRequest
 
 
 class CreateMessageOptions(TypedDict, total=False):
-    """What `create_message` takes beside what it needs."""
+    """Further keywords of `create_message`."""
 
     user_id: str
     """The user in whose name it is sent."""
     custom_fields: Mapping[str, Any]
-    """An object with any keys and any values."""
+    """Values of custom fields, by key."""
     file_id: str
     """The file to send, in a message with media."""
 
@@ -31,71 +26,27 @@ class CreateMessageBody(CreateMessageOptions, total=False):
     """Keywords of `create_message`."""
 
     from_phone_number: Required[str]
-    """A telephone number in E.164 form, `+`, country code and number, digits only."""
+    """The WhatsApp number to send from, E.164."""
     to_phone_number: Required[str]
-    """A telephone number in E.164 form, `+`, country code and number, digits only."""
+    """The number to send to, E.164."""
     content: Required[str]
     """Its text, or the caption of its media."""
-    type_: Required[WhatsAppMessageType]
+    type_: Required[models.WhatsAppMessageType]
     """The kinds of WhatsApp message. Not every kind that can be received can be sent."""
 
 
-_SAFE = IDEMPOTENT["POST", "/api/v1/whatsapp/messages"]
-_TYPE = write_choice(
-    [
-        "audio",
-        "button",
-        "contacts",
-        "document",
-        "image",
-        "interactive",
-        "location",
-        "media_placeholder",
-        "order",
-        "reaction",
-        "sticker",
-        "system",
-        "text",
-        "unknown",
-        "unsupported",
-        "video",
-    ]
-)
-_CUSTOM_FIELDS = write_map_of(write_json)
-
-
-def create_message(
-    *,
-    from_phone_number: str,
-    to_phone_number: str,
-    content: str,
-    type_: WhatsAppMessageType,
-    user_id: str = types.UNSET,
-    custom_fields: Mapping[str, Any] = types.UNSET,
-    file_id: str = types.UNSET,
-) -> types.PreparedRequest[models.Message]:
+def create_message(**keywords: Unpack[CreateMessageBody]) -> PreparedRequest[models.Message]:
     """Send a free-form WhatsApp message.
 
     Sends a text, image, document or other free-form message. A message with media names its file by `fileId`.
     Numbers are E.164. Each request sends a new message.
     """
-    body: dict[str, Any] = {
-        "fromPhoneNumber": serialize_argument(write_text, from_phone_number, "from_phone_number"),
-        "toPhoneNumber": serialize_argument(write_text, to_phone_number, "to_phone_number"),
-        "content": serialize_argument(write_text, content, "content"),
-        "type": serialize_argument(_TYPE, type_, "type_"),
-    }
-    if user_id is not types.UNSET:
-        body["userId"] = serialize_argument(write_text, user_id, "user_id")
-    if custom_fields is not types.UNSET:
-        body["customFields"] = serialize_argument(_CUSTOM_FIELDS, custom_fields, "custom_fields")
-    if file_id is not types.UNSET:
-        body["fileId"] = serialize_argument(write_text, file_id, "file_id")
-    return types.PreparedRequest(
-        "create_message",
-        "POST",
-        "/api/v1/whatsapp/messages",
-        models.Message.from_dict,
-        idempotent=_SAFE,
-        body=body,
-    )
+    return _operation((), keywords)
+
+
+_operation = Operation(
+    create_message,
+    "POST",
+    "/api/v1/whatsapp/messages",
+    body=CreateMessageBody,
+)

@@ -2,96 +2,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Required, TypedDict
+from typing import Annotated, Any, Required
+
+from typing_extensions import TypedDict, Unpack
 
 from ... import models, types
-from ...document import IDEMPOTENT
-from ...models.whats_app_template_message_body_component import (
-    WhatsAppTemplateMessageBodyComponentDict,
-    write_whats_app_template_message_body_component,
-)
-from ...models.whats_app_template_message_button_component import (
-    WhatsAppTemplateMessageButtonComponentDict,
-    write_whats_app_template_message_button_component,
-)
-from ...models.whats_app_template_message_header_component import (
-    WhatsAppTemplateMessageHeaderComponentDict,
-    write_whats_app_template_message_header_component,
-)
-from ...models.whats_app_template_message_variable import (
-    WhatsAppTemplateMessageVariableDict,
-    write_whats_app_template_message_variable,
-)
-from ...writing import (
-    serialize_argument,
-    write_json,
-    write_list_of,
-    write_map_of,
-    write_one_of,
-    write_text,
-)
+from ...operations import Operation
+from ...types import PreparedRequest
 
 
 class CreateTemplateMessageOptions(TypedDict, total=False):
-    """What `create_template_message` takes beside what it needs."""
+    """Further keywords of `create_template_message`."""
 
     user_id: str
     """The user in whose name it is sent."""
-    variables: Sequence[WhatsAppTemplateMessageVariableDict]
+    variables: Sequence[models.WhatsAppTemplateMessageVariableDict]
     """Texts for the gaps in the template's body, in their order; not together with `components`."""
     components: Sequence[
-        WhatsAppTemplateMessageHeaderComponentDict
-        | WhatsAppTemplateMessageBodyComponentDict
-        | WhatsAppTemplateMessageButtonComponentDict
+        Annotated[
+            models.WhatsAppTemplateMessageHeaderComponentDict
+            | models.WhatsAppTemplateMessageBodyComponentDict
+            | models.WhatsAppTemplateMessageButtonComponentDict,
+            types.Tag(
+                "type",
+                {
+                    "header": models.WhatsAppTemplateMessageHeaderComponentDict,
+                    "body": models.WhatsAppTemplateMessageBodyComponentDict,
+                    "button": models.WhatsAppTemplateMessageButtonComponentDict,
+                },
+            ),
+        ]
     ]
     """What fills every part of the template; not together with `variables`."""
     custom_fields: Mapping[str, Any]
-    """An object with any keys and any values."""
+    """Values of custom fields, by key."""
 
 
 class CreateTemplateMessageBody(CreateTemplateMessageOptions, total=False):
     """Keywords of `create_template_message`."""
 
     from_phone_number: Required[str]
-    """A telephone number in E.164 form, `+`, country code and number, digits only."""
+    """The WhatsApp number to send from, E.164."""
     to_phone_number: Required[str]
-    """A telephone number in E.164 form, `+`, country code and number, digits only."""
+    """The number to send to, E.164."""
     template_name: Required[str]
     """The name of an approved template."""
     language_code: Required[str]
     """The language of the template, such as `es_CL`."""
 
 
-_SAFE = IDEMPOTENT["POST", "/api/v1/whatsapp/messages/template"]
-_VARIABLES = write_list_of(write_whats_app_template_message_variable)
-_COMPONENTS = write_list_of(
-    write_one_of(
-        "type",
-        {
-            "header": write_whats_app_template_message_header_component,
-            "body": write_whats_app_template_message_body_component,
-            "button": write_whats_app_template_message_button_component,
-        },
-    )
-)
-_CUSTOM_FIELDS = write_map_of(write_json)
-
-
-def create_template_message(
-    *,
-    from_phone_number: str,
-    to_phone_number: str,
-    template_name: str,
-    language_code: str,
-    user_id: str = types.UNSET,
-    variables: Sequence[WhatsAppTemplateMessageVariableDict] = types.UNSET,
-    components: Sequence[
-        WhatsAppTemplateMessageHeaderComponentDict
-        | WhatsAppTemplateMessageBodyComponentDict
-        | WhatsAppTemplateMessageButtonComponentDict
-    ] = types.UNSET,
-    custom_fields: Mapping[str, Any] = types.UNSET,
-) -> types.PreparedRequest[models.Message]:
+def create_template_message(**keywords: Unpack[CreateTemplateMessageBody]) -> PreparedRequest[models.Message]:
     """Send a WhatsApp message made from a template.
 
     Sends a message made from an approved template. Fill the template either by `variables` (text in its body only)
@@ -99,25 +59,12 @@ def create_template_message(
     cannot yet handle templates with media or currency components; the API can. Numbers are E.164. Each request
     sends a new message.
     """
-    body: dict[str, Any] = {
-        "fromPhoneNumber": serialize_argument(write_text, from_phone_number, "from_phone_number"),
-        "toPhoneNumber": serialize_argument(write_text, to_phone_number, "to_phone_number"),
-        "templateName": serialize_argument(write_text, template_name, "template_name"),
-        "languageCode": serialize_argument(write_text, language_code, "language_code"),
-    }
-    if user_id is not types.UNSET:
-        body["userId"] = serialize_argument(write_text, user_id, "user_id")
-    if variables is not types.UNSET:
-        body["variables"] = serialize_argument(_VARIABLES, variables, "variables")
-    if components is not types.UNSET:
-        body["components"] = serialize_argument(_COMPONENTS, components, "components")
-    if custom_fields is not types.UNSET:
-        body["customFields"] = serialize_argument(_CUSTOM_FIELDS, custom_fields, "custom_fields")
-    return types.PreparedRequest(
-        "create_template_message",
-        "POST",
-        "/api/v1/whatsapp/messages/template",
-        models.Message.from_dict,
-        idempotent=_SAFE,
-        body=body,
-    )
+    return _operation((), keywords)
+
+
+_operation = Operation(
+    create_template_message,
+    "POST",
+    "/api/v1/whatsapp/messages/template",
+    body=CreateTemplateMessageBody,
+)

@@ -2,19 +2,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Required, TypedDict
+from typing import Required
 
-from ... import models, types
-from ...document import IDEMPOTENT
-from ...writing import (
-    serialize_argument,
-    write_map_of,
-    write_text,
-)
+from typing_extensions import TypedDict, Unpack
+
+from ... import models
+from ...operations import Operation
+from ...types import PreparedRequest
 
 
 class UploadMediaOptions(TypedDict, total=False):
-    """What `upload_media` takes beside what it needs."""
+    """Further keywords of `upload_media`."""
 
     file_name: str
     """The file's name."""
@@ -25,53 +23,29 @@ class UploadMediaOptions(TypedDict, total=False):
     content: str
     """The file's bytes, as base64 text (the encoding is inferred)."""
     tags: Mapping[str, str]
-    """An object with any keys, whose values are strings."""
+    """Labels to keep with it."""
 
 
 class UploadMediaBody(UploadMediaOptions, total=False):
     """Keywords of `upload_media`."""
 
     from_phone_number: Required[str]
-    """A telephone number in E.164 form, `+`, country code and number, digits only."""
+    """The WhatsApp number to send from, E.164."""
 
 
-_SAFE = IDEMPOTENT["POST", "/api/v1/whatsapp/media"]
-_TAGS = write_map_of(write_text)
-
-
-def upload_media(
-    *,
-    from_phone_number: str,
-    file_name: str = types.UNSET,
-    content_type: str = types.UNSET,
-    file_id: str = types.UNSET,
-    content: str = types.UNSET,
-    tags: Mapping[str, str] = types.UNSET,
-) -> types.PreparedRequest[models.Media]:
+def upload_media(**keywords: Unpack[UploadMediaBody]) -> PreparedRequest[models.Media]:
     """Upload media for WhatsApp.
 
     Makes a file available to WhatsApp messages of one sender. Either name a file that the file service holds
     already, by `fileId`, or send the file itself, by `fileName`, `contentType` and `content`. The sender's number
     is E.164.
     """
-    body: dict[str, Any] = {
-        "fromPhoneNumber": serialize_argument(write_text, from_phone_number, "from_phone_number"),
-    }
-    if file_name is not types.UNSET:
-        body["fileName"] = serialize_argument(write_text, file_name, "file_name")
-    if content_type is not types.UNSET:
-        body["contentType"] = serialize_argument(write_text, content_type, "content_type")
-    if file_id is not types.UNSET:
-        body["fileId"] = serialize_argument(write_text, file_id, "file_id")
-    if content is not types.UNSET:
-        body["content"] = serialize_argument(write_text, content, "content")
-    if tags is not types.UNSET:
-        body["tags"] = serialize_argument(_TAGS, tags, "tags")
-    return types.PreparedRequest(
-        "upload_media",
-        "POST",
-        "/api/v1/whatsapp/media",
-        models.Media.from_dict,
-        idempotent=_SAFE,
-        body=body,
-    )
+    return _operation((), keywords)
+
+
+_operation = Operation(
+    upload_media,
+    "POST",
+    "/api/v1/whatsapp/media",
+    body=UploadMediaBody,
+)

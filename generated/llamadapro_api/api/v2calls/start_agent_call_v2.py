@@ -2,47 +2,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Required, TypedDict
+from typing import Any, Required
 
-from ... import models, types
-from ...document import IDEMPOTENT
-from ...models.agent_call_personality import (
-    AgentCallPersonalityDict,
-    write_agent_call_personality,
-)
-from ...models.contact_info import ContactInfoDict, write_contact_info
-from ...models.employee_personality_localization import EmployeePersonalityLocalization
-from ...models.vapi_provider_config import (
-    VapiProviderConfigDict,
-    write_vapi_provider_config,
-)
-from ...models.voice_provider import VoiceProvider
-from ...writing import (
-    serialize_argument,
-    write_choice,
-    write_int,
-    write_json,
-    write_list_of,
-    write_map_of,
-    write_number,
-    write_text,
-)
+from typing_extensions import TypedDict, Unpack
+
+from ... import models
+from ...operations import Operation
+from ...types import PreparedRequest
 
 
 class StartAgentCallV2Options(TypedDict, total=False):
-    """What `start_agent_call_v2` takes beside what it needs."""
+    """Further keywords of `start_agent_call_v2`."""
 
     from_phone_number: str
     """The number to call from, E.164."""
     user_id: int
     """The user in whose name the call is made."""
-    personality: AgentCallPersonalityDict
+    personality: models.AgentCallPersonalityDict
     """The agent's manner."""
-    localization: EmployeePersonalityLocalization
+    localization: models.EmployeePersonalityLocalization
     """The country whose way of speaking the agent takes on."""
     constraints: Sequence[str]
     """What the agent must not do."""
-    contact_info: ContactInfoDict
+    contact_info: models.ContactInfoDict
     """What the agent knows of the person it calls."""
     knowledge_base: str
     """What the agent knows."""
@@ -53,10 +35,10 @@ class StartAgentCallV2Options(TypedDict, total=False):
     silence_timeout_seconds: float
     """After how long a silence the call is ended, in seconds."""
     custom_data: Mapping[str, Any]
-    """An object with any keys and any values."""
-    provider: VoiceProvider
+    """Anything you want to keep with the call."""
+    provider: models.VoiceProvider
     """Who carries the agent's voice."""
-    provider_config: VapiProviderConfigDict
+    provider_config: models.VapiProviderConfigDict
     """How Vapi is to run the agent."""
 
 
@@ -69,75 +51,18 @@ class StartAgentCallV2Body(StartAgentCallV2Options, total=False):
     """What the agent is to achieve."""
 
 
-_SAFE = IDEMPOTENT["POST", "/api/v2/calls/agent"]
-_OBJECTIVES = write_list_of(write_text)
-_LOCALIZATION = write_choice(["CL", "CO", "MX", "PE", "US"])
-_CONSTRAINTS = write_list_of(write_text)
-_TASK_STEPS = write_list_of(write_text)
-_CUSTOM_DATA = write_map_of(write_json)
-_PROVIDER = write_choice(["vapi"])
-
-
-def start_agent_call_v2(
-    *,
-    to_phone_number: str,
-    objectives: Sequence[str],
-    from_phone_number: str = types.UNSET,
-    user_id: int = types.UNSET,
-    personality: AgentCallPersonalityDict = types.UNSET,
-    localization: EmployeePersonalityLocalization = types.UNSET,
-    constraints: Sequence[str] = types.UNSET,
-    contact_info: ContactInfoDict = types.UNSET,
-    knowledge_base: str = types.UNSET,
-    task_steps: Sequence[str] = types.UNSET,
-    max_duration_seconds: float = types.UNSET,
-    silence_timeout_seconds: float = types.UNSET,
-    custom_data: Mapping[str, Any] = types.UNSET,
-    provider: VoiceProvider = types.UNSET,
-    provider_config: VapiProviderConfigDict = types.UNSET,
-) -> types.PreparedRequest[models.Call]:
+def start_agent_call_v2(**keywords: Unpack[StartAgentCallV2Body]) -> PreparedRequest[models.Call]:
     """Start a call by an agent described in the request.
 
     Dials a number and lets an AI agent talk, whose goals, manner, limits and voice are all given here. Each request
     starts a new call. The answer describes the call as it is being set up; read it again to follow its progress.
     """
-    body: dict[str, Any] = {
-        "toPhoneNumber": serialize_argument(write_text, to_phone_number, "to_phone_number"),
-        "objectives": serialize_argument(_OBJECTIVES, objectives, "objectives"),
-    }
-    if from_phone_number is not types.UNSET:
-        body["fromPhoneNumber"] = serialize_argument(write_text, from_phone_number, "from_phone_number")
-    if user_id is not types.UNSET:
-        body["userId"] = serialize_argument(write_int, user_id, "user_id")
-    if personality is not types.UNSET:
-        body["personality"] = serialize_argument(write_agent_call_personality, personality, "personality")
-    if localization is not types.UNSET:
-        body["localization"] = serialize_argument(_LOCALIZATION, localization, "localization")
-    if constraints is not types.UNSET:
-        body["constraints"] = serialize_argument(_CONSTRAINTS, constraints, "constraints")
-    if contact_info is not types.UNSET:
-        body["contactInfo"] = serialize_argument(write_contact_info, contact_info, "contact_info")
-    if knowledge_base is not types.UNSET:
-        body["knowledgeBase"] = serialize_argument(write_text, knowledge_base, "knowledge_base")
-    if task_steps is not types.UNSET:
-        body["taskSteps"] = serialize_argument(_TASK_STEPS, task_steps, "task_steps")
-    if max_duration_seconds is not types.UNSET:
-        body["maxDurationSeconds"] = serialize_argument(write_number, max_duration_seconds, "max_duration_seconds")
-    if silence_timeout_seconds is not types.UNSET:
-        body["silenceTimeoutSeconds"] = serialize_argument(
-            write_number, silence_timeout_seconds, "silence_timeout_seconds"
-        )
-    if custom_data is not types.UNSET:
-        body["customData"] = serialize_argument(_CUSTOM_DATA, custom_data, "custom_data")
-    if provider is not types.UNSET:
-        body["provider"] = serialize_argument(_PROVIDER, provider, "provider")
-    if provider_config is not types.UNSET:
-        body["providerConfig"] = serialize_argument(write_vapi_provider_config, provider_config, "provider_config")
-    return types.PreparedRequest(
-        "start_agent_call_v2",
-        "POST",
-        "/api/v2/calls/agent",
-        models.Call.from_dict,
-        idempotent=_SAFE,
-        body=body,
-    )
+    return _operation((), keywords)
+
+
+_operation = Operation(
+    start_agent_call_v2,
+    "POST",
+    "/api/v2/calls/agent",
+    body=StartAgentCallV2Body,
+)

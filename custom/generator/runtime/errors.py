@@ -1,4 +1,4 @@
-"""The two ways in which generated code can refuse: an argument that cannot be sent, an answer that cannot be read."""
+"""What generated code raises: for an argument that cannot be sent, and for an answer that cannot be read."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Self
 
 
 class _PathError(ValueError):
-    """A refusal that gathers its place on the way up, so that no place is computed while all is well."""
+    """A refusal that collects its place on the way up, so that no place is computed while all is well."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
         self.place: str = ""
 
-    def within(self, step: str | int) -> Self:
+    def at(self, step: str | int) -> Self:
         """Prefix the place with a key or an index."""
         here = f"[{step}]" if isinstance(step, int) else step
         joint = "." if self.place and not self.place.startswith("[") else ""
@@ -29,4 +29,4 @@ class ValidationError(_PathError):
 
 
 class DeserializationError(_PathError):
-    """An answer does not have the shape that the document gives it: `place` says where."""
+    """An answer does not have the shape that the OpenAPI document gives it: `place` says where."""

@@ -20,7 +20,7 @@ _OTHER_NAMED_OFFSET = re.compile(r":\d\d(?:\.\d+)?\s*[A-Za-z]{2,}\s?[+-]\d")
 _READINGS = ((datetime(2000, 1, 1), False), (datetime(2003, 2, 20), True))  # noqa: DTZ001 # read_datetime adds the zone
 
 
-def read_odd_datetime(value: Any) -> datetime | None:
+def parse_datetime(value: Any) -> datetime | None:
     """Read ``24:00:00``, a leap second, a lower-case ``z``, RFC 2822 and the like; None where it would be a guess."""
     if not isinstance(value, str) or len(value) > _LONGEST:
         return None
@@ -29,7 +29,7 @@ def read_odd_datetime(value: Any) -> datetime | None:
     leap = timedelta(seconds=1) if text != value else timedelta()
     try:
         return _parse(text) + leap
-    except (ValueError, OverflowError):
+    except Exception:  # python-dateutil promises ValueError, and lets out whatever its arithmetic raises
         return None
 
 

@@ -1,0 +1,666 @@
+"""The OpenAPI document, held against what can be generated and brought to the form in which the parser reads it right.
+
+Everything outside the allow-lists below is refused. What passes is rewritten: references to path items, parameters,
+bodies and answers are followed, objects get a name each, and only what generated code depends on is left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from openapi_python_client.strings import ClassName, PythonIdentifier
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from .refusals import Pointer, Refusals, Refused, Unsupported
+
+FLAGS = ("deprecated", "readOnly", "writeOnly", "x-in-path")
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
+SAFE_METHODS = ("get", "head", "options", "put", "delete")
+ITEM_KEYS = {"summary", "description", "parameters", "$ref"}
+IGNORED_HEADERS = ("accept", "content-type", "authorization")
+"""Header parameters of these names mean nothing, says OpenAPI."""
+STYLES = {"query": "form", "path": "simple", "header": "simple"}
+SHAPE = {
+    "type",
+    "format",
+    "enum",
+    "const",
+    "properties",
+    "additionalProperties",
+    "items",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "$ref",
+}
+SCHEMA_KEYS = SHAPE | {
+    *("required", "title", "description", "deprecated", "readOnly", "writeOnly", "discriminator", "contentEncoding"),
+    *("contentMediaType", "contentSchema", "default", "example", "examples", "nullable", "xml", "externalDocs"),
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern"),
+    *("minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains", "minProperties"),
+    *("maxProperties", "propertyNames", "dependentRequired", "unevaluatedProperties", "unevaluatedItems"),
+    *("$comment", "$schema", "$id", "$anchor", "$defs", "id"),
+}
+ADVICE = {
+    "prefixItems": "tuples are not supported; describe an object, or an array of one type",
+    "patternProperties": "is not supported; use additionalProperties",
+    "$dynamicRef": "is not supported; use $ref",
+    **dict.fromkeys(
+        ("not", "if", "then", "else", "dependentSchemas"), "is not supported; leave the condition to the service"
+    ),
+}
+
+
+@attrs.define
+class Parameter:
+    """A parameter as generated code sees it."""
+
+    name: str
+    place: str
+    python_name: str
+    required: bool
+    deprecated: bool
+    comma_separated: bool
+    description: str
+    pointer: Pointer
+
+
+@attrs.define
+class OperationInfo:
+    """What the parser does not say of an operation."""
+
+    name: str
+    method: str
+    path: str
+    pointer: Pointer
+    raw: Mapping[str, Any]
+    idempotent: bool
+    security: str
+    parameters: list[Parameter] = attrs.field(factory=list)
+    content_type: str | None = None
+    body_required: bool = False
+    deprecated_fields: list[str] = attrs.field(factory=list)
+    answers: dict[str, str] = attrs.field(factory=dict)
+    """Status → json, text or none."""
+
+    @property
+    def deprecated_keywords(self) -> list[str]:
+        """Keywords that the document calls deprecated; those of the body are added by the walk."""
+        return [one.python_name for one in self.parameters if one.deprecated] + self.deprecated_fields
+
+    def in_place(self, place: str) -> list[Parameter]:
+        return [one for one in self.parameters if one.place == place]
+
+    @property
+    def route(self) -> str:
+        """The path with the names of its parameters as Python writes them."""
+        names = {one.name: one.python_name for one in self.in_place("path")}
+        return re.sub(r"{(.+?)}", lambda found: f"{{{names.get(found[1], found[1])}}}", self.path)
+
+
+@attrs.define
+class Scheme:
+    """Where the key goes."""
+
+    place: str
+    name: str
+    prefix: str
+
+
+class Document:
+    """An OpenAPI document: checked, and rewritten for the parser."""
+
+    def __init__(self, path: Path, prefix: str = "field_") -> None:
+        self.name = path.name
+        self.raw = path.read_bytes()
+        self.refusals = Refusals(path, self.raw)
+        self.prefix = prefix
+        self.data: dict[str, Any] = self._load(path)
+        self.schemes: dict[str, Scheme] = {}
+        self.schemas: dict[str, dict[str, Any]] = {}
+        """Every schema that an operation reaches, rewritten: those of the document, and objects that had no name."""
+        self.sources: dict[str, Pointer] = {}
+        self.discriminators: dict[frozenset[str], tuple[str, dict[str, str]]] = {}
+        self.operations: dict[str, OperationInfo] = {}
+        self._paths: dict[str, Any] = {}
+        self._read_operations()
+
+    def _load(self, path: Path) -> dict[str, Any]:
+        try:
+            data = YAML(typ="safe").load(self.raw)
+        except (YAMLError, UnicodeDecodeError) as error:
+            raise Refused([f"{path.name}: is not YAML or JSON: {error}"]) from None
+        if not isinstance(data, dict) or not isinstance(data.get("paths", {}), dict):
+            raise Refused(
+                [f"{path.name}:1: document: is no OpenAPI document; it is an object with `openapi` and `paths`"]
+            )
+        version = str(data.get("openapi", data.get("swagger", "none")))
+        if not version.startswith("3.1"):
+            self.refusals.add(
+                ("openapi" if "openapi" in data else "swagger",),
+                f"version {version} is not supported; convert the document to 3.1, where `nullable: true` is "
+                "`type: [..., 'null']` and `exclusiveMinimum` is a number",
+            )
+            self.refusals.check()
+        return data
+
+    def for_parser(self) -> dict[str, Any]:
+        """The document that the parser is given."""
+        info = {"title": self.title, "version": str(self.data.get("info", {}).get("version", ""))}
+        return {"openapi": "3.1.0", "info": info, "paths": self._paths, "components": {"schemas": self.schemas}}
+
+    @property
+    def title(self) -> str:
+        return str(self.data.get("info", {}).get("title", "API"))
+
+    @property
+    def server(self) -> str:
+        """The first server, its variables filled in with their defaults; a relative one is none."""
+        servers = self.data.get("servers") or [{}]
+        url = str(servers[0].get("url", ""))
+        for name, variable in (servers[0].get("variables") or {}).items():
+            url = url.replace(f"{{{name}}}", str(variable.get("default", "")))
+        return url.rstrip("/") if re.match(r"https?://[^{}]+$", url) else ""
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.raw).hexdigest()
+
+    def count_operations(self) -> int:
+        """How many operations the document has, references to path items followed."""
+        items = [
+            self._resolve(one, ())[0] for path, one in self.data["paths"].items() if not str(path).startswith("x-")
+        ]
+        return sum(key in METHODS for item in items for key in item)
+
+    def python_name(self, name: str) -> str:
+        return str(PythonIdentifier(name, self.prefix))
+
+    # --- operations -------------------------------------------------------------------------------------------------
+
+    def _read_operations(self) -> None:
+        for kind in ("webhooks", "callbacks"):
+            if self.data.get(kind):
+                self.refusals.note((kind,), f"{', '.join(self.data[kind])} are not generated")
+        for path, raw_item in self.data.get("paths", {}).items():
+            if str(path).startswith("x-"):
+                continue
+            pointer: Pointer = ("paths", path)
+            try:
+                item, _ = self._resolve(raw_item, pointer)
+            except Unsupported as refused:
+                self.refusals.add(refused.pointer, refused.what)
+                continue
+            for key, operation in item.items():
+                if key in METHODS:
+                    try:
+                        self._read_operation(path, key, item, operation, (*pointer, key))
+                    except Unsupported as refused:
+                        self.refusals.add(refused.pointer, refused.what)
+                elif key == "servers":
+                    self.refusals.add(
+                        (*pointer, key), "servers of a path are not supported; the client has one base_url"
+                    )
+                elif key not in ITEM_KEYS and not key.startswith("x-"):
+                    self.refusals.add(
+                        (*pointer, key), f"{key.upper()} is not supported; methods are {', '.join(METHODS)}"
+                    )
+
+    def _read_operation(
+        self, path: str, method: str, item: Mapping[str, Any], raw: Mapping[str, Any], pointer: Pointer
+    ) -> None:
+        operation_id = str(
+            raw.get("operationId") or f"{method}_{re.sub('[{}]', '', path).strip('/').replace('/', '_')}"
+        )
+        info = OperationInfo(
+            name=self.python_name(operation_id),
+            method=method.upper(),
+            path=path,
+            pointer=pointer,
+            raw=raw,
+            idempotent=bool(raw.get("x-safe-to-repeat", method in SAFE_METHODS)),
+            security=self._security(raw, pointer),
+        )
+        if info.name in self.operations:
+            other = self.operations[info.name]
+            raise Unsupported(
+                (*pointer, *(("operationId",) if "operationId" in raw else ())),
+                f"{operation_id} and the operationId of {other.method} {other.path} are one name in Python, "
+                f"{info.name}; rename one",
+            )
+        if raw.get("servers"):
+            raise Unsupported(
+                (*pointer, "servers"), "servers of an operation are not supported; the client has one base_url"
+            )
+        if raw.get("callbacks"):
+            self.refusals.note((*pointer, "callbacks"), f"{', '.join(raw['callbacks'])} are not generated")
+        # In the form of a name that the parser leaves as it is.
+        for_parser: dict[str, Any] = {
+            "operationId": info.name,
+            "tags": [str(tag) for tag in raw.get("tags") or ["default"]],
+        }
+        for key in ("summary", "description"):
+            for_parser[key] = str(raw.get(key) or "")
+        for_parser["parameters"] = self._parameters(info, item, operation_id)
+        for_parser["responses"] = self._responses(info, operation_id)
+        if raw.get("requestBody") is not None:
+            for_parser["requestBody"] = self._body(info, operation_id)
+        self.operations[info.name] = info
+        self._paths.setdefault(path, {})[method] = for_parser
+
+    def _parameters(self, info: OperationInfo, item: Mapping[str, Any], operation_id: str) -> list[dict[str, Any]]:
+        found: dict[tuple[str, str], tuple[Mapping[str, Any], Pointer]] = {}
+        for owner, base in ((item, info.pointer[:2]), (info.raw, info.pointer)):
+            for index, one in enumerate(owner.get("parameters") or ()):
+                resolved, pointer = self._resolve(one, (*base, "parameters", index))
+                found[resolved.get("in", ""), resolved.get("name", "")] = resolved, pointer
+        in_path = re.findall(r"{(.+?)}", info.path)
+        declared = [name for place, name in found if place == "path"]
+        if sorted(in_path) != sorted(declared):
+            raise Unsupported(
+                info.pointer, f"the path has {in_path}, the parameters have {declared}; they must be the same"
+            )
+        out = []
+        for (place, name), (raw, pointer) in found.items():
+            if place == "header" and name.lower() in IGNORED_HEADERS:
+                continue
+            if place not in STYLES:
+                raise Unsupported(
+                    pointer, f"{name} is a parameter in a {place}, which is not supported; use a query or a header"
+                )
+            if raw.get("style", STYLES[place]) != STYLES[place]:
+                raise Unsupported(
+                    pointer, f"{name} has style {raw['style']}, which is not supported; use style {STYLES[place]}"
+                )
+            if "schema" not in raw:
+                raise Unsupported(pointer, f"{name} has no schema; `content` is not supported in parameters")
+            parameter = Parameter(
+                name=name,
+                place=place,
+                python_name=self.python_name(name),
+                required=bool(raw.get("required")) or place == "path",
+                deprecated=bool(raw.get("deprecated")),
+                comma_separated=place == "query" and raw.get("explode") is False,
+                description=str(raw.get("description") or ""),
+                pointer=pointer,
+            )
+            info.parameters.append(parameter)
+            schema = self._schema(raw["schema"], (*pointer, "schema"), f"{operation_id} {name}")
+            out.append({"name": name, "in": place, "required": parameter.required, "schema": schema})
+        info.parameters.sort(key=lambda one: in_path.index(one.name) if one.place == "path" else len(in_path))
+        return out
+
+    def _body(self, info: OperationInfo, operation_id: str) -> dict[str, Any]:
+        raw, pointer = self._resolve(info.raw["requestBody"], (*info.pointer, "requestBody"))
+        content = raw.get("content") or {}
+        supported = [kind for kind in content if _is_json(kind)] or [kind for kind in content if _is_form(kind)]
+        if not supported:
+            kinds = ", ".join(content) or "no content type"
+            raise Unsupported((*pointer, "content"), f"{kinds} in a body is not supported; JSON, +json and forms are")
+        chosen = supported[0]
+        if (
+            len(supported) > 1
+            and not _is_json(chosen)
+            and len({repr(content[one].get("schema")) for one in supported}) > 1
+        ):
+            raise Unsupported((*pointer, "content"), f"{' and '.join(supported)} have different schemas; leave one")
+        if len(content) > 1:
+            self.refusals.note(
+                pointer, f"sent as {chosen}; {', '.join(one for one in content if one != chosen)} is passed over"
+            )
+        info.content_type, info.body_required = chosen, bool(raw.get("required"))
+        where = (*pointer, "content", chosen, "schema")
+        schema = self._schema(content[chosen].get("schema", {}), where, f"{operation_id} Body")
+        kind = "application/json" if _is_json(chosen) else chosen.partition(";")[0].strip().lower()
+        return {"required": info.body_required, "content": {kind: {"schema": schema}}}
+
+    def _responses(self, info: OperationInfo, operation_id: str) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for code, one in (info.raw.get("responses") or {}).items():
+            status = str(code).upper()
+            if not re.fullmatch(r"2(\d\d|XX)", status):
+                continue
+            raw, pointer = self._resolve(one, (*info.pointer, "responses", code))
+            content = raw.get("content") or {}
+            chosen = next((kind for kind in content if _is_json(kind)), None)
+            chosen = chosen or next(
+                (kind for kind in content if kind.startswith("text/") and "event-stream" not in kind), None
+            )
+            if content and chosen is None:
+                raise Unsupported(
+                    pointer,
+                    f"an answer of {', '.join(content)} is not supported; JSON and text are, and `recordings.download` "
+                    "saves a file from its URL",
+                )
+            schema = {} if chosen is None else content[chosen].get("schema", {})
+            if chosen is None or status in ("204", "205", "304"):
+                info.answers[status], out[status] = "none", {"description": ""}
+                continue
+            info.answers[status] = "json" if _is_json(chosen) else "text"
+            where = (*pointer, "content", chosen, "schema")
+            schema = self._schema(schema, where, f"{operation_id} Response") if _is_json(chosen) else {"type": "string"}
+            out[status] = {"description": "", "content": {"application/json": {"schema": schema}}}
+        if not out:
+            raise Unsupported(
+                (*info.pointer, "responses"), "has no success; say what the service answers, as 200 for instance"
+            )
+        return out
+
+    # --- security ---------------------------------------------------------------------------------------------------
+
+    def _security(self, raw: Mapping[str, Any], pointer: Pointer) -> str:
+        """The name of the scheme by which the key is sent, or nothing."""
+        own = "security" in raw
+        alternatives = raw["security"] if own else self.data.get("security") or []
+        where: Pointer = (*pointer, "security") if own else ("security",)
+        refused = []
+        for one in alternatives:
+            if len(one) > 1:
+                refused.append(f"{' and '.join(one)} at once are not supported; state them as alternatives")
+                continue
+            for name in one:
+                try:
+                    self._scheme(name)
+                except Unsupported as error:
+                    refused.append(error.what)
+                else:
+                    return str(name)
+        if refused and {} not in alternatives:
+            raise Unsupported(where, "; ".join(dict.fromkeys(refused)))
+        return ""
+
+    def _scheme(self, name: str) -> Scheme:
+        if name not in self.schemes:
+            schemes = self.data.get("components", {}).get("securitySchemes") or {}
+            pointer: Pointer = ("components", "securitySchemes", name)
+            raw, _ = self._resolve(schemes.get(name) or {}, pointer)
+            match raw:
+                case {"type": "apiKey", "in": "header" | "query" as place, "name": str(key)}:
+                    self.schemes[name] = Scheme(place, key, "")
+                case {"type": "http", "scheme": str(scheme)} if scheme.lower() == "bearer":
+                    self.schemes[name] = Scheme("header", "Authorization", "Bearer ")
+                case _:
+                    kind = " ".join(str(raw[key]) for key in ("type", "scheme", "in") if key in raw) or "missing"
+                    raise Unsupported(
+                        pointer,
+                        f"security scheme {name} ({kind}) is not supported; an API key in a header or the query and "
+                        "HTTP bearer are (for oauth2, say bearer and pass your token)",
+                    )
+        return self.schemes[name]
+
+    # --- schemas ----------------------------------------------------------------------------------------------------
+
+    def _resolve(self, thing: Any, pointer: Pointer) -> tuple[Mapping[str, Any], Pointer]:
+        """Follow references within the document."""
+        seen = []
+        while isinstance(thing, Mapping) and "$ref" in thing:
+            ref = str(thing["$ref"])
+            if not ref.startswith("#/"):
+                raise Unsupported(
+                    (*pointer, "$ref"), f"{ref} is in another file, which is not supported; bundle the document first"
+                )
+            if ref in seen:
+                raise Unsupported((*pointer, "$ref"), f"{ref} leads back to itself")
+            seen.append(ref)
+            steps = [step.replace("~1", "/").replace("~0", "~") for step in ref[2:].split("/")]
+            found: Any = self.data
+            for step in steps:
+                found = (
+                    found[int(step)]
+                    if isinstance(found, list) and step.isdigit()
+                    else found.get(step)
+                    if isinstance(found, Mapping)
+                    else None
+                )
+            if found is None:
+                raise Unsupported((*pointer, "$ref"), f"{ref} is not in the document")
+            thing, pointer = found, tuple(steps)
+        if not isinstance(thing, Mapping):
+            raise Unsupported(pointer, "must be an object")
+        return thing, pointer
+
+    def _schema(self, raw: Any, pointer: Pointer, name: str) -> dict[str, Any]:
+        """Rewrite a schema; objects in it that have no name get one that begins with `name`."""
+        if raw is True:
+            return {}
+        if not isinstance(raw, Mapping):
+            raise Unsupported(pointer, "must be a schema; `false` is not supported")
+        if "$ref" in raw:
+            ref = str(raw["$ref"])
+            component = re.fullmatch(r"#/components/schemas/([^/]+)", ref)
+            if component is None:
+                target, where = self._resolve(raw, pointer)
+                return self._schema(target, where, name)
+            self._resolve(raw, pointer)
+            self._component(component[1].replace("~1", "/").replace("~0", "~"))
+            return {"$ref": ref}
+        self._check_keywords(raw, pointer)
+        out = self._rewritten(raw, pointer, name)
+        return (
+            self._named(out, raw, pointer, name)
+            if "properties" in out or "allOf" in out or out.get("type") == "object"
+            else out
+        )
+
+    def _check_keywords(self, raw: Mapping[str, Any], pointer: Pointer) -> None:
+        for key in raw:
+            if key == "not" and _is_condition(raw[key]):
+                continue  # which properties go together is for the service to say
+            if key not in SCHEMA_KEYS and not str(key).startswith("x-"):
+                self.refusals.add((*pointer, key), f"{key} {ADVICE.get(key, 'is not known to the generator')}")
+
+    def _component(self, name: str) -> None:
+        """Rewrite a schema of the document, once."""
+        if name in self.schemas:
+            return
+        pointer: Pointer = ("components", "schemas", name)
+        raw = self.data["components"]["schemas"][name]
+        self.schemas[name], self.sources[name] = {}, pointer
+        if not isinstance(raw, Mapping) or "$ref" in raw:
+            self.schemas[name] = self._schema(raw, pointer, name)
+            return
+        self._check_keywords(raw, pointer)
+        try:
+            self.schemas[name] = self._rewritten(raw, pointer, name)
+        except Unsupported as refused:
+            self.refusals.add(refused.pointer, refused.what)
+
+    def _named(self, schema: dict[str, Any], raw: Mapping[str, Any], pointer: Pointer, name: str) -> dict[str, Any]:
+        """Make an object without a name one of the document's schemas, under a name that is free."""
+        taken = {
+            ClassName(one, self.prefix).lower()
+            for one in (*self.schemas, *self.data.get("components", {}).get("schemas", {}))
+        }
+        base = str(ClassName(name, self.prefix))
+        free = next(one for one in _numbered(base) if ClassName(one, self.prefix).lower() not in taken)
+        self.schemas[free], self.sources[free] = schema, pointer
+        return {"$ref": f"#/components/schemas/{free}"}
+
+    def _rewritten(self, raw: Mapping[str, Any], pointer: Pointer, name: str) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        if raw.get("description"):
+            out["description"] = str(raw["description"])
+        kinds = raw.get("type")
+        if isinstance(kinds, list) and "object" in kinds and not ("enum" in raw or "const" in raw):
+            # Each kind with what belongs to it, so that the object among them gets a name.
+            members = [
+                {**raw, "type": kind} if kind in ("object", "array", "string") else {"type": kind} for kind in kinds
+            ]
+            out["anyOf"] = [self._schema(one, pointer, name) for one in members]
+            return out if len(members) > 1 else self._rewritten({**raw, "type": "object"}, pointer, name)
+        for key in ("anyOf", "oneOf"):
+            members = [one for one in raw.get(key) or () if not _is_condition(one)]
+            if members and ("properties" in raw or "allOf" in raw):
+                raise Unsupported(
+                    (*pointer, key), f"{key} beside properties is not supported; put it in a schema of its own"
+                )
+            if members:
+                out[key] = [
+                    self._schema(one, (*pointer, key, index), f"{name} {index + 1}")
+                    for index, one in enumerate(members)
+                ]
+                self._note_discriminator(raw, out[key], (*pointer, "discriminator"))
+        if "anyOf" in out or "oneOf" in out:
+            if "title" in raw:
+                out["title"] = raw["title"]
+            return out
+        self._rewrite_values(raw, out, pointer)
+        parts = [
+            one
+            for one in raw.get("allOf") or ()
+            if not isinstance(one, Mapping) or SHAPE & one.keys() or "required" in one
+        ]
+        if parts:
+            out["allOf"] = [self._part(one, (*pointer, "allOf", index), name) for index, one in enumerate(parts)]
+        if raw.get("properties"):
+            out["properties"] = self._properties(raw, pointer, name)
+            out["type"] = "object"
+        if "required" in raw:
+            out["required"] = [str(one) for one in raw["required"]]
+        if "additionalProperties" in raw and raw["additionalProperties"] is not None:
+            values = raw["additionalProperties"]
+            out["additionalProperties"] = (
+                values
+                if isinstance(values, bool)
+                else self._schema(values, (*pointer, "additionalProperties"), f"{name} Value")
+            )
+            out["type"] = "object"
+        if out.get("type") == "array" or (isinstance(out.get("type"), list) and "array" in out["type"]):
+            out["items"] = self._schema(raw.get("items", {}), (*pointer, "items"), f"{name} Item")
+        if list(out) == ["allOf"] and len(parts) == 1 and "$ref" in out["allOf"][0]:
+            return dict(out["allOf"][0])
+        return out
+
+    def _properties(self, raw: Mapping[str, Any], pointer: Pointer, name: str) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        names: dict[str, str] = {}
+        for wire, one in raw["properties"].items():
+            where = (*pointer, "properties", wire)
+            same = names.setdefault(self.python_name(str(wire)), str(wire))
+            if same != wire:
+                self.refusals.add(
+                    where, f"{wire} and {same} are one name in Python, {self.python_name(str(wire))}; rename one"
+                )
+                continue
+            try:
+                out[str(wire)] = self._schema(one, where, f"{name} {wire}")
+            except Unsupported as refused:
+                self.refusals.add(refused.pointer, refused.what)
+        return out
+
+    def _part(self, raw: Any, pointer: Pointer, name: str) -> dict[str, Any]:
+        """A member of allOf stays where it is: the parser merges them."""
+        if isinstance(raw, Mapping) and "$ref" not in raw:
+            return self._rewritten(raw, pointer, name)
+        return self._schema(raw, pointer, name)
+
+    def _rewrite_values(self, raw: Mapping[str, Any], out: dict[str, Any], pointer: Pointer) -> None:
+        """Types, formats, enums and consts, in the forms that the parser knows."""
+        for key in ("type", "format", "title"):
+            if key in raw:
+                out[key] = raw[key]
+        if raw.get("contentMediaType") and not raw.get("contentEncoding") and raw.get("type") == "string":
+            out["format"] = "binary"
+        if "const" in raw:
+            value = raw["const"]
+            if value is None:
+                out["type"] = "null"
+            elif isinstance(value, (dict, list, float)):
+                raise Unsupported(
+                    (*pointer, "const"), "is a const that is neither text, integer nor boolean; leave it out"
+                )
+            else:
+                out["const"] = value
+        values = raw.get("enum") or ()
+        kinds = {type(value) for value in values} - {type(None)}
+        if not kinds:
+            return
+        if kinds <= {str} or kinds <= {int}:
+            out["enum"] = list(dict.fromkeys(values))
+            if isinstance(out.get("type"), list):
+                del out["type"]
+                if "null" in raw["type"] and None not in values:
+                    out["enum"].append(None)
+        elif kinds == {bool}:
+            out["type"] = "boolean"
+        else:
+            raise Unsupported(
+                (*pointer, "enum"), "has values of several kinds, or numbers with fractions; use one kind, or no enum"
+            )
+
+    def _note_discriminator(self, raw: Mapping[str, Any], members: list[dict[str, Any]], pointer: Pointer) -> None:
+        found = raw.get("discriminator")
+        names = [one["$ref"].rpartition("/")[2] for one in members if "$ref" in one]
+        if not found or len(names) < 2:
+            return
+        mapping = {str(value): str(target).rpartition("/")[2] for value, target in (found.get("mapping") or {}).items()}
+        mapping = {value: target for value, target in mapping.items() if target in names} or {one: one for one in names}
+        if not set(names) <= set(mapping.values()):
+            mapping |= {one: one for one in names if one not in mapping.values()}
+        known = self.discriminators.setdefault(frozenset(names), (str(found.get("propertyName")), mapping))
+        if known != (str(found.get("propertyName")), mapping):
+            raise Unsupported(
+                pointer, "tells the same schemas apart in another way than elsewhere; name the union once"
+            )
+
+    # --- what the parser leaves out ---------------------------------------------------------------------------------
+
+    def flags(self, name: str, wire: str) -> Mapping[str, Any]:
+        """What the document says of a property beside its type: deprecated, readOnly, writeOnly."""
+        flags: dict[str, Any] = {}
+        for raw, _ in self._parts_of(self._source(name)):
+            one = (raw.get("properties") or {}).get(wire)
+            if isinstance(one, Mapping) and one.get("description"):
+                flags["description"] = str(one["description"])  # that of a reference is about the field
+            while isinstance(one, Mapping):
+                flags |= {key: one[key] for key in FLAGS if one.get(key)}
+                one = self._resolve(one, ())[0] if "$ref" in one else None
+        return flags
+
+    def is_open(self, name: str) -> bool:
+        """Whether an object says that it has other properties than those it names."""
+        return any(
+            raw.get("additionalProperties") not in (None, False) for raw, _ in self._parts_of(self._source(name))
+        )
+
+    def _source(self, name: str) -> Any:
+        found: Any = self.data
+        for step in self.sources[name]:
+            found = found[step]
+        return found
+
+    def _parts_of(self, raw: Any) -> Iterator[tuple[Mapping[str, Any], None]]:
+        raw, _ = self._resolve(raw, ())
+        yield raw, None
+        for part in raw.get("allOf") or ():
+            yield from self._parts_of(part)
+
+
+def _is_json(kind: str) -> bool:
+    kind = kind.partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def _is_form(kind: str) -> bool:
+    return kind.partition(";")[0].strip().lower() in ("multipart/form-data", "application/x-www-form-urlencoded")
+
+
+def _is_condition(schema: Any) -> bool:
+    """Whether a member of a union says only which properties are there."""
+    if not isinstance(schema, Mapping) or "required" not in schema:
+        return False
+    return SHAPE & schema.keys() <= {"properties"} and not any((schema.get("properties") or {}).values())
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    number = 2
+    while True:
+        yield f"{name}{number}"
+        number += 1

@@ -1,0 +1,86 @@
+"""What the generator refuses, each with its place in the OpenAPI document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+from ruamel.yaml import YAML
+
+Pointer = tuple[str | int, ...]
+
+
+class Unsupported(Exception):
+    """Something in the document for which no right code can be written."""
+
+    def __init__(self, pointer: Pointer, what: str) -> None:
+        super().__init__(what)
+        self.pointer = pointer
+        self.what = what
+
+
+@attrs.define
+class Refused(Exception):
+    """All that was refused; nothing was written."""
+
+    lines: list[str]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+class Refusals:
+    """Refusals as they are found, to be shown all at once in the order of their lines."""
+
+    def __init__(self, path: Path, raw: bytes) -> None:
+        self._path = path
+        self._raw = raw
+        self._found: dict[tuple[Pointer, str], None] = {}
+        self.notes: list[str] = []
+        """What is passed over, and said."""
+
+    def add(self, pointer: Pointer, what: str) -> None:
+        self._found[pointer, what] = None
+
+    def note(self, pointer: Pointer, what: str) -> None:
+        self.notes.append(f"note: {place(pointer)}: {what}")
+
+    @property
+    def pointers(self) -> list[Pointer]:
+        return [pointer for pointer, _ in self._found]
+
+    def check(self) -> None:
+        """Raise what was found."""
+        if self._found:
+            root = YAML(typ="safe").compose(self._raw.decode())
+            found = sorted((_line(root, pointer), place(pointer), what) for pointer, what in self._found)
+            raise Refused([f"{self._path.name}:{line}: {where}: {what}" for line, where, what in found])
+
+
+def place(pointer: Pointer) -> str:
+    """A pointer in words: ``GET /x, responses.200``, ``Contact, properties.id``."""
+    if pointer[:1] == ("paths",) and len(pointer) > 1:
+        method = str(pointer[2]).upper() if len(pointer) > 2 else ""
+        head, rest = f"{method} {pointer[1]}".strip(), pointer[3:]
+    elif pointer[:2] == ("components", "schemas") and len(pointer) > 2:
+        head, rest = str(pointer[2]), pointer[3:]
+    else:
+        return ".".join(map(str, pointer)) or "document"
+    return f"{head}, {'.'.join(map(str, rest))}" if rest else head
+
+
+def _line(node: Any, pointer: Pointer) -> int:
+    """The line of the nearest thing that the document has."""
+    line = node.start_mark.line + 1
+    for step in pointer:
+        if isinstance(step, int) and isinstance(node.value, list) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+            continue
+        pairs = node.value if node.id == "mapping" else ()
+        found = next(((key, value) for key, value in pairs if key.value == str(step)), None)
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return int(line)

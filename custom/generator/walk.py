@@ -1,0 +1,468 @@
+"""From parsed properties to annotations: one walk says how each type is written in Python, or that it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+from openapi_python_client.config import Config
+from openapi_python_client.parser.openapi import Endpoint, GeneratorData
+from openapi_python_client.parser.properties import (
+    AnyProperty,
+    BooleanProperty,
+    ConstProperty,
+    DateProperty,
+    DateTimeProperty,
+    FileProperty,
+    FloatProperty,
+    IntProperty,
+    ListProperty,
+    LiteralEnumProperty,
+    ModelProperty,
+    NoneProperty,
+    StringProperty,
+    UnionProperty,
+    UuidProperty,
+)
+from openapi_python_client.parser.properties.schemas import Class
+from openapi_python_client.strings import ClassName
+
+from .document import Document, OperationInfo, Parameter
+from .refusals import Pointer, Unsupported
+from .runtime.hints import camel_case
+from .runtime.reading import Model
+
+RESERVED = {*dir(Model), "absent_fields_", "unknown_fields_", "unparsed_fields_", "models", "types", "dt", "attrs"}
+"""Names that a field cannot have: it gets a trailing underscore."""
+SCALARS = {
+    BooleanProperty: "bool",
+    IntProperty: "int",
+    FloatProperty: "float",
+    StringProperty: "str",
+    AnyProperty: "Any",
+    NoneProperty: "None",
+}
+READ = {DateTimeProperty: "dt.datetime", DateProperty: "dt.date", UuidProperty: "UUID"}
+SENT = {DateTimeProperty: "types.Moment", DateProperty: "dt.date | str", UuidProperty: "types.Uuid"}
+
+
+@attrs.frozen
+class FieldView:
+    """What a template prints of a field."""
+
+    name: str
+    annotation: str
+    required: bool
+    description: str
+    deprecated: bool = False
+
+
+@attrs.frozen
+class DictView:
+    """What a template prints of a dictionary of keywords."""
+
+    name: str
+    fields: list[FieldView]
+    base: str = "TypedDict"
+
+
+@attrs.define
+class OperationView:
+    """What a template prints of an operation."""
+
+    info: OperationInfo
+    ids: list[FieldView]
+    dicts: list[DictView]
+    keywords: str
+    query: str
+    headers: str
+    body: str
+    body_keyword: bool
+    supplied: dict[str, str]
+    returns: str
+    answers: dict[str, str]
+    docstring: str
+
+
+class Walk:
+    """The parsed document, as templates print it."""
+
+    def __init__(self, document: Document, data: GeneratorData, config: Config) -> None:
+        self.document = document
+        self.config = config
+        self.models = {str(model.class_info.name): model for model in data.models}
+        self.enums = {str(enum.class_info.name): enum for enum in data.enums}
+        self.components = {self._class_name(name): name for name in document.schemas}
+        self.answered: dict[str, list[FieldView]] = {}
+        self.sent: dict[str, list[FieldView]] = {}
+        self.extras: dict[tuple[str, bool], str] = {}
+        self.operations: dict[str, OperationView] = {}
+        self.names: dict[str, str] = {name: f".{enum.class_info.module_name}" for name, enum in self.enums.items()}
+        """Every public name of the package `models` → its module."""
+        for tag, collection in data.endpoint_collections_by_tag.items():
+            for endpoint in collection.endpoints:
+                info = document.operations[str(endpoint.name)]
+                try:
+                    self.operations[info.name] = self._operation(info, endpoint, str(tag))
+                except Unsupported as refused:
+                    document.refusals.add(refused.pointer, refused.what)
+        self._check_modules()
+
+    # --- types ------------------------------------------------------------------------------------------------------
+
+    def annotation(self, prop: Any, pointer: Pointer, *, sending: bool, form: bool = False) -> str:
+        """The type of a property; `form` where its values are parts of a form."""
+        kind = type(prop)
+        if kind in SCALARS:
+            return SCALARS[kind]
+        if kind in READ:
+            return (SENT if sending else READ)[kind]
+        if kind is FileProperty and form:
+            return "types.File"
+        if kind is LiteralEnumProperty:
+            name = f"models.{prop.class_info.name}"
+            return name if sending else f"{name} | {prop.value_type.__name__}"
+        if kind is ConstProperty:
+            value = prop.value.raw_value
+            return f"Literal[{value!r}]" + ("" if sending else f" | {type(value).__name__}")
+        if kind is ListProperty:
+            inner = self.annotation(prop.inner_property, (*pointer, "items"), sending=sending, form=form)
+            return f"{'Sequence' if sending else 'list'}[{inner}]"
+        if kind is UnionProperty:
+            return self._union(prop, pointer, sending=sending, form=form)
+        if kind is ModelProperty:
+            return self._object(prop, pointer, sending=sending)
+        raise Unsupported(
+            pointer, "a binary value is supported in multipart bodies only; for text in Base64 use format: byte"
+        )
+
+    def _object(self, prop: Any, pointer: Pointer, *, sending: bool) -> str:
+        name = str(prop.class_info.name)
+        if self._is_map(name):
+            values = self.models[name].additional_properties
+            inner = (
+                "Any"
+                if values is None
+                else self.annotation(values, (*pointer, "additionalProperties"), sending=sending)
+            )
+            return f"{'Mapping' if sending else 'dict'}[str, {inner}]"
+        self._reach(name, sending=sending)
+        return f"models.{name}Dict" if sending else f"models.{name}"
+
+    def _is_map(self, name: str) -> bool:
+        model = self.models[name]
+        return not model.required_properties and not model.optional_properties
+
+    def _union(self, prop: Any, pointer: Pointer, *, sending: bool, form: bool) -> str:
+        objects = [str(one.class_info.name) for one in prop.inner_properties if isinstance(one, ModelProperty)]
+        objects = [name for name in objects if not self._is_map(name)]
+        words: dict[str, None] = {}
+        if len(objects) > 1:
+            tag = self._tag(objects, sending=sending)
+            if tag is None and sending:
+                raise Unsupported(
+                    pointer,
+                    f"nothing tells {' and '.join(objects)} apart; give each a required property with its own const, "
+                    "or the union a discriminator",
+                )
+            classes = " | ".join(self._object_names(objects, sending=sending))
+            words[f"Annotated[{classes}, {tag}]" if tag else classes] = None
+        for one in prop.inner_properties:
+            if isinstance(one, ModelProperty) and len(objects) > 1 and str(one.class_info.name) in objects:
+                self._reach(str(one.class_info.name), sending=sending)
+                continue
+            words |= dict.fromkeys(_members(self.annotation(one, pointer, sending=sending, form=form)))
+        if "None" in words:
+            words["None"] = words.pop("None")
+        return " | ".join(words)
+
+    def _object_names(self, names: Iterable[str], *, sending: bool) -> list[str]:
+        return [f"models.{name}{'Dict' if sending else ''}" for name in names]
+
+    def _class_name(self, schema: str) -> str:
+        """What the generator calls the class of a schema, `class_overrides` of its configuration included."""
+        return str(Class.from_string(string=schema, config=self.config).name)
+
+    def _tag(self, names: list[str], *, sending: bool) -> str | None:
+        """What tells the objects of a union apart: a discriminator, or a property with one value in each."""
+        found = self.document.discriminators.get(frozenset(self.components.get(name, name) for name in names))
+        if found:
+            wire, mapping = found
+            kinds = {value: self._class_name(target) for value, target in mapping.items()}
+        else:
+            by_wire = [{_wire(one): one for one in self._properties(name)} for name in names]
+            common = [wire for wire in by_wire[0] if all(_single(props.get(wire)) is not None for props in by_wire)]
+            common = [wire for wire in common if len({_single(props[wire]) for props in by_wire}) == len(names)]
+            if not common:
+                return None
+            wire = common[0]
+            kinds = {_single(props[wire]): name for name, props in zip(names, by_wire, strict=True)}
+        classes = ", ".join(f"{value!r}: models.{name}{'Dict' if sending else ''}" for value, name in kinds.items())
+        return f"types.Tag({wire!r}, {{{classes}}})"
+
+    def _properties(self, name: str) -> list[Any]:
+        model = self.models[name]
+        return [*(model.required_properties or ()), *(model.optional_properties or ())]
+
+    # --- objects ----------------------------------------------------------------------------------------------------
+
+    def _reach(self, name: str, *, sending: bool) -> None:
+        into = self.sent if sending else self.answered
+        if name in into:
+            return
+        into[name] = []
+        component = self.components[name]
+        module = f".{self.models[name].class_info.module_name}"
+        self._claim(f"{name}Dict" if sending else name, module, self.document.sources[component])
+        into[name] += self._fields(name, sending=sending)
+        if self.document.is_open(component):
+            values = self.models[name].additional_properties
+            pointer = (*self.document.sources[component], "additionalProperties")
+            self.extras[name, sending] = self.annotation(values, pointer, sending=sending) if values else "Any"
+
+    def _claim(self, name: str, module: str, pointer: Pointer) -> None:
+        if self.names.setdefault(name, module) != module:
+            raise Unsupported(pointer, f"{name} is the name of something else in the package too; rename the schema")
+
+    def _fields(self, name: str, *, sending: bool, form: bool = False) -> list[FieldView]:
+        component = self.components[name]
+        out = []
+        for prop in self._properties(name):
+            wire = _wire(prop)
+            flags = self.document.flags(component, wire)
+            if flags.get("readOnly" if sending else "writeOnly"):
+                continue
+            pointer = (*self.document.sources[component], "properties", wire)
+            try:
+                annotation = self.annotation(prop, pointer, sending=sending, form=form)
+            except Unsupported as refused:
+                self.document.refusals.add(refused.pointer, refused.what)
+                continue
+            python_name = self.document.python_name(wire)
+            python_name += "_" * (python_name in RESERVED)
+            if not sending and not prop.required and annotation != "Any" and "None" not in _members(annotation):
+                annotation = f"{annotation} | None"
+            description = flags.get("description") or _text(prop.description)
+            out.append(_field(python_name, wire, annotation, prop.required, description, flags))
+        return out
+
+    # --- operations -------------------------------------------------------------------------------------------------
+
+    def _operation(self, info: OperationInfo, endpoint: Endpoint, tag: str) -> OperationView:
+        title = str(ClassName(info.name, self.document.prefix))
+        ids = [self._id(one, endpoint) for one in info.in_place("path")]
+        id_names = [one.name for one in ids]
+        parameters = {(place, _wire(one)): one for place, one in endpoint.iter_all_parameters()}
+        keywords: dict[str, str] = {}
+        dicts: list[DictView] = []
+        named = {"query": "", "header": "", "body": ""}
+        for place, suffix in (("query", "Query"), ("header", "Headers")):
+            fields = [
+                self._parameter(one, parameters[place, one.name], id_names, keywords)  # type: ignore[index]
+                for one in info.in_place(place)
+            ]
+            if fields:
+                named[place] = f"{title}{suffix}"
+                dicts.append(DictView(named[place], fields))
+        supplied: dict[str, str] = {}
+        body_keyword = False
+        if endpoint.bodies:
+            fields, supplied, body_keyword = self._body(info, endpoint.bodies[0].prop, id_names)
+            where = (*info.pointer, "requestBody")
+            for one in fields:
+                self._keyword(one.name, keywords, where)
+            info.deprecated_fields += [one.name for one in fields if one.deprecated]
+            named["body"] = self._body_name(info, endpoint.bodies[0].prop, title)
+            required, optional = [one for one in fields if one.required], [one for one in fields if not one.required]
+            if required and optional:
+                dicts += [DictView(f"{title}Options", optional), DictView(named["body"], required, f"{title}Options")]
+            else:
+                dicts.append(DictView(named["body"], fields))
+        for one in dicts:
+            self._claim(one.name, f"..api.{tag}.{info.name}", info.pointer)
+        types = [name for name in named.values() if name]
+        joined = types[0] if len(types) == 1 else f"{title}Keywords" if types else ""
+        returns, answers = self._answers(info, endpoint)
+        summary = str(info.raw.get("summary") or "").strip() or f"{info.method} {info.path}"
+        parts = [summary if summary.endswith(".") else f"{summary}.", str(info.raw.get("description") or "").strip()]
+        parts += ["Deprecated."] * bool(info.raw.get("deprecated"))
+        return OperationView(
+            info=info,
+            ids=ids,
+            dicts=dicts,
+            keywords=joined,
+            query=named["query"],
+            headers=named["header"],
+            body=named["body"],
+            body_keyword=body_keyword,
+            supplied=supplied,
+            returns=returns,
+            answers=answers,
+            docstring="\n\n".join(part for part in parts if part),
+        )
+
+    def _id(self, parameter: Parameter, endpoint: Endpoint) -> FieldView:
+        prop = next(one for one in endpoint.path_parameters if _wire(one) == parameter.name)
+        annotation = self.annotation(prop, parameter.pointer, sending=True)
+        if annotation in ("int", "str", "int | str", "str | int", "Any"):
+            annotation = "int | str"
+        _check_scalar(prop, parameter)
+        parameter.python_name += "_" * (parameter.python_name in ("types", "models", "dt"))
+        return FieldView(parameter.python_name, annotation, True, "")
+
+    def _parameter(self, parameter: Parameter, prop: Any, ids: list[str], keywords: dict[str, str]) -> FieldView:
+        _check_scalar(prop, parameter)
+        name = parameter.python_name + "_" * (parameter.python_name in ids)
+        self._keyword(name, keywords, parameter.pointer)
+        annotation = self.annotation(prop, parameter.pointer, sending=True)
+        if not parameter.required and annotation != "Any" and "None" not in _members(annotation):
+            annotation = f"{annotation} | None"
+        description = parameter.description or _text(prop.description)
+        marks = ["types.CommaSeparated()"] * parameter.comma_separated
+        flags = {"deprecated": parameter.deprecated}
+        return _field(name, parameter.name, annotation, parameter.required, description, flags, marks)
+
+    def _keyword(self, name: str, keywords: dict[str, str], pointer: Pointer) -> None:
+        if name in keywords:
+            raise Unsupported(pointer, f"{name} is a keyword for two things, here and in {keywords[name]}; rename one")
+        keywords[name] = ".".join(map(str, pointer[3:])) or "the parameters"
+
+    def _body(self, info: OperationInfo, prop: Any, ids: list[str]) -> tuple[list[FieldView], dict[str, str], bool]:
+        form = not (info.content_type or "").partition(";")[0].endswith("json")
+        pointer = (*info.pointer, "requestBody")
+        if not isinstance(prop, ModelProperty) or self._is_map(str(prop.class_info.name)):
+            if form:
+                raise Unsupported(pointer, "a form must be an object with properties")
+            annotation = self.annotation(prop, pointer, sending=True)
+            return [_field("body", "body", annotation, info.body_required, _text(prop.description), {})], {}, True
+        name = str(prop.class_info.name)
+        fields, supplied = [], {}
+        for one in self._fields(name, sending=True, form=form):
+            # The id that a path ends with may stand in the body as `id`.
+            same = (
+                one.name
+                if one.name in ids
+                else ids[-1]
+                if one.name == "id" and ids and info.path.endswith("}")
+                else None
+            )
+            if same and one.required:
+                supplied[self._wire_of(name, one.name)] = same
+            elif same and self.document.flags(self.components[name], self._wire_of(name, one.name)).get("x-in-path"):
+                continue  # the document says that it only repeats the path
+            elif one.name in ids:
+                fields.append(_field(f"{one.name}_", self._wire_of(name, one.name), *_rest(one)))
+            else:
+                fields.append(one)
+        if self.document.is_open(self.components[name]):
+            values = self.models[name].additional_properties
+            self.extras[info.name, True] = self.annotation(values, pointer, sending=True) if values else "Any"
+        return fields, supplied, False
+
+    def _wire_of(self, name: str, python_name: str) -> str:
+        return next(
+            _wire(one) for one in self._properties(name) if self.document.python_name(_wire(one)) == python_name
+        )
+
+    def _body_name(self, info: OperationInfo, prop: Any, title: str) -> str:
+        """The schema's own name, if it is that of a body and of no other."""
+        name = str(prop.class_info.name) if isinstance(prop, ModelProperty) else ""
+        return name if name.endswith("Body") and name not in self.names else f"{title}Body"
+
+    def _answers(self, info: OperationInfo, endpoint: Endpoint) -> tuple[str, dict[str, str]]:
+        by_status: dict[str, str] = {}
+        for response in endpoint.responses.patterns:
+            status = response.status_code.pattern
+            pointer = (*info.pointer, "responses", status)
+            kind = info.answers[status]
+            by_status[status] = (
+                "None"
+                if kind == "none"
+                else "types.Text"
+                if kind == "text"
+                else self.annotation(response.prop, pointer, sending=False)
+            )
+        first = next((one for one in by_status.values() if one != "None"), "None")
+        if set(by_status.values()) == {first}:
+            return first, {}
+        words = dict.fromkeys(word for one in by_status.values() for word in _members(one))
+        if "None" in words:
+            words["None"] = words.pop("None")
+        return "Any" if "Any" in words else " | ".join(words), {**by_status, "default": first}
+
+    def _check_modules(self) -> None:
+        """Classes that differ only in upper and lower case would share a file."""
+        owners: dict[str, str] = {}
+        for name in (*self.answered, *self.sent, *self.enums):
+            module = str((self.models.get(name) or self.enums[name]).class_info.module_name)
+            other = owners.setdefault(module, name)
+            if other != name:
+                component = self.components.get(name, name)
+                pointer = self.document.sources.get(component, ("components", "schemas", component))
+                self.document.refusals.add(
+                    pointer, f"{name} and {other} are one name in snake_case, {module}; rename one"
+                )
+
+
+def _field(
+    name: str, wire: str, annotation: str, required: bool, description: str, flags: Any, marks: Iterable[str] = ()
+) -> FieldView:
+    marks = [*marks, *([f"types.Wire({wire!r})"] if camel_case(name) != wire else [])]
+    if marks:
+        annotation = f"Annotated[{annotation}, {', '.join(marks)}]"
+    description = " ".join(part for part in (description, "Deprecated." if flags.get("deprecated") else "") if part)
+    return FieldView(name, annotation, required, description, bool(flags.get("deprecated")))
+
+
+def _rest(field: FieldView) -> tuple[str, bool, str, dict[str, Any]]:
+    return field.annotation, field.required, field.description, {}
+
+
+def _check_scalar(prop: Any, parameter: Parameter) -> None:
+    """Whether a parameter can be written as text."""
+    kinds = [prop, *getattr(prop, "inner_properties", ())]
+    if parameter.place == "query":
+        kinds = [getattr(one, "inner_property", one) for one in kinds]
+    for one in kinds:
+        if isinstance(one, (ModelProperty, ListProperty, FileProperty)):
+            what = (
+                "an object"
+                if isinstance(one, ModelProperty)
+                else "a list"
+                if isinstance(one, ListProperty)
+                else "binary"
+            )
+            raise Unsupported(
+                parameter.pointer,
+                f"{parameter.name} is {what} in a {parameter.place}, which is not supported; use scalars",
+            )
+
+
+def _members(annotation: str) -> list[str]:
+    """The members of a union in an annotation; brackets keep theirs."""
+    parts, depth = [""], 0
+    for sign in annotation:
+        depth += (sign in "[({") - (sign in "])}")
+        if sign == "|" and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return [part.strip() for part in parts]
+
+
+def _single(prop: Any) -> Any:
+    """The one value that a property can have, or None."""
+    if isinstance(prop, ConstProperty):
+        return prop.value.raw_value
+    if isinstance(prop, LiteralEnumProperty) and len(prop.values) == 1:
+        return next(iter(prop.values))
+    return None
+
+
+def _wire(prop: Any) -> str:
+    return str(prop.name.get_untrusted_value())
+
+
+def _text(untrusted: Any) -> str:
+    return "" if untrusted is None else str(untrusted.get_untrusted_value())

@@ -1,0 +1,234 @@
+"""`llamadapro campaign`: a WhatsApp template to each line of a CSV file, once, and what became of it."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from llamadapro.errors import InvalidRequestError
+
+from ..ledger import Ledger, State, open_ledger
+from .command import (
+    ENVIRONMENT,
+    EXIT_CODES,
+    add_file_options,
+    add_ledger_options,
+    build_client,
+    build_parser,
+    execute,
+    install_signal_handlers,
+)
+from .output import LineIndex, echo, progress, show_plan, show_result, write_rejects
+from .table import CampaignTable
+
+if TYPE_CHECKING:
+    from llamadapro import AsyncLlamadaPro, SendReport
+
+EPILOG = """columns:
+  to holds the number; the others are the template's variables, in their order. A column _NAME is left out. A line that
+  lacks a cell is bad, and not sent.
+
+further commands:
+  llamadapro campaign status --ledger PATH [--run NAME]
+  llamadapro campaign export --state unknown --ledger PATH [--run NAME] OUT.csv
+
+examples:
+  llamadapro campaign people.csv --template welcome --from +56912345678 --dry-run
+  llamadapro campaign people.csv --template welcome --from +56912345678 --rate 20 --bad-rows bad.csv
+  llamadapro campaign people.csv --template offer --from +56912345678 --ledger postgresql://db/jobs --run black-friday
+
+{environment}
+The same command again goes on from where it stopped: nobody gets a second message. With a PostgreSQL ledger any number
+of processes may work on one run.
+
+{exit_codes}"""
+STATES: tuple[State, ...] = ("unknown", "refused", "bad", "pending", "sent")
+ASK_ABOVE = 1000
+
+
+def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Of the command, or of the further command that the words begin with."""
+    if words[:1] in (["status"], ["export"]):
+        return _status_parser() if words[0] == "status" else _export_parser()
+    epilog = EPILOG.format(environment=ENVIRONMENT, exit_codes=EXIT_CODES.format(done="sent"))
+    found = build_parser("llamadapro campaign", "Send a WhatsApp template to each line of a CSV file, once.", epilog)
+    add_file_options(found, "FILE.csv.TEMPLATE.ledger", concurrency=20)
+    add = found.add_argument
+    add("--template", required=True, metavar="NAME", help="the template that WhatsApp has approved")
+    add("--from", dest="sender", required=True, metavar="NUMBER", help="the number to send from")
+    add("--language", default="en", metavar="CODE", help="of the template (default: en)")
+    add("--rate", type=float, metavar="N", help="messages per second, over all processes of the run")
+    add("--yes", action="store_true", help=f"do not ask before more than {ASK_ABOVE:,} messages")
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    arguments = [*(sys.argv[1:] if argv is None else argv)]
+    further = arguments[:1] in (["status"], ["export"])
+    options = parser(arguments).parse_args(arguments[further:])
+    if arguments[:1] == ["status"]:
+        return execute("llamadapro campaign status", options, _status(options))
+    if arguments[:1] == ["export"]:
+        if options.file.resolve() == Path(options.ledger).resolve():
+            echo(f"llamadapro campaign export: {options.file} is the ledger")
+            return 2
+        return execute("llamadapro campaign export", options, _export(options))
+    return execute("llamadapro campaign", options, _run(options))
+
+
+async def _run(options: argparse.Namespace) -> int:
+    ledger = options.ledger or f"{options.file}.{options.template}.ledger"
+    async with build_client(options) as client:
+        if options.dry_run or (sys.stdin.isatty() and sys.stderr.isatty() and not options.yes):
+            plan, first = await _plan(options, client)
+            if options.dry_run:
+                show_plan(plan.pending, plan.bad, plan.duplicates, first, unit="messages")
+                if options.rate:
+                    print(f"at {options.rate:g} a second: {_duration(plan.pending / options.rate)}")
+                return 1 if plan.bad else 0
+            if plan.pending > ASK_ABOVE and not _agrees(plan.pending):
+                echo("Nothing was sent.")
+                return 130
+        with ExitStack() as stack:
+            file = stack.enter_context(options.file.open(encoding=options.encoding, newline=""))
+            table = CampaignTable(file, delimiter=options.delimiter)
+            on_issue = stack.enter_context(write_rejects(options.bad_rows, options.file, ledger, table))
+            show = stack.enter_context(progress(None))
+            check_interrupt = install_signal_handlers()
+
+            def on_progress(report: SendReport) -> None:
+                show(report)
+                check_interrupt()
+
+            report = await _send(options, client, table, ledger, on_progress=on_progress, on_issue=on_issue)
+    show_result(report)
+    for issue in report.issues:
+        if issue.state != "bad":
+            print(f"{issue.state}: {options.file}:{issue.row}: {issue.key}: {issue.reason}")
+    return 0 if report.complete else 1
+
+
+async def _send(
+    options: argparse.Namespace, client: AsyncLlamadaPro, rows: Any, ledger: Any, **callbacks: Any
+) -> SendReport:
+    return await client.messages.send_many(
+        rows,
+        common={
+            "from_": options.sender,
+            "template_name": options.template,
+            "language_code": options.language,
+        },
+        ledger=ledger,
+        run=options.run,
+        rate=options.rate,
+        concurrency=options.concurrency,
+        resend_unknown=options.resend_unknown,
+        **callbacks,
+    )
+
+
+async def _plan(options: argparse.Namespace, client: AsyncLlamadaPro) -> tuple[SendReport, Any]:
+    """What would be sent: the run itself, on a ledger that lets nothing go."""
+    from ..sqlite import PlanLedger
+
+    def show(issue: Any) -> None:
+        if options.dry_run:
+            echo(f"{options.file}:{issue.row}: {issue.reason}")
+
+    with options.file.open(encoding=options.encoding, newline="") as file:
+        lines = LineIndex(CampaignTable(file, delimiter=options.delimiter), sys.maxsize)
+        return await _send(options, client, lines, PlanLedger(), on_issue=show), lines.first
+
+
+def _agrees(count: int) -> bool:
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)  # the event loop's would wait for the answer
+    try:
+        echo(f"Send up to {count:,} messages? [y/N]")
+        return input().strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{seconds:.0f} seconds" if minutes < 2 else f"{minutes:.0f} minutes" if hours < 2 else f"{hours:.1f} hours"
+
+
+# --- a ledger from outside -------------------------------------------------------------------------------------------
+
+
+def _status_parser() -> argparse.ArgumentParser:
+    found = build_parser("llamadapro campaign status", "Show what has become of the rows of a ledger.", "")
+    add_ledger_options(found, "a file, or postgresql://…", required=True)
+    return found
+
+
+def _export_parser() -> argparse.ArgumentParser:
+    words = "Write the rows in one state to a CSV file, which can be sent as a campaign of its own."
+    found = build_parser("llamadapro campaign export", words, "")
+    found.add_argument("file", type=Path, metavar="OUT.csv")
+    found.add_argument("--state", choices=STATES, required=True, help="which rows")
+    add_ledger_options(found, "a file, or postgresql://…", required=True)
+    found.set_defaults(encoding="utf-8")
+    return found
+
+
+def _open(options: argparse.Namespace) -> Ledger:
+    from llamadapro._transport import SystemClock
+
+    return open_ledger(options.ledger, SystemClock(), "campaign")
+
+
+async def _status(options: argparse.Namespace) -> int:
+    ledger = _open(options)
+    try:
+        found = [run for run in await ledger.runs() if options.run in (None, run.name)]
+    finally:
+        await ledger.close()
+    if not found:
+        raise InvalidRequestError("the ledger holds no such run")
+    for run in found:
+        figures = ", ".join(f"{run.counts[state]:,} {state}" for state in sorted(run.counts))
+        rate = f", {run.rate:g} a second" if run.rate else ""
+        print(
+            f"{run.name or '(no name)'}: {run.about['operation']}: {figures or 'nothing'}; {run.workers} at work{rate}"
+        )
+    open_states = {"pending", "sending", "unknown", "refused", "bad"}
+    return 1 if any(open_states.intersection(run.counts) for run in found) else 0
+
+
+async def _export(options: argparse.Namespace) -> int:
+    ledger = _open(options)
+    try:
+        runs = {run.name: run for run in await ledger.runs()}
+        name = options.run or ""
+        if name not in runs:
+            raise InvalidRequestError(f"the ledger holds no run {name!r}; there are: {', '.join(map(repr, runs))}")
+        await ledger.begin(name, {"base_url": runs[name].about["base_url"]}, join=True)
+        count = 0
+        with options.file.open("w", encoding=options.encoding, newline="") as file, closing(file):
+            writer: Any = None
+            async for entry in ledger.entries(cast(State, options.state)):
+                row = json.loads(entry.payload or "null")
+                row = row if isinstance(row, dict) else {}
+                variables = row.get("variables") or ()
+                if writer is None:
+                    names = [f"variable_{place}" for place in range(1, len(variables) + 1)]
+                    writer = csv.writer(file)
+                    writer.writerow(["to", *names, "_line", "_state", "_problem"])
+                writer.writerow([row.get("to", entry.key), *variables, entry.place, entry.state, entry.detail or ""])
+                count += 1
+    finally:
+        await ledger.close()
+    echo(f"{count:,} rows written to {options.file}")
+    return 0
