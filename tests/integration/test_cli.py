@@ -146,7 +146,10 @@ def test_a_missing_extra_is_named(command: str, module: str, extra: str) -> None
         (["sandbox", "--seed", "nowhere.yaml"], "nowhere.yaml"),
         (["sandbox", "--seed", "torn.yaml"], "torn.yaml cannot be read: "),
         (["sandbox", "--seed", "text.csv"], "text.csv must hold an object whose keys are of definitions, contacts, "),
-        (["sandbox", "--fault", "kind=flood"], "there is no fault 'flood'; there are latency, reset, slow_drip, status"),
+        (
+            ["sandbox", "--fault", "kind=flood"],
+            "there is no fault 'flood'; there are latency, reset, slow_drip, status",
+        ),
         (["sandbox", "--fault", "status=503"], "--fault status=503 is none: it has a kind"),
         (["sandbox", "--fault", "kind=status,odds=1"], "a fault has no 'odds'; there are method"),
         (["sandbox", "--set", "call_seconds=long"], "'call_seconds' must be a number"),
