@@ -55,6 +55,8 @@ class Package(Project):
                 path.write_text(mark + text, encoding="utf-8")
             else:
                 path.unlink()  # bodies and free-form objects, for which the templates print nothing
+        # They run ruff: the one that is installed next to the generator.
+        os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         super()._run_post_hooks()
 
 
@@ -134,7 +136,7 @@ def generate(document_path: Path, config_path: Path, output: Path) -> list[str]:
         with redirect_stdout(StringIO()):
             problems = Package(document, data, config, walk).build()
         if problems:
-            raise Refused([f"{one.header}: {one.detail}" for one in problems])
+            raise Refused([f"{one.header}: {one.detail}; `make setup` installs what the hooks run" for one in problems])
         check(document, fresh)
         replace(output, fresh, Path(scratch) / "old")
     return [*document.refusals.notes, f"{output}: {len(document.operations)} operations, {len(walk.answered)} models"]
@@ -213,8 +215,6 @@ def main(arguments: list[str] | None = None) -> int:
     if len(given) != 3:
         print("usage: python -m generator DOCUMENT CONFIG OUTPUT", file=sys.stderr)
         return 2
-    # The hooks run ruff: the one that is installed next to the generator.
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     try:
         print("\n".join(generate(*given)))
     except Refused as refused:

@@ -20,7 +20,7 @@ from uuid import UUID
 import attrs
 
 from .errors import DeserializationError
-from .hints import Field, compile_function, evaluate, fields_of, marks_of, members_of
+from .hints import Field, compile_function, fields_of, marks_of, members_of
 from .types import Format, Tag
 from .writing import format_datetime
 
@@ -449,10 +449,10 @@ def _compile_reader(cls: type[Model]) -> Read:
         lines.append(f"        read_moments(self, {{{', '.join(f'{name!r}: v_{name}' for name in moments)}}})")
     lines.append(f"    if len(src) + len(absent) != {len(fields)}:")
     extra = getattr(cls, "__extra_items__", None)
-    if not isinstance(extra, str):
+    if not callable(extra):
         lines.append("        self._unknown = {key: src[key] for key in src if key not in WIRES}")
     else:
-        namespace["read_extra"] = _map(rule(evaluate(extra, cls))).read
+        namespace["read_extra"] = _map(rule(extra())).read
         lines.append("        self._unknown = read_extra({key: src[key] for key in src if key not in WIRES}, [])")
     for field in attrs.fields(cls):
         if field.name not in fields and not field.name.startswith("_"):

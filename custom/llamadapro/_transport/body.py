@@ -132,8 +132,7 @@ def parse_json(body: bytes) -> Any:
                 return _replace_lone_surrogates(body)
             except (ValueError, RecursionError):
                 pass
-        start = body[:60].decode("utf-8", "replace")
-        raise InvalidBody(f"its body is not JSON ({error}); it begins {start!r}") from None
+        raise InvalidBody(f"its body is not JSON ({error})") from None
 
 
 def _replace_lone_surrogates(body: bytes) -> Any:
