@@ -68,9 +68,18 @@ def _timeout_error(what: str, timeout: float, last: object, advice: str) -> Wait
 
 
 async def poll_until_found(
-    ask: Callable[[], Awaitable[T]], *, timeout: float | None, clock: Clock, what: str, advice: str
+    ask: Callable[[], Awaitable[T]],
+    *,
+    timeout: float | None,
+    clock: Clock,
+    what: str,
+    advice: str,
+    why_never: Callable[[], Awaitable[str | None]],
 ) -> T:
-    """Ask for what may not exist yet: a 404 means not yet, any other error is one. Without a timeout, ask once."""
+    """Ask for what may not exist yet: a 404 means not yet, any other error is one. Without a timeout, ask once.
+
+    `why_never` says why it can no longer appear, or None; a reason ends the wait at once.
+    """
     if timeout is None:
         return await ask()
 
@@ -78,6 +87,8 @@ async def poll_until_found(
         try:
             return await ask()
         except NotFoundError:
+            if reason := await why_never():
+                raise WaitTimeoutError(f"stopped waiting for {what}: {reason}") from None
             return None
 
     found = await poll(

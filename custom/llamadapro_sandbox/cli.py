@@ -7,6 +7,7 @@ import ipaddress
 import shlex
 import sqlite3
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="how fast the clock runs; 0 stands still (default: 1)",
     )
+    found.add_argument("--strict", action="store_true", help="refuse fields that the document does not have")
+    found.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="a name it may be reached under; localhost is"
+    )
+    found.add_argument("--document", metavar="FILE", help="another OpenAPI 3.1 document to answer for")
     found.add_argument("--log", action="store_true", help="write every request to standard error")
     return found
 
@@ -116,14 +122,27 @@ def _run(options: argparse.Namespace) -> int:
     settings = {name: value for pairs in options.set for name, value in pairs.items()}
     data = read_seed(options.seed) if options.seed else None
     try:
-        sandbox = Sandbox(db=options.db, api_key=options.api_key, speed=options.speed, seed=data, **settings)
+        with warnings.catch_warnings(record=True) as odd:
+            warnings.simplefilter("always")
+            sandbox = Sandbox(
+                db=options.db,
+                api_key=options.api_key,
+                speed=options.speed,
+                seed=data,
+                document=options.document,
+                strict=options.strict,
+                hosts=options.allow_host,
+                **settings,
+            )
     except ApiError as error:
         raise ValueError(f"{options.seed}: {error}") from None
-    for fault in options.fault:
-        _add(sandbox.faults, fault)
-    if options.log:
-        sandbox.requests.on_answer = _log
+    for warning in odd:
+        print(f"llamadapro sandbox: warning: {options.seed}: {warning.message}", file=sys.stderr)
     try:
+        for fault in options.fault:
+            _add(sandbox.faults, fault)
+        if options.log:
+            sandbox.requests.on_answer = _log
         server = sandbox.serve(host=options.host, port=options.port)
         print(f"LlamadaPro sandbox on {server.url}", f"API key: {options.api_key}", sep="\n")
         print(f"export LLAMADAPRO_BASE_URL={server.url} LLAMADAPRO_API_KEY={shlex.quote(options.api_key)}")
@@ -181,6 +200,7 @@ def _loopback(host: str) -> bool:
 def _log(entry: LoggedRequest) -> None:
     fault = f" ({entry.fault})" if entry.fault else ""
     status = "no answer" if entry.status is None else entry.status
+    fault += f" ({entry.warning})" if entry.warning else ""
     print(
         f"{entry.at} {entry.method} {entry.path} {entry.operation or '-'} {status}{fault}", file=sys.stderr, flush=True
     )

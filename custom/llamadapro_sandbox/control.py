@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import time
 from collections.abc import Callable
@@ -115,6 +116,13 @@ def _request(sandbox: Sandbox, body: Any, request: Request) -> Any:
     return found.to_dict()
 
 
+def _matches(sandbox: Sandbox, body: Any, request: Request) -> Any:
+    """The numbers of the requests that hold a text anywhere: path, query, headers, body or answer."""
+    text = request.query_params.get("text", "").casefold()
+    held = ((one.number, json.dumps(one.to_dict(), ensure_ascii=False)) for one in sandbox.requests)
+    return {"numbers": [number for number, content in held if text in content.casefold()]}
+
+
 def _forget_requests(sandbox: Sandbox, body: Any, request: Request) -> None:
     sandbox.requests.clear()
 
@@ -205,6 +213,7 @@ def _records(sandbox: Sandbox, body: Any, request: Request) -> Any:
 ACTIONS: dict[str, dict[str, Action]] = {
     "": {"GET": _overview},
     "changes": {"GET": _changes},
+    "matches": {"GET": _matches},
     "clock": {"POST": _clock},
     "settings": {"POST": _settings},
     "reset": {"POST": _reset},

@@ -111,6 +111,8 @@ def _send(options: argparse.Namespace, method: str, action: str, body: Any = Non
 
 def _reason(url: str, status: int, body: bytes) -> str:
     try:
-        return str(json.loads(body)["message"])
+        said = json.loads(body)
+        issues = said.get("details", {}).get("issues", [])
+        return "; ".join(f"{one['in']}.{one['field']} {one['message']}" for one in issues) or str(said["message"])
     except (ValueError, LookupError, TypeError):
         return f"what answers at {url} is not a sandbox: it answers {status}"

@@ -7,7 +7,7 @@ TITLE: Final = "LlamadaPro API"
 VERSION: Final = "1.0.0"
 SERVER: Final = "https://api.llamadapro.app"
 """Where the service is; empty if the document does not say, or only in part."""
-DIGEST: Final = "25805631c5ba9718799c6b40993979b38b7a9625c3a20e20cecd2519ae49781a"
+DIGEST: Final = "1f9a04ae38ed3771f0b6247134e4ed93438cf978452bcc22bc8d6c11496ec165"
 """SHA-256 of the document."""
 
 

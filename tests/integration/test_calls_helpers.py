@@ -32,11 +32,20 @@ async def test_what_a_call_leaves_is_waited_for(client: Any, leaves: str) -> Non
 
 
 @pytest.mark.parametrize("leaves", ["get_recording", "get_transcription"])
-async def test_what_never_comes_ends_the_wait(client: Any, leaves: str) -> None:
+async def test_what_can_no_longer_come_ends_the_wait_at_once(client: Any, sandbox: Sandbox, leaves: str) -> None:
     started = await client.calls.bridge(to=FAILING)
-    with pytest.raises(
-        errors.WaitTimeoutError, match=r"timed out after 60 s waiting for the \w+ of call 1; the service has none"
-    ):
+    sandbox.clock.advance(60)
+    before = sandbox.clock.time()
+    with pytest.raises(errors.WaitTimeoutError, match=r"the \w+ of call 1: call 1 ended with status 'failed'"):
+        await getattr(client.calls, leaves)(started.id, timeout=60)
+    assert sandbox.clock.time() == before
+
+
+@pytest.mark.parametrize("leaves", ["get_recording", "get_transcription"])
+async def test_what_does_not_come_in_time_ends_the_wait(client: Any, sandbox: Sandbox, leaves: str) -> None:
+    sandbox.settings.call_seconds = 1000
+    started = await client.calls.bridge(to=TO)
+    with pytest.raises(errors.WaitTimeoutError, match=r"timed out after 60 s waiting for the \w+ of call 1"):
         await getattr(client.calls, leaves)(started.id, timeout=60)
 
 

@@ -22,7 +22,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml
 from sybil import Document, Example, Region
 from sybil.evaluators.python import pad
 from sybil.parsers.markdown.lexers import DirectiveInHTMLCommentLexer, FencedCodeBlockLexer
@@ -209,17 +208,3 @@ def test_the_readme_is_complete_as_a_package_page() -> None:
     """A package index shows it without the repository: a relative link would lead nowhere."""
     links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
     assert not [link for link in links if not link.startswith(("https://", "#"))]
-
-
-def test_each_operation_has_an_example() -> None:
-    """Shown in the guide and in the HTTP reference; a new operation asks for one by name."""
-    document = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))
-    operations = [
-        operation["operationId"]
-        for item in document["paths"].values()
-        for operation in item.values()
-        if isinstance(operation, dict) and "operationId" in operation
-    ]
-    page = (ROOT / "docs" / "guide" / "operations.md").read_text("utf-8")
-    missing = [name for name in operations if f"### {name}\n\n```python\n" not in page]
-    assert not missing, f"docs/guide/operations.md has no example of {', '.join(missing)}"

@@ -60,12 +60,13 @@ def test_each_test_has_a_sandbox_of_its_own(tmp_path: Path) -> None:
     assert "2 passed" in printed
 
 
-def test_a_missing_extra_skips_with_advice(tmp_path: Path) -> None:
+def test_a_missing_extra_fails_with_advice(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("import sys\nsys.modules['starlette'] = None\n")
-    (tmp_path / "test_skipped.py").write_text("def test_skipped(llamadapro_client):\n    raise AssertionError\n")
-    code, printed = run(tmp_path, "-rs")
-    assert code == 0, printed
-    assert "1 skipped" in printed
+    (tmp_path / "test_green.py").write_text("def test_green(llamadapro_client):\n    pass\n")
+    code, printed = run(tmp_path)
+    assert code == 1, printed
+    assert "1 error" in printed
+    assert "skipped" not in printed
     assert "pip install 'llamadapro[sandbox]'" in printed
 
 

@@ -202,7 +202,8 @@ class Calls(Resource, section="calls"):
         """Get the transcription of a call (GetCallTranscription).
 
         It exists some time after the call has ended, and is a `NotFoundError` until then. With `timeout` (seconds) the
-        client polls for it, and raises `WaitTimeoutError` if it does not appear. Example::
+        client polls for it, and raises `WaitTimeoutError` if it does not appear; at once if the call has failed, and
+        nothing can appear any more. Example::
 
             transcription = await client.calls.get_transcription(call.id, timeout=120)
         """
@@ -212,6 +213,7 @@ class Calls(Resource, section="calls"):
             clock=self._session.clock,
             what=f"the transcription of call {call_id}",
             advice=_NONE_YET,
+            why_never=lambda: self._why_never(call_id),
         )
 
     async def get_recording(self, call_id: int | str, /, *, timeout: float | None = None) -> models.Recording:
@@ -225,7 +227,13 @@ class Calls(Resource, section="calls"):
             clock=self._session.clock,
             what=f"the recording of call {call_id}",
             advice=_NONE_YET,
+            why_never=lambda: self._why_never(call_id),
         )
+
+    async def _why_never(self, call_id: int | str) -> str | None:
+        status = (await self.get(call_id)).status
+        over = status in FINAL_STATUSES and status != "completed"
+        return f"call {call_id} ended with status {status!r}, so there is none" if over else None
 
     async def wait(
         self,

@@ -14,7 +14,7 @@ class SearcherDocumentSearchFilterDict(TypedDict):
     field: str
     """The field, with dots into nested ones: `addresses.address`."""
     operator: models.KnownSearchOperator | str
-    """How a field is compared."""
+    """How a field is compared. Operators other than `eq` and `contains` are guesses."""
     value: NotRequired[str]
     """What to compare it with."""
     or_: NotRequired[bool]
