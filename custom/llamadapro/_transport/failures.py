@@ -18,7 +18,7 @@ from ..errors import (
     APITimeoutError,
     class_for_status,
 )
-from .body import InvalidBody
+from .body import InvalidBody, decode_text
 from .policy import Outcome, outcome_of_status, read_retry_after
 from .redaction import Redactor
 
@@ -212,10 +212,7 @@ def _decode(response: httpx.Response) -> Any:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
         pass
-    try:
-        return content.decode(response.charset_encoding or "utf-8", "replace")
-    except (LookupError, ValueError):  # no charset, or none of text
-        return content.decode("utf-8", "replace")
+    return decode_text(content, response.charset_encoding)
 
 
 def _abbreviate(details: Any) -> str:
