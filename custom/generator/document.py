@@ -70,6 +70,11 @@ class Parameter:
     description: str
     pointer: Pointer
 
+    @property
+    def parser_name(self) -> str:
+        """Its name for the parser, to which a header is a query."""
+        return f"{self.name} header" if self.place == "header" else self.name
+
 
 @attrs.define
 class OperationInfo:
@@ -292,7 +297,9 @@ class Document:
             )
             info.parameters.append(parameter)
             schema = self._schema(raw["schema"], (*pointer, "schema"), f"{operation_id} {name}")
-            out.append({"name": name, "in": place, "required": parameter.required, "schema": schema})
+            # The parser allows less in headers than in queries.
+            in_parser = {"name": parameter.parser_name, "in": "path" if place == "path" else "query"}
+            out.append({**in_parser, "required": parameter.required, "schema": schema})
         info.parameters.sort(key=lambda one: in_path.index(one.name) if one.place == "path" else len(in_path))
         return out
 
@@ -507,8 +514,6 @@ class Document:
                 ]
                 self._note_discriminator(raw, out[key], (*pointer, "discriminator"))
         if "anyOf" in out or "oneOf" in out:
-            if "title" in raw:
-                out["title"] = raw["title"]
             return out
         self._rewrite_values(raw, out, pointer)
         parts = [
@@ -562,7 +567,7 @@ class Document:
 
     def _rewrite_values(self, raw: Mapping[str, Any], out: dict[str, Any], pointer: Pointer) -> None:
         """Types, formats, enums and consts, in the forms that the parser knows."""
-        for key in ("type", "format", "title"):
+        for key in ("type", "format"):
             if key in raw:
                 out[key] = raw[key]
         if raw.get("contentMediaType") and not raw.get("contentEncoding") and raw.get("type") == "string":
@@ -577,6 +582,8 @@ class Document:
                 )
             else:
                 out["const"] = value
+        if "title" in raw and "enum" in raw:
+            out["title"] = raw["title"]  # names a set of values; objects have their own names
         values = raw.get("enum") or ()
         kinds = {type(value) for value in values} - {type(None)}
         if not kinds:

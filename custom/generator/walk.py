@@ -253,14 +253,13 @@ class Walk:
         title = str(ClassName(info.name, self.document.prefix))
         ids = [self._id(one, endpoint) for one in info.in_place("path")]
         id_names = [one.name for one in ids]
-        parameters = {(place, _wire(one)): one for place, one in endpoint.iter_all_parameters()}
+        parameters = {_wire(one): one for one in endpoint.query_parameters}
         keywords: dict[str, str] = {}
         dicts: list[DictView] = []
         named = {"query": "", "header": "", "body": ""}
         for place, suffix in (("query", "Query"), ("header", "Headers")):
             fields = [
-                self._parameter(one, parameters[place, one.name], id_names, keywords)  # type: ignore[index]
-                for one in info.in_place(place)
+                self._parameter(one, parameters[one.parser_name], id_names, keywords) for one in info.in_place(place)
             ]
             if fields:
                 named[place] = f"{title}{suffix}"
@@ -368,7 +367,9 @@ class Walk:
     def _body_name(self, info: OperationInfo, prop: Any, title: str) -> str:
         """The schema's own name, if it is that of a body and of no other."""
         name = str(prop.class_info.name) if isinstance(prop, ModelProperty) else ""
-        return name if name.endswith("Body") and name not in self.names else f"{title}Body"
+        if name.endswith("Body") and name not in self.names:
+            return name
+        return f"{title}Body" if f"{title}Body" not in self.names else f"{title}Content"
 
     def _answers(self, info: OperationInfo, endpoint: Endpoint) -> tuple[str, dict[str, str]]:
         by_status: dict[str, str] = {}

@@ -270,9 +270,11 @@ class Sandbox:
         made = sample(self.document, content.schema)
         if isinstance(made, str):
             return str(error)
-        named = {"message": str(error), "detail": str(error), "title": body["error"], "status": error.status}
-        fitting = {**made, **{name: value for name, value in named.items() if name in made}} if made else made
-        return fitting if content.validator.is_valid(fitting) else made
+        if not isinstance(made, dict):
+            return made
+        named = {**dict.fromkeys(("message", "detail", "reason", "error"), str(error)), "status": error.status}
+        said = {**made, **{name: value for name, value in named.items() if name in made}}
+        return said if content.validator.is_valid(said) else made
 
     def _answer(self, operation: Operation, status: int, body: Any, headers: dict[str, str]) -> Response:
         kind = (operation.answer(status) or Content(self.document, {})).type
@@ -403,12 +405,13 @@ class _Ui:
 async def _body(request: Request) -> bytes | None:
     """The body; None if it is too large. What is too much is not kept."""
     parts: list[bytes] = []
-    size = 0
+    size, announced = 0, request.headers.get("content-length", "0")
+    large = announced.isdecimal() and int(announced) > MAX_BODY
     async for part in request.stream():
         size += len(part)
         if size > MAX_DRAINED:
             break
-        if size > MAX_BODY:
+        if large or size > MAX_BODY:
             parts.clear()
         else:
             parts.append(part)

@@ -232,6 +232,8 @@ def condition(field: str, operator: str, wanted: Any) -> Condition:
         return Condition(holds, name)
     if operator in SPANS:
         spans = SPANS[operator](wanted)
+        if any(low < BOOLEAN for low, _ in spans):  # a field that is missing may stand in the index as nothing
+            spans = ()
         exact = bool(spans) and all(len(bound) < KEY_BYTES for span in spans for bound in span)
         return Condition(holds, name, field, spans, exact=exact)
     return Condition(holds, name, texts=_texts_of([plain(wanted)]))

@@ -112,7 +112,8 @@ def _made(document: Document, node: Schema, depth: int) -> Any:
 def _object(document: Document, node: Schema, depth: int) -> Any:
     required = node.get("required", [])
     properties: Schema = node.get("properties", {})
-    names = [name for name in properties if depth <= MAX_DEPTH or name in required]
+    every = depth <= MAX_DEPTH and "not" not in node
+    names = [name for name in properties if every or name in required]
     made = {name: sample(document, properties[name], depth + 1) for name in names}
     more = node.get("additionalProperties")
     missing = [name for name in required if name not in made]

@@ -13,7 +13,7 @@ import json
 import sqlite3
 import threading
 import weakref
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, NamedTuple, cast
@@ -131,7 +131,7 @@ class Store:
     def put(self, kind: str, number: int, record: Record) -> None:
         with self.transaction():
             row, old, body = self._base(kind) + number, self.get(kind, number), json.dumps(record)
-            self._write_entries(row, self._entries(kind, old or {}), self._entries(kind, record))
+            self._write_entries(row, self._entries(kind, old), self._entries(kind, record))
             self._run("insert into records values (?, ?) on conflict do update set body = excluded.body", row, body)
             if kind in self._searched:
                 self._run("insert or replace into texts (rowid, text) values (?, ?)", row, text_of(record))
@@ -281,17 +281,16 @@ class Store:
     def _rows_of(self, kind: str, one: Condition) -> tuple[str, list[Any]]:
         """A query for the rows that the index has for a condition; empty if it cannot help."""
         if one.spans:
-            spans = " or ".join("(key >= ? and key < ?)" for _ in one.spans)
-            values = [self._field(kind, one.field), *(bound for span in one.spans for bound in span)]
-            return f"select row from entries where field = ? and ({spans})", values
+            field, keys = self._field(kind, one.field), one.points
+            query = "select row from entries where field = ? and key"
+            if keys:
+                return f"{query} in ({','.join('?' * len(keys))})", [field, *keys]
+            values = [value for low, high in one.spans for value in (field, low, high)]
+            return " union all ".join([f"{query} >= ? and key < ?"] * len(one.spans)), values
         if one.texts and kind in self._searched:
             wanted = " AND ".join('"{}"'.format(text.replace('"', '""')) for text in one.texts)
-            base = self._base(kind)
-            return "select rowid as row from texts where texts match ? and rowid > ? and rowid < ?", [
-                wanted,
-                base,
-                base + 2**KIND_BITS,
-            ]
+            base, query = self._base(kind), "select rowid as row from texts where texts match ?"
+            return f"{query} and rowid > ? and rowid < ?", [wanted, base, base + 2**KIND_BITS]
         return "", []
 
     def _equalities(self, kind: str, conditions: list[Condition]) -> tuple[str, list[Any]]:
@@ -320,9 +319,11 @@ class Store:
             self._fields[kind, path] = found
         return found
 
-    def _entries(self, kind: str, record: Record) -> Entries:
+    def _entries(self, kind: str, record: Record | None) -> Entries:
         entries: Entries = {}
-        missing = set(self._orders(kind)) if record else set[str]()
+        if record is None:
+            return entries
+        missing = set(self._orders(kind))
         for path, value, first in leaves(record):
             place = self._field(kind, path), key(value)
             entries[place] = entries.get(place, False) or first
@@ -419,6 +420,10 @@ class Store:
                 self.put(kind, number, json.loads(body))
             self._db.executemany("insert into sequences values (?, ?)", dump.get("sequences", []))
             self._db.executemany("insert into addresses values (?, ?)", dump.get("addresses", []))
+
+    def watch(self, call: Callable[[], int] | None, instructions: int) -> None:
+        """Have SQLite call something every so many of its instructions: a measure of cost that no load changes."""
+        self._db.set_progress_handler(call, instructions)
 
     def _run(self, query: str, *values: Any) -> None:
         with self._lock:

@@ -52,7 +52,7 @@ class Operation(Generic[T]):
         body_required: bool = True,
         content_type: str | None = None,
         supplied: Mapping[str, str] | None = None,
-        answers: Mapping[str, str] | None = None,
+        answers: Mapping[str, Callable[[], Any]] | None = None,
     ) -> None:
         self._function = function
         self._name: str = function.__name__
@@ -163,7 +163,7 @@ class Operation(Generic[T]):
     @cached_property
     def _open(self) -> bool:
         """Whether the body takes keywords that the document does not name."""
-        return isinstance(getattr(self._body_type, "__extra_items__", None), str)
+        return callable(getattr(self._body_type, "__extra_items__", None))
 
     @cached_property
     def _parameters(self) -> frozenset[str]:
@@ -193,7 +193,7 @@ class Operation(Generic[T]):
 
     @cached_property
     def _answers(self) -> dict[str, Answer]:
-        answers = {status: _answer(evaluate(text, self._function)) for status, text in self._answer_types.items()}
+        answers = {status: _answer(annotation()) for status, annotation in self._answer_types.items()}
         if "default" not in answers:
             returned = inspect.unwrap(self._function).__annotations__["return"]
             answers["default"] = _answer(typing.get_args(evaluate(returned, self._function))[0])

@@ -20,7 +20,7 @@ from uuid import UUID
 import attrs
 
 from .errors import DeserializationError
-from .hints import Field, compile_function, evaluate, fields_of, marks_of, members_of
+from .hints import Field, compile_function, fields_of, marks_of, members_of
 from .types import Format, Tag
 from .writing import format_datetime
 
@@ -55,8 +55,9 @@ class Model:
     """
 
     _absent: frozenset[str] = attrs.field(default=NOTHING, alias="absent_fields_")
-    _unknown: dict[str, Any] | None = attrs.field(default=None, alias="unknown_fields_")
-    _unparsed: dict[str, Any] | None = attrs.field(default=None, alias="unparsed_fields_")
+    # `object`, for the annotations of `__init__` must resolve in the modules of subclasses, which do not import Any.
+    _unknown: dict[str, object] | None = attrs.field(default=None, alias="unknown_fields_")
+    _unparsed: dict[str, object] | None = attrs.field(default=None, alias="unparsed_fields_")
 
     wire_names: ClassVar[Mapping[str, str]] = typing.cast(Mapping[str, str], _WireNames())
     """Attribute name → name on the wire."""
@@ -449,10 +450,10 @@ def _compile_reader(cls: type[Model]) -> Read:
         lines.append(f"        read_moments(self, {{{', '.join(f'{name!r}: v_{name}' for name in moments)}}})")
     lines.append(f"    if len(src) + len(absent) != {len(fields)}:")
     extra = getattr(cls, "__extra_items__", None)
-    if not isinstance(extra, str):
+    if not callable(extra):
         lines.append("        self._unknown = {key: src[key] for key in src if key not in WIRES}")
     else:
-        namespace["read_extra"] = _map(rule(evaluate(extra, cls))).read
+        namespace["read_extra"] = _map(rule(extra())).read
         lines.append("        self._unknown = read_extra({key: src[key] for key in src if key not in WIRES}, [])")
     for field in attrs.fields(cls):
         if field.name not in fields and not field.name.startswith("_"):

@@ -37,11 +37,14 @@ class Wire(NamedTuple):
     name: str
 
 
-class Tag(NamedTuple):
+class Tag:
     """Which class of a union an object is: by the value of the field `name` (on the wire)."""
 
-    name: str
-    classes: Mapping[str, Any]
+    __slots__ = ("classes", "name")
+
+    def __init__(self, name: str, classes: Mapping[Any, Any]) -> None:
+        self.name: str = name
+        self.classes: Mapping[Any, Any] = classes
 
 
 class CommaSeparated(NamedTuple):
@@ -58,8 +61,8 @@ class Format(NamedTuple):
         return handler.generate_schema(datetime | date | timedelta) if self.name == "date-time" else handler(source)
 
 
-def extra_items(annotation: str) -> Callable[[C], C]:
-    """Mark a class as open: fields that the document does not name have the type `annotation`."""
+def extra_items(annotation: Callable[[], Any]) -> Callable[[C], C]:
+    """Mark a class as open: fields that the document does not name have the type that `annotation` returns."""
 
     def mark(cls: C) -> C:
         setattr(cls, "__extra_items__", annotation)  # noqa: B010 # no type checker lets a TypedDict have it
@@ -152,8 +155,10 @@ class PreparedRequest(Generic[T_co]):
 
     def answer(self, status: int) -> Answer:
         """How an answer with this status is read: one that the document does not have, as the first that it has."""
-        found = self._answers.get(str(status)) or self._answers.get(f"{status // 100}XX")
-        return found or Answer("json" if self.has_body else "none", self.read)
+        for name in (str(status), f"{status // 100}XX", "default"):
+            if name in self._answers:
+                return self._answers[name]
+        return Answer("json" if self.has_body else "none", self.read)
 
     def with_reader(self, read: Callable[[Any], U]) -> PreparedRequest[U]:
         """The same request, whose answer is read in another way."""

@@ -22,7 +22,7 @@ from uuid import UUID
 import orjson
 
 from .errors import ValidationError
-from .hints import compile_function, evaluate, fields_of, marks_of, members_of
+from .hints import compile_function, fields_of, marks_of, members_of
 from .types import Format, Tag
 
 MIN_INT, MAX_INT = -(2**63), 2**64 - 1
@@ -343,6 +343,7 @@ def _write_union(members: list[Any]) -> Writer:
             one for one in members if typing.get_origin(one) is not Literal or type(typing.get_args(one)[0]) is not str
         ]
     writers = [writer(member) for member in members]
+    writers.sort(key=lambda write: write is write_datetime)  # which takes dates too
     if len(writers) == 1:
         return writers[0]
 
@@ -402,7 +403,7 @@ def compile_writer(cls: type, *, lenient: bool = False, top: bool = False) -> Wr
     writers = {name: writer(field.hint) for name, field in fields.items()}
     required = frozenset() if lenient else frozenset(field.wire for field in fields.values() if field.required)
     extra = getattr(cls, "__extra_items__", None)
-    write_extra = write_json if lenient else writer(evaluate(extra, cls)) if isinstance(extra, str) else None
+    write_extra = write_json if lenient else writer(extra()) if callable(extra) else None
     by_wire = {field.wire: name for name, field in fields.items() if field.wire not in fields}
 
     def write_other_keys(value: Mapping[Any, Any], out: dict[str, Any]) -> None:

@@ -13,16 +13,23 @@ import copy
 import io
 import json
 import logging
+import pkgutil
+import re
 import warnings
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from tests.faults.cases import BY_NAME, FAULTS, KINDS, good, status
-from tests.faults.clients import ENGINES, KEY, available, client_for, outcome_of, surfaces
-from tests.faults.server import End, Outcome, Site, answer, fault_server, outcome
+from tests.faults.clients import ENGINES, KEY, available, client_for, leaks, outcome_of, surfaces
+from tests.faults.server import End, Outcome, Site, answer, fault_server, outcome, response
 from tests.openapi import KEY_HEADER, key_value
 
 errors = pytest.importorskip("llamadapro.errors")
@@ -339,6 +346,102 @@ async def _echo(engine: str, found: Surfaces) -> None:
         found.add(f"details of {name}", repr(getattr(error, "details", None)))
 
 
+# --- quoted in any form, at any place -----------------------------------------------------------------------------
+
+QUOTINGS: dict[str, Callable[[str], str]] = {
+    "as it is": lambda key: key,
+    "in capitals": str.upper,
+    "JSON, slashes escaped": lambda key: key.replace("/", "\\/"),
+    "JSON, each character escaped": lambda key: "".join(f"\\u{ord(char):04x}" for char in key),
+    "JSON in JSON": lambda key: "".join(f"\\\\u{ord(char):04X}" for char in key),
+    "some characters escaped": lambda key: "".join(
+        f"\\u{ord(char):04x}" if at % 3 else char for at, char in enumerate(key)
+    ),
+    "percent-encoded": lambda key: "".join(f"%{ord(char):02X}" for char in key),
+    "percent-encoded twice": lambda key: quote(quote(key, safe=""), safe=""),
+    "HTML, decimal": lambda key: "".join(f"&#{ord(char)};" for char in key),
+    "HTML, hexadecimal": lambda key: "".join(f"&#x{ord(char):X};" for char in key),
+    "HTML in JSON": lambda key: "".join(f"\\u0026#{ord(char)};" for char in key),
+    "Base64": lambda key: b64encode(key.encode()).decode(),
+    "Base64 of user and key": lambda key: b64encode(f"me:{key}".encode()).decode(),
+    "Base64 for URLs": lambda key: urlsafe_b64encode(f"k={key}&".encode()).decode(),
+    "hexadecimal": lambda key: key.encode().hex(),
+    "Python's bytes": lambda key: repr(key.encode()),
+}
+SPOTS: dict[str, Callable[[str], bytes]] = {
+    "a message": lambda said: spot(400, body=b'{"message": "bad key %s"}' % said.encode()),
+    "a message that is a list": lambda said: spot(400, body=b'{"message": ["bad key", "%s"]}' % said.encode()),
+    "details": lambda said: spot(409, body=b'{"message": "no", "details": {"%s": ["%s"]}}' % ((said.encode(),) * 2)),
+    "a page": lambda said: spot(502, body=b"<title>%s</title><p>%s" % ((said.encode(),) * 2), type_="text/html"),
+    "a header": lambda said: spot(403, headers={"X-Echo": said, "Location": said}),
+    "a header's name": lambda said: spot(403, headers={f"X-{re.sub(r'[^!-9;-~]', '-', said)}": "1"}),
+    "the request id": lambda said: spot(500, headers={"X-Request-Id": said}),
+    "where a redirect leads": lambda said: spot(302, headers={"Location": f"https://a.example/?key={said}"}),
+    "the reason phrase": lambda said: spot(401, reason=said),
+    "a success nobody can read": lambda said: spot(200, body=b"<b>%s</b>" % said.encode()),
+    "a field of another kind": lambda said: spot(200, body=b'{"id": 5, "content": {"%s": 1}}' % said.encode()),
+    "a success's request id": lambda said: spot(200, body=b'{"id": 5}', headers={"X-Request-Id": said}, reason=said),
+    "UTF-16": lambda said: spot(400, body=f"bad key {said}".encode("utf-16"), type_="text/plain; charset=utf-16"),
+    "UTF-16 that nobody announced": lambda said: spot(400, body=f"bad key {said}".encode("utf-16-le"), type_=None),
+    "UTF-7": lambda said: spot(400, body=f"bad key {said}".encode("utf-7"), type_="text/plain; charset=utf-7"),
+    "EBCDIC": lambda said: spot(400, body=f"bad key {said}".encode("cp037"), type_="text/plain; charset=cp037"),
+}
+
+
+def spot(
+    status: int,
+    body: bytes = b"",
+    *,
+    headers: dict[str, str] | None = None,
+    reason: str = "Scripted",
+    type_: str | None = "application/json",
+) -> bytes:
+    sent = response(status, body, headers={"X-Request-Id": "r-1"} | (headers or {}), type_=type_)
+    return sent.replace(b" Scripted", b" " + reason.encode(), 1)
+
+
+def readings(text: str) -> Iterator[str]:
+    """What a person with a decoder could read in it."""
+    yield text
+    for _ in range(4):
+        text = re.sub(r"\\+u00([0-9a-fA-F]{2})|\\+x([0-9a-fA-F]{2})", lambda m: chr(int(m[1] or m[2], 16)), text)
+        text = unescape(unquote(text.replace("\\/", "/").replace("\0", "").replace("\\x00", "")))
+        yield text
+
+
+def shows(text: str, key: str) -> bool:
+    forms = {key.lower(), key.encode().hex()}
+    forms |= {b64encode(before + key.encode()).decode().rstrip("=")[4:-2].lower() for before in (b"", b"x", b"xx")}
+    return any(form in reading.lower() for reading in readings(text) for form in forms)
+
+
+@pytest.mark.parametrize("engine", ["httpx", "aiohttp", "caller"])
+@given(data=st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_the_key_stays_in_however_it_is_quoted(engine: str, data: st.DataObject) -> None:
+    scheme = data.draw(st.sampled_from(["", "Bearer ", "Token token="]), "scheme")
+    key = data.draw(st.text("abcXYZ0189+/_-.~&%<", min_size=16, max_size=60), "key")
+    quoting = data.draw(st.sampled_from([*QUOTINGS]), "quoting")
+    where = data.draw(st.sampled_from([*SPOTS]), "spot")
+    said = QUOTINGS[quoting](scheme + key if data.draw(st.booleans(), "with its scheme") else key)
+    assume(where not in ("a message", "a message that is a list", "details") or '"' not in said)
+    found = Surfaces()
+    played = outcome("quoted", SPOTS[where](said), End.CLOSE)
+    with _logged(found):
+        async with _against(engine, found, played, api_key=scheme + key) as (client, _):
+            _, error = await outcome_of(SEND.call(client))
+    if error is not None:
+        found.error(error)
+        response = getattr(error, "response", None)
+        if response is not None:
+            found.add("response's text", f"{response.text} {response.reason_phrase} {dict(response.headers)}")
+            found.look_at("response", response)
+        found.add("error's fields", repr(vars(error)))
+    else:
+        assert where.startswith(("a success", "a field"))
+    assert [name for name, text in found.texts if shows(text, key)] == []
+
+
 @situation("cancelled calls")
 async def _cancelled(engine: str, found: Surfaces) -> None:
     async with _against(engine, found, then=outcome("silent", End.HANG)) as (client, site):
@@ -410,3 +513,42 @@ def test_the_search_finds_a_key() -> None:
     assert found.with_key() == ["traceback with locals"]
     found.look_at("text", KEY)
     assert len(found.with_key()) == 4
+
+
+PATCHED = {
+    "httpx": "httpx.AsyncClient.send",
+    "caller": "httpx.AsyncClient.send",
+    "aiohttp": "aiohttp.ClientSession._request",
+}
+
+
+@pytest.mark.parametrize("engine", PATCHED)
+@pytest.mark.parametrize("sent", [False, True], ids=["before", "after"])
+async def test_an_error_of_a_tool_is_raised_as_it_is_once_and_without_the_key(
+    engine: str, sent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, _, method = PATCHED[engine].rpartition(".")
+    original = getattr(pkgutil.resolve_name(owner), method)
+    broken = TypeError("expected string or bytes-like object, got 'list'")
+
+    async def patched(self: Any, *args: Any, **options: Any) -> Any:
+        if sent:
+            await original(self, *args, **options)
+        raise broken
+
+    monkeypatch.setattr(PATCHED[engine], patched)
+    attempts: list[Any] = []
+    with fault_server().site(then=good(SEND)) as site:
+        async with client_for(engine, site.url, max_connections=1, on_attempt=attempts.append) as client:
+            with client.capture_exchanges() as exchanges, pytest.raises(TypeError) as caught:
+                await SEND.call(client)
+            monkeypatch.undo()
+            await SEND.call(client)  # the only connection is free again
+    assert caught.value is broken
+    assert len(site.requests) == 1 + sent
+    assert [(attempt.number, attempt.error) for attempt in attempts] == [(1, "TypeError"), (1, None)]
+    assert [exchange.attempts for exchange in exchanges] == [1]
+    assert "in patched" in "".join(broken.__notes__)
+    trace = broken.__traceback__  # this test's own frame holds the key
+    assert trace is not None
+    assert leaks(broken.with_traceback(trace.tb_next)) == []

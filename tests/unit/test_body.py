@@ -234,11 +234,10 @@ def test_json_is_read(value: Any) -> None:
     ],
     ids=lambda body: ascii(body[:20]),
 )  # fmt: skip
-def test_what_is_not_json_is_bad_and_says_how_it_begins(body: bytes) -> None:
+def test_what_is_not_json_is_bad(body: bytes) -> None:
     with pytest.raises(InvalidBody, match="not JSON") as caught:
         parse_json(body)
-    assert repr(body[:10].decode("utf-8", "replace"))[1:5] in str(caught.value)
-    assert len(str(caught.value)) < 400
+    assert len(str(caught.value)) < 300
 
 
 def test_an_empty_body_is_bad() -> None:

@@ -11,6 +11,7 @@ import mimetypes
 import os
 import re
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,11 +21,15 @@ from getpass import getpass
 from itertools import pairwise
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
 from uuid import UUID
+
+from typing_extensions import is_typeddict
 
 from llamadapro_api import api
 from llamadapro_api.errors import ValidationError
+from llamadapro_api.hints import evaluate
+from llamadapro_api.reading import Model
 from llamadapro_api.types import PreparedRequest
 
 from ..errors import APIError, InvalidRequestError, LlamadaProError
@@ -70,7 +75,7 @@ _NAMES: dict[Any, str] = {
     Any: "JSON",
 }
 """Types that a text may become, as the help shows them."""
-_TEXTS = {str, datetime, date, UUID, None}
+_TEXTS = {str, datetime, date, UUID, bytes, None}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -90,7 +95,13 @@ class Field:
 
     @property
     def option(self) -> str:
-        return f"--{self.name if self.name in OWN_OPTIONS else self.name.rstrip('_')}"
+        """As in Python, without the underscore that reserved words have there; but for the command's own options."""
+        plain = self.name.rstrip("_")
+        return f"--{plain}_" if plain in OWN_OPTIONS else f"--{plain}"
+
+    @property
+    def dest(self) -> str:
+        return f"field {self.name}"
 
 
 def parser(operation: str | None = None) -> argparse.ArgumentParser:
@@ -116,7 +127,7 @@ def parser(operation: str | None = None) -> argparse.ArgumentParser:
         needed = "needed; " if field.is_required else ""
         found.add_argument(
             field.option,
-            dest=field.name,
+            dest=field.dest,
             type=partial(parse_value, field.hint),
             default=argparse.SUPPRESS,
             metavar=describe(field.hint).replace("%", "%%"),
@@ -154,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _send(operation: str, options: argparse.Namespace) -> Any:
-    values = {field.name: getattr(options, field.name) for field in fields_of(operation) if field.name in options}
+    values = {field.name: getattr(options, field.dest) for field in fields_of(operation) if field.dest in options}
     if options.input:
         values = {**read_input(operation, options.input), **values}
     prepared = prepare(operation, values)
@@ -179,7 +190,11 @@ def prepare(operation: str, values: Mapping[str, Any]) -> PreparedRequest[Any]:
         raise InvalidRequestError(f"needs {', '.join(missing)}")
     ids = [values[field.name] for field in fields if field.is_path]
     keywords = {field.name: values[field.name] for field in fields if not field.is_path and field.name in values}
-    prepared: PreparedRequest[Any] = getattr(api, operation)(*ids, **keywords)
+    keywords |= {name: value for name, value in values.items() if name not in {field.name for field in fields}}
+    try:
+        prepared: PreparedRequest[Any] = getattr(api, operation)(*ids, **keywords)
+    except TypeError as error:  # a keyword that the operation does not know
+        raise InvalidRequestError(str(error)) from None
     return prepared
 
 
@@ -197,11 +212,11 @@ def summary(operation: str) -> str:
 def fields_of(operation: str) -> list[Field]:
     """The keywords of an operation, with what the OpenAPI document says of them."""
     function = getattr(api, operation)
-    hints, docs = get_type_hints(function), _field_docs(function)
+    docs = _field_docs(function)
     return [
         Field(
             name,
-            hints.get(name, Any),
+            evaluate(parameter.annotation, function),
             parameter.kind is parameter.POSITIONAL_ONLY,
             parameter.default is parameter.empty,
             docs.get(name, ""),
@@ -255,7 +270,7 @@ def _normalize(operation: str, arguments: Sequence[str]) -> Iterator[str]:
 def parse_value(hint: Any, text: str) -> Any:
     """The value that a text stands for, where such a type is wanted; the operation checks it further."""
     kinds = _kinds(hint)
-    if bytes in kinds:
+    if bytes in kinds and (text.startswith("@") or str not in kinds):
         return _read_file(Path(text.removeprefix("@")), with_name=tuple in kinds)
     if text == "null" and None in kinds:
         return None
@@ -318,25 +333,31 @@ def read_input(operation: str, source: str) -> dict[str, Any]:
         value = json.loads(data)
     except ValueError as error:
         raise InvalidRequestError(f"--input {source}: not JSON: {error}") from None
-    names = [field.name for field in fields_of(operation)]
+    names = {_plain(field.name): field.name for field in fields_of(operation)}
     if "body" in names:
         return {"body": value}
     if not isinstance(value, dict):
         raise InvalidRequestError(f"--input {source}: must be a JSON object with fields of {operation}")
-    return {find_name(name, names, "field"): item for name, item in value.items()}
+    return {names.get(_plain(str(name)), str(name)): item for name, item in value.items()}
 
 
 def to_json(answer: Any) -> str:
     """As the service sent it, indented."""
-    dump = partial(
-        json.dumps, answer, indent=2, default=lambda one: one.to_dict() if hasattr(one, "to_dict") else str(one)
-    )
+    dump = partial(json.dumps, answer, indent=2, default=_as_json)
     text = dump(ensure_ascii=False)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         return dump()
     return text
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Model):
+        return value.to_dict()
+    if isinstance(value, date):
+        return value.isoformat()
+    return b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
 # --- what reaches someone ------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from ..errors import (
     APITimeoutError,
     class_for_status,
 )
-from .body import InvalidBody
+from .body import InvalidBody, decode_text
 from .policy import Outcome, outcome_of_status, read_retry_after
 from .redaction import Redactor
 
@@ -26,6 +26,7 @@ MAX_ERROR_BODY = 2**20
 """Bytes of an error's body that are kept; a longer one is not read."""
 
 
+_MAX_START = 60
 _MAX_DETAILS = 500
 """Characters of an error's details that its text shows."""
 _HTTP_LIBRARIES = {"httpx", "httpcore", "httpx2", "httpcore2", "h11", "aiohttp", "httpx_aiohttp", "anyio"}
@@ -138,14 +139,13 @@ def unreadable(
     """A success that cannot be read; repeating the request would not help."""
     place = error.place if isinstance(error, DeserializationError) else ""
     fault = f"not as the document says: {error}" if place else str(error)
+    kept = redact_response(info, response, body)
+    if body and isinstance(error, InvalidBody):
+        # Only now cut short: of a key that was cut, the rest would not be known for what it is.
+        fault += f"; it begins {kept.content[:_MAX_START].decode('utf-8', 'replace')!r}"
     redact = info.redactor.redact
-    return Failure(
-        Outcome.FINAL,
-        redact(f"answered {response.status_code}, but {fault}"),
-        error,
-        response=redact_response(info, response, body),
-        place=redact(place),
-    )
+    reason = redact(f"answered {response.status_code}, but {fault}")
+    return Failure(Outcome.FINAL, reason, error, response=kept, place=redact(place))
 
 
 def failure_without_answer(info: RequestInfo, error: BaseException, *, unsent: bool) -> Failure:
@@ -212,10 +212,7 @@ def _decode(response: httpx.Response) -> Any:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
         pass
-    try:
-        return content.decode(response.charset_encoding or "utf-8", "replace")
-    except (LookupError, ValueError):  # no charset, or none of text
-        return content.decode("utf-8", "replace")
+    return decode_text(content, response.charset_encoding)
 
 
 def _abbreviate(details: Any) -> str:

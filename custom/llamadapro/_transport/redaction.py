@@ -33,10 +33,11 @@ _MAX_QUOTED = 2**20
 _QUOTED = re.compile(
     r"\\+(?:u00(?P<u>[0-9a-f]{2})|x(?P<x>[0-9a-f]{2})|(?P<escaped>[^ux]))"
     r"|%(?:25)*(?P<percent>[0-9a-f]{2})"
-    r"|(?P<html>&(?:\#x?[0-9a-f]{2,6}|[a-z]{2,8});)"
-    r"|(?P<nul>\x00+)",
+    r"|(?P<html>&(?:\#x?[0-9a-f]{2,6}|[a-z]{2,8});)",
     re.IGNORECASE,
 )
+_NUL = re.compile(r"(?P<u>)(?P<x>)(?P<percent>)(?P<escaped>)(?P<html>)\x00+")
+"""Between the characters of a UTF-16 that was taken for something else; they come first, other quotings lie within."""
 _ASCII_LOWER = {ord(letter): letter.lower() for letter in ascii_uppercase}
 _LOGGERS = (
     *("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks"),
@@ -110,7 +111,9 @@ class Redactor:
     @cached_property
     def _forms(self) -> set[str]:
         """What to look for, in lower case; nothing for a key too short to be told from a word."""
-        return {form.lower() for part in _parts(self._key.reveal()) for form in _encodings(part)}
+        forms = {form for part in _parts(self._key.reveal()) for form in _encodings(part)}
+        # A key that looks quoted itself is found where it was unquoted too often.
+        return {form.lower() for form in (*forms, *(plain for form in forms for plain in _unquoted(form)))}
 
     def __repr__(self) -> str:
         return "<redactor>"
@@ -156,7 +159,7 @@ def _unquote(text: str) -> list[_Segment]:
     """The text with each quoted character in the place of its quoting; empty if there is none."""
     segments: list[_Segment] = []
     end = 0
-    for match in _QUOTED.finditer(text):
+    for match in (_NUL if "\0" in text else _QUOTED).finditer(text):
         start, stop = match.span()
         code = match["u"] or match["x"] or match["percent"]
         plain = chr(int(code, 16)) if code else match["escaped"] or (match["html"] and unescape(match["html"])) or ""
@@ -164,6 +167,15 @@ def _unquote(text: str) -> list[_Segment]:
             segments += (_Segment(text[end:start], (end, start), False), _Segment(plain, (start, stop), True))
             end = stop
     return [*segments, _Segment(text[end:], (end, len(text)), False)] if segments else []
+
+
+def _unquoted(text: str) -> Iterator[str]:
+    """The text with its quotings taken away, one level after the other."""
+    for _ in range(_MAX_NESTING):
+        if not (segments := _unquote(text)):
+            return
+        text = "".join(segment.text for segment in segments)
+        yield text
 
 
 class _LogFilter(logging.Filter):

@@ -20,7 +20,7 @@ from llamadapro_api.types import PreparedRequest
 from .._config import Config
 from ..errors import ConfigurationError
 from .base_engine import Engine, OutgoingRequest
-from .body import InvalidBody, TruncatedBody, parse_json, read_body
+from .body import InvalidBody, TruncatedBody, decode_text, parse_json, read_body
 from .clock import Clock, SystemClock
 from .encoding import EncodedRequest
 from .engines import build_engine
@@ -43,6 +43,9 @@ T = TypeVar("T")
 
 MAX_PAUSE = 60.0
 """A 429 slows the client down as a whole; however long it asks its own call to wait, the others wait no longer."""
+MAX_AROUND_BODY = 2**20
+"""Bytes of headers, interim responses, chunk extensions and trailers, beyond what a body may take."""
+
 _ADVICE = {
     401: "check the API key, and the header it is sent in (api_key_header)",
     403: "the API key may not do this",
@@ -195,7 +198,10 @@ class _CallState(RequestState[T]):
     def begin_attempt(self) -> None:
         super().begin_attempt()
         sent = self._encoded
-        self.outgoing = OutgoingRequest(self.method, sent.url, sent.headers, sent.content, self.config.httpx_timeouts)
+        self.outgoing = OutgoingRequest(
+            *(self.method, sent.url, sent.headers, sent.content, self.config.httpx_timeouts),
+            max_received=2 * self.config.max_response_bytes + MAX_AROUND_BODY,
+        )
 
     def attempt_end(self, *, queueing: bool) -> float | None:
         """By the deadline, or by `timeout`, which counts no queueing."""
@@ -294,5 +300,5 @@ def _read(prepared: PreparedRequest[T], state: _CallState[Any], body: bytes) -> 
     assert response is not None
     answer = prepared.answer(response.status_code)
     if answer.kind == "text":
-        return cast(T, answer.read(body.decode(response.charset_encoding or "utf-8", "replace")))
+        return cast(T, answer.read(decode_text(body, response.charset_encoding)))
     return cast(T, answer.read(parse_json(body) if answer.kind == "json" else None))

@@ -18,6 +18,7 @@ KIND = "contacts"
 EMPTY: Record = {
     **dict.fromkeys(("providerId", "providerName", "nationalId", "firstName", "lastName", "email", "phone")),
     **dict.fromkeys(("userId", "contactCompanyId", "companyPosition", "metadata", "archivedAt")),
+    "_archived": False,
     "_modelType": "Contact",
 }
 FIELDS = {"eventSequence": "id", "eventTimestamp": "updatedAt", "modelType": "_modelType"}
@@ -61,7 +62,7 @@ def search_contacts(state: State, request: ApiRequest) -> Any:
     body = request.body
     conditions = _search_filters(request)
     if not body.get("includeArchived"):
-        conditions.append(condition("archivedAt", "eq", None))
+        conditions.append(condition("_archived", "eq", False))
     if body.get("search", "").strip():
         conditions.append(text_condition(body["search"]))
     return page(
@@ -91,7 +92,7 @@ def update(state: State, contact: Record, values: Record) -> Record:
 
 def archive(state: State, number: int, when: str) -> None:
     """The API has no way to archive a contact, though its search can leave archived ones out: seeds can."""
-    state.store.put(KIND, number, {**state.find(KIND, number, "contact"), "archivedAt": when})
+    state.store.put(KIND, number, {**state.find(KIND, number, "contact"), "archivedAt": when, "_archived": True})
 
 
 def match(state: State, described: Record) -> Record | None:

@@ -1,0 +1,219 @@
+"""The sandbox on documents of other services: everything that it answers follows from the document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from llamadapro_sandbox import Sandbox
+from llamadapro_sandbox.document import Document, load
+from llamadapro_sandbox.samples import sample
+
+DOCUMENT = """
+openapi: 3.1.0
+info: {title: Pets, version: "1"}
+servers: [{url: "https://{region}.example.org/v2", variables: {region: {default: eu}}}]
+security: [{Bearer: []}, {Query: []}]
+paths:
+  /pets:
+    get:
+      operationId: listPets
+      parameters:
+        - {name: limit, in: query, schema: {type: integer}}
+        - {name: kind, in: query, schema: {type: string}}
+        - {name: "ids[]", in: query, schema: {type: array, items: {type: integer}}}
+        - {name: X-Trace, in: header, schema: {type: string, format: uuid}}
+      responses: {"200": {description: d, content: {application/json: {schema: {type: array, items: {$ref: "#/components/schemas/Pet"}}}}}}
+    post:
+      operationId: createPet
+      requestBody: {required: true, content: {application/json: {schema: {$ref: "#/components/schemas/NewPet"}}}}
+      responses: {"201": {description: d, content: {application/json: {schema: {$ref: "#/components/schemas/Pet"}}}}}
+  /pets/{pet-id}: {$ref: "#/components/pathItems/Pet"}
+  /pets/{pet-id}/photo:
+    post:
+      operationId: photo
+      parameters: [{name: pet-id, in: path, required: true, schema: {type: string}}]
+      requestBody:
+        required: true
+        content:
+          multipart/form-data:
+            schema:
+              type: object
+              required: [file, count]
+              properties: {file: {type: string, format: binary}, count: {type: integer}, tags: {type: array, items: {type: string}}}
+      responses: {"202": {description: d}}
+  /login:
+    post:
+      operationId: login
+      security: []
+      requestBody:
+        required: true
+        content:
+          application/x-www-form-urlencoded: {schema: {type: object, required: [user], properties: {user: {type: string}, age: {type: integer}}}}
+      responses: {"200": {description: d, content: {application/json: {schema: {type: string, enum: [fine, bad]}}}}}
+  /text: {get: {responses: {"200": {description: d, content: {text/plain: {schema: {type: string}}}}}}}
+  /count: {get: {operationId: count, responses: {"200": {description: d, content: {application/json: {schema: {type: integer, minimum: 5}}}}}}}
+  /nothing: {get: {operationId: nothing, responses: {"200": {description: d, content: {application/json: {schema: {type: "null"}}}}}}}
+  /example: {get: {operationId: example, responses: {"200": {description: d, content: {application/json: {example: {name: Rex}, schema: {type: object}}}}}}}
+  /node:
+    get: {operationId: node, responses: {"2XX": {description: d, content: {application/json: {schema: {$ref: "#/components/schemas/Node"}}}}}}
+    patch:
+      operationId: patchNode
+      requestBody: {content: {application/merge-patch+json: {schema: {type: object, properties: {name: {type: string}}}}}}
+      responses: {"204": {description: d}}
+  /union:
+    get:
+      operationId: union
+      responses:
+        "200": {description: d, content: {application/json: {schema: {oneOf: [{$ref: "#/components/schemas/A"}, {$ref: "#/components/schemas/B"}]}}}}
+        default: {description: e, content: {application/json: {schema: {type: object, required: [reason], properties: {reason: {type: string}}}}}}
+components:
+  securitySchemes: {Bearer: {type: http, scheme: bearer}, Query: {type: apiKey, in: query, name: key}}
+  pathItems:
+    Pet:
+      parameters: [{name: pet-id, in: path, required: true, schema: {type: string}}]
+      get:
+        operationId: getPet
+        responses:
+          "200": {description: d, content: {application/json: {schema: {type: object, required: [data], properties: {data: {$ref: "#/components/schemas/Pet"}}}}}}
+          "404": {description: n}
+      put:
+        operationId: putPet
+        requestBody: {content: {application/json: {schema: {$ref: "#/components/schemas/NewPet"}}}}
+        responses: {"200": {description: d, content: {application/json: {schema: {$ref: "#/components/schemas/Pet"}}}}}
+      delete: {operationId: deletePet, responses: {"204": {description: d}}}
+  schemas:
+    NewPet: {type: object, required: [name], properties: {name: {type: string, minLength: 2}, kind: {enum: [cat, dog]}}}
+    Pet:
+      allOf:
+        - {$ref: "#/components/schemas/NewPet"}
+        - {type: object, required: [id, createdAt], properties: {id: {type: string, format: uuid}, createdAt: {type: string, format: date-time}}}
+    Node: {type: object, required: [name], properties: {name: {type: string}, next: {anyOf: [{$ref: "#/components/schemas/Node"}, {type: "null"}]}}}
+    A: {type: object, required: [kind, a], properties: {kind: {const: a}, a: {type: integer}}}
+    B: {type: object, required: [kind, b], properties: {kind: {const: b}, b: {type: string}}}
+"""  # noqa: E501
+
+
+@pytest.fixture
+async def pets(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    path = tmp_path / "pets.yaml"
+    path.write_text(DOCUMENT)
+    with Sandbox(document=path, api_key="k") as sandbox:
+        headers = {"Authorization": "Bearer k"}
+        transport = sandbox.transport()
+        async with httpx.AsyncClient(transport=transport, base_url="http://sandbox/v2", headers=headers) as client:
+            yield client
+
+
+async def test_records_by_the_shape_of_their_paths(pets: httpx.AsyncClient) -> None:
+    made = [
+        (await pets.post("/pets", json={"name": name, "kind": kind})).json()
+        for name, kind in (("Rex", "dog"), ("Tom", "cat"))
+    ]
+    assert made[0]["name"] == "Rex"
+    assert len({one["id"] for one in made}) == 2
+    assert (await pets.get("/pets")).json() == made
+    assert (await pets.get("/pets?limit=1")).json() == made[:1]
+    assert (await pets.get("/pets?kind=cat")).json() == made[1:]
+    path = f"/pets/{made[1]['id']}"
+    assert (await pets.get(path)).json() == {"data": made[1]}
+    assert (await pets.put(path, json={"name": "Tim"})).json() == {**made[1], "name": "Tim"}
+    assert (await pets.get(path)).json()["data"]["name"] == "Tim"
+    assert (await pets.delete(path)).status_code == 204
+    assert (await pets.get(path)).status_code == 404
+    assert (await pets.get("/pets")).json() == made[:1]
+
+
+async def test_what_is_received_is_held_against_the_document(pets: httpx.AsyncClient) -> None:
+    for method, path, content in (
+        ("POST", "/pets", {"json": {"name": "x"}}),
+        ("POST", "/pets", {"json": {"name": "Rex", "kind": "llama"}}),
+        ("POST", "/pets", {"data": {"name": "Rex"}}),
+        ("GET", "/pets?ids[]=one", {}),
+        ("GET", "/pets", {"headers": {"X-Trace": "no"}}),
+        ("POST", "/login", {"data": {"user": "me", "age": "old"}}),
+        ("POST", "/login", {"json": {"user": "me"}}),
+        ("POST", "/pets/1/photo", {"data": {"count": "3"}, "files": {"picture": b""}}),
+        ("POST", "/pets/1/photo", {"data": {"count": "x"}, "files": {"file": b""}}),
+        ("PATCH", "/node", {"json": {"name": "x"}}),
+    ):
+        answer = await pets.request(method, path, **content)
+        assert answer.status_code == 400, (method, path, content)
+        assert answer.json()["details"]["issues"]
+    fine: dict[str, Any] = {"data": {"count": "3", "tags": ["a", "b"]}, "files": {"file": b"\xff\x00\r\n"}}
+    assert (await pets.post("/pets/1/photo", **fine)).status_code == 202
+    merge = {"Content-Type": "application/merge-patch+json"}
+    assert (await pets.patch("/node", content=b'{"name": "x"}', headers=merge)).status_code == 204
+    assert (await pets.get("/pets?ids[]=1&ids[]=2")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("/text", b"text"),
+        ("/count", b"5"),
+        ("/nothing", b"null"),
+        ("/example", b'{"name":"Rex"}'),
+        ("/union", b'{"kind":"a","a":1}'),
+    ],
+)
+async def test_every_kind_of_answer(pets: httpx.AsyncClient, path: str, wanted: bytes) -> None:
+    answer = await pets.get(path)
+    assert (answer.status_code, answer.content) == (200, wanted)
+
+
+async def test_where_the_key_is_sent_is_the_documents(pets: httpx.AsyncClient) -> None:
+    none = {"Authorization": ""}
+    assert (await pets.get("/count", headers={"Authorization": "bearer k"})).status_code == 200
+    assert (await pets.get("/count?key=k", headers=none)).status_code == 200
+    assert (await pets.post("/login", data={"user": "me"}, headers=none)).json() == "fine"
+    for headers in ({"Authorization": "k"}, {"Authorization": "Bearer x"}, {"Authorization": "", "X-API-Key": "k"}):
+        answer = await pets.get("/count", headers=headers)
+        assert answer.status_code == 401
+        assert "Authorization as 'Bearer KEY' or query key" in answer.json()["message"]
+    assert "API key" in (await pets.get("/union", headers=none)).json()["reason"]
+    assert (await pets.get("http://sandbox/_sandbox", headers={"X-Sandbox-Key": "k", **none})).status_code == 200
+
+
+async def test_paths_below_the_server_and_without_it(pets: httpx.AsyncClient) -> None:
+    assert (await pets.get("http://sandbox/count")).content == (await pets.get("http://sandbox/v2/count")).content
+
+
+async def test_another_header_for_the_key_is_one_edit() -> None:
+    text = load().raw
+    scheme = next(iter(text["components"]["securitySchemes"]))
+    changed = Document(json.dumps(text))
+    changed.raw["components"]["securitySchemes"][scheme] = {"type": "apiKey", "in": "header", "name": "X-Renamed"}
+    with Sandbox(document=changed) as sandbox:
+        async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox") as client:
+            answers = [
+                await client.get("/api/v1/contacts", headers={name: "sandbox"}) for name in ("X-Renamed", "X-API-Key")
+            ]
+            assert (await client.get("/_sandbox", headers={"X-Renamed": "sandbox"})).status_code == 200
+        assert [one.status_code for one in answers] == [200, 401]
+        assert "x-renamed" not in sandbox.requests[0].headers
+
+
+@pytest.mark.parametrize("name", sorted(load().raw["components"]["schemas"]))
+def test_a_sample_of_every_schema_of_the_document(name: str) -> None:
+    document = load()
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    assert document.validator(schema).is_valid(sample(document, schema))
+
+
+@pytest.mark.parametrize("operation", sorted(load().operations))
+async def test_every_operation_without_its_handler(sandbox: Sandbox, api: httpx.AsyncClient, operation: str) -> None:
+    """The default can answer each of them, as the document says."""
+    sandbox.handlers = {}
+    asked = sandbox.document.operations[operation]
+    path = asked.path
+    for parameter in asked.parameters:
+        path = path.replace(f"{{{parameter.name}}}", "1")
+    body = sample(sandbox.document, asked.body.schema) if asked.body else None
+    answer = await api.request(asked.method, path, json=body)
+    assert answer.status_code in (asked.success, 404), answer.text
