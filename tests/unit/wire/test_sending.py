@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from llamadapro import AsyncLlamadaPro, models
+from llamadapro import AsyncLlamadaPro, __version__, models
 from llamadapro.errors import (
     InvalidPhoneNumberError,
     InvalidRequestError,
