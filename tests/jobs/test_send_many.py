@@ -398,6 +398,16 @@ async def test_a_row_that_meets_429_too_often_is_refused(
     assert sum(body["toPhoneNumber"] == number(1) for body in service.bodies) == 3
 
 
+async def test_a_row_that_is_pending_again_may_be_claimed_in_the_very_turn_that_says_so(
+    client: AsyncLlamadaPro, service: Service, ledger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llamadapro_jobs.run.BACK_OFF", -1.0)  # its time has come before the claim is looked for
+    service.acts = [unreachable] * 7
+    report = await send(client, rows(3), ledger)
+    assert figures(report) == {"read": 3, "sent": 3}
+    assert service.received == {number(place): 1 for place in range(3)}
+
+
 # --- what stops a run --------------------------------------------------------------------------------------------
 
 

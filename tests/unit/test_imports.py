@@ -58,7 +58,7 @@ def run(code: str) -> str:
 
 
 def roots(modules: frozenset[str]) -> set[str]:
-    """The packages of others, and ours; the standard library is nobody's burden."""
+    """The packages of others, and ours; the standard library does not count."""
     return {name.partition(".")[0] for name in modules} - sys.stdlib_module_names - {"__mp_main__"}
 
 

@@ -199,7 +199,7 @@ async def test_an_attempts_timeout_reaches_the_engine(make: Make, httpx_mock: HT
 
 
 REFUSED: list[tuple[Do, type[Exception], str]] = [
-    (lambda c: c.contacts.create(colour="red"), TypeError, "colour"),  # type: ignore[call-arg]
+    (lambda c: c.contacts.create(color="red"), TypeError, "color"),  # type: ignore[call-arg]
     (lambda c: c.tasks.create(objective="x"), TypeError, "context"),  # type: ignore[call-arg,typeddict-item]
     (lambda c: c.contacts.get(".."), InvalidRequestError, "contacts.get: id: '..' cannot be an id"),
     (lambda c: c.contacts.get(math.nan), InvalidRequestError, "contacts.get: id"),  # type: ignore[arg-type]
@@ -249,10 +249,10 @@ async def test_a_deprecated_keyword_warns_at_the_callers_own_line(
         ),
     ],
 )
-async def test_a_bad_number_is_told_by_its_keyword(call: Any, names: list[str], client: AsyncLlamadaPro) -> None:
+async def test_a_bad_number_is_named_by_its_keyword(call: Any, names: list[str], client: AsyncLlamadaPro) -> None:
     with pytest.raises(InvalidPhoneNumberError) as refused:
         await call(client)
-    assert [told.partition(": '")[0] for told in str(refused.value).split("; ")] == names
+    assert [part.partition(": '")[0] for part in str(refused.value).split("; ")] == names
 
 
 async def test_what_no_json_can_hold_is_refused(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
