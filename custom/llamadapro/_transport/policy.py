@@ -69,7 +69,7 @@ def backoff(retries: int) -> float:
 
 
 def read_retry_after(value: str | None, date: str | None) -> float | None:
-    """Seconds that a Retry-After header asks for: in seconds, fractional ones too, or until an HTTP date; None if it says nothing.
+    """The seconds of a Retry-After header, a number or an HTTP date; None if it says nothing.
 
     A date is measured against the response's own Date header, so that a wrong clock on either side does no harm.
     """
