@@ -16,7 +16,7 @@ help: ## list the targets
 
 setup: $(READY) ## create .venv with everything that development needs
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml custom/llamadapro/_version.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
