@@ -218,6 +218,8 @@ def redact_error(error: E, redactor: Redactor, request: httpx.Request) -> E | Ru
         if isinstance(link, httpx.RequestError):
             link.request = request
         if _leaks(link, redactor):
+            link.args = tuple(redactor.redact(text) if isinstance(text, str) else text for text in link.args)
+        if _leaks(link, redactor):
             return _placeholder(error, redactor)
         links += (link.__cause__, link.__context__)
     return error

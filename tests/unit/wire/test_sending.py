@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from llamadapro import AsyncLlamadaPro, models
+from llamadapro import AsyncLlamadaPro, __version__, models
 from llamadapro.errors import (
     InvalidPhoneNumberError,
     InvalidRequestError,
@@ -45,7 +44,7 @@ async def test_a_body_goes_out_as_json_with_all_its_headers(client: AsyncLlamada
     )
     # Only what our reader can unpack is asked for.
     assert headers["Accept-Encoding"] == "gzip, deflate"
-    assert headers["User-Agent"] == f"llamadapro-python/{version('llamadapro')}"
+    assert headers["User-Agent"] == f"llamadapro-python/{__version__}"
     assert int(headers["Content-Length"]) == len(request.read())
     assert isinstance(contact, models.Contact)
     assert (contact.id, contact.first_name, contact.custom_fields) == (12, "Ñandú", {"size": "XL"})
