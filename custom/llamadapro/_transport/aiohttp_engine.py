@@ -155,7 +155,7 @@ class _Connections:
         self._config = config
         self._proxy = proxy
         self._connector: _Connector | None = None
-        self._sessions: dict[tuple[bool, object], aiohttp.ClientSession] = {}
+        self._sessions: dict[tuple[bool, int], tuple[aiohttp.ClientSession, object]] = {}
         self._closing: asyncio.Task[None] | None = None
         self._closed = False
         self.expires_at: dict[Any, float] = {}
@@ -167,8 +167,8 @@ class _Connections:
         """Only a timed one pays for traces. Tools that add theirs to new sessions get new ones."""
         if self._closed:
             raise aiohttp.ClientConnectionError("the client was closed")
-        key = (timed, aiohttp.ClientSession.__dict__["__init__"])
-        session = self._sessions.get(key)
+        patched = aiohttp.ClientSession.__dict__["__init__"]
+        session, _ = self._sessions.get((timed, id(patched)), (None, None))
         if session is None:
             if self._connector is None:
                 self._connector = _Connector(
@@ -177,13 +177,14 @@ class _Connections:
                     ssl=ssl_context(self._config, self._proxy),
                     keepalive_timeout=KEEPALIVE_EXPIRY,
                 )
-            session = self._sessions[key] = aiohttp.ClientSession(
+            session = aiohttp.ClientSession(
                 connector=self._connector,
                 connector_owner=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trace_configs=[_tracing_what_is_sent()] if timed else None,
             )
+            self._sessions[timed, id(patched)] = session, patched
         return session
 
     def lend(self, protocol: Any) -> bool:
