@@ -107,6 +107,13 @@ class Shape:
     def item(self) -> Shape:
         return self.inner[0]
 
+    def kinds(self, seen: frozenset[str] = frozenset()) -> set[str]:
+        """Its own kind, and those of all that it holds."""
+        held = list(self.inner)
+        if self.name and self.name not in seen:
+            held += self.fields.values()
+        return {self.kind}.union(*(one.kinds(seen | {self.name}) for one in held))
+
 
 ANY = Shape("any")
 OTHER = Shape("other")

@@ -32,7 +32,8 @@ def find_binaries() -> Path | None:
 class PostgresServer:
     """Started when it is made."""
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, *, fsync: bool = False) -> None:
+        self._fsync = "on" if fsync else "off"  # what a crash of the server alone loses without it is nothing
         self._binaries = binaries
         self._folder = Path(tempfile.mkdtemp(prefix="llamadapro-postgres-"))
         self._as_user: dict[str, Any] = {"cwd": self._folder}
@@ -54,7 +55,7 @@ class PostgresServer:
             "port": self.port,
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
-            "fsync": "off",  # what a crash of the server alone loses is nothing
+            "fsync": self._fsync,
             "max_connections": 60,
             "shared_buffers": "32MB",
         }

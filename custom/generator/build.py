@@ -125,10 +125,11 @@ def generate(document_path: Path, config_path: Path, output: Path) -> list[str]:
         ConfigFile.load_from_path(config_path), MetaType.NONE, document_path, "utf-8", True, None
     )
     document = Document(document_path, config.field_prefix)
-    document.refusals.check()
-    data = parse(document, config)
-    walk = Walk(document, data, config)
-    document.refusals.check()
+    try:
+        data = parse(document, config)
+        walk = Walk(document, data, config)
+    finally:
+        document.refusals.check()  # what is refused by name explains whatever else fails
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".generating-", dir=output.parent) as scratch:
         fresh = Path(scratch) / output.name
@@ -188,7 +189,9 @@ def check(document: Document, package: Path) -> None:
     command = [sys.executable, "-B", str(HERE / "verify.py"), str(package)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 # our own
     if done.returncode:
-        raise Refused([f"what was generated does not work; this is a fault of the generator:\n{done.stderr.strip()}"])
+        where = [line.strip() for line in done.stderr.splitlines() if line.strip().startswith("File ")]
+        what = (done.stderr.strip().splitlines() or ["no reason"])[-1]
+        raise Refused([f"what was generated does not work, a fault of the generator: {what} ({' '.join(where[-1:])})"])
     out = sorted(tuple(one) for one in json.loads(done.stdout))
     expected = sorted((one.method, one.route) for one in document.operations.values())
     if out != expected or len(expected) != document.count_operations():

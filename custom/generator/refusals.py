@@ -61,8 +61,9 @@ class Refusals:
 def place(pointer: Pointer) -> str:
     """A pointer in words: ``GET /x, responses.200``, ``Contact, properties.id``."""
     if pointer[:1] == ("paths",) and len(pointer) > 1:
-        method = str(pointer[2]).upper() if len(pointer) > 2 else ""
-        head, rest = f"{method} {pointer[1]}".strip(), pointer[3:]
+        named = len(pointer) > 2 and str(pointer[2]).isalpha() and pointer[2] not in ("servers", "parameters")
+        head = f"{str(pointer[2]).upper()} {pointer[1]}" if named else str(pointer[1])
+        rest = pointer[3:] if named else pointer[2:]
     elif pointer[:2] == ("components", "schemas") and len(pointer) > 2:
         head, rest = str(pointer[2]), pointer[3:]
     else:

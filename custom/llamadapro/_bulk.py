@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from llamadapro_api.models import BulkIssue, BulkReport, BulkResult
+from llamadapro_api import models  # inherited annotations name it too
 from llamadapro_api.types import PreparedRequest
 
 
@@ -16,14 +16,14 @@ class ItemIssues(NamedTuple):
 
     item: Any
     """The caller's own item; None if the service named none that was sent."""
-    errors: list[BulkIssue]
+    errors: list[models.BulkIssue]
     """Why it was refused."""
-    warnings: list[BulkIssue]
+    warnings: list[models.BulkIssue]
     """What was doubtful about it."""
 
 
 @attrs.define(kw_only=True)
-class BulkOutcome(BulkResult):
+class BulkOutcome(models.BulkResult):
     """What became of a batch: the service's answer, and the items it is about."""
 
     items: Sequence[Any] = attrs.field(default=(), repr=False, eq=False)
@@ -38,7 +38,7 @@ class BulkOutcome(BulkResult):
         ]
 
 
-def with_items(call: PreparedRequest[BulkResult], items: Sequence[Any]) -> PreparedRequest[BulkOutcome]:
+def with_items(call: PreparedRequest[models.BulkResult], items: Sequence[Any]) -> PreparedRequest[BulkOutcome]:
     """The same call, whose answer remembers the items."""
 
     def read(answer: Any) -> BulkOutcome:
@@ -49,7 +49,9 @@ def with_items(call: PreparedRequest[BulkResult], items: Sequence[Any]) -> Prepa
     return call.with_reader(read)
 
 
-def iter_issues(report: BulkReport | None, sent: int) -> Iterator[tuple[int | None, list[BulkIssue], list[BulkIssue]]]:
+def iter_issues(
+    report: models.BulkReport | None, sent: int
+) -> Iterator[tuple[int | None, list[models.BulkIssue], list[models.BulkIssue]]]:
     """Index, errors and warnings of each item that a report is about; an index that was not sent is None."""
     for entry in (report and report.items_issues) or ():
         if entry is not None:  # a null among them is not worth a failure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -33,20 +32,20 @@ class Session:
     def base_url(self) -> httpx.URL:
         return self.config.base_url
 
-    def send(self, prepared: PreparedRequest[T]) -> Coroutine[Any, Any, T]:
+    async def send(self, prepared: PreparedRequest[T]) -> T:
         """Send, with retries; returns the answer as its model."""
-        return self.transport.send(prepared, self.config)
+        return await self.transport.send(prepared, self.config)
 
-    def send_with_id(self, prepared: PreparedRequest[T]) -> Coroutine[Any, Any, tuple[T, str | None]]:
+    async def send_with_id(self, prepared: PreparedRequest[T]) -> tuple[T, str | None]:
         """The same, with the service's id of the request that brought the answer."""
-        return self.transport.send_with_id(prepared, self.config)
+        return await self.transport.send_with_id(prepared, self.config)
 
-    def send_raw(self, prepared: PreparedRequest[Any]) -> Coroutine[Any, Any, httpx.Response]:
+    async def send_raw(self, prepared: PreparedRequest[Any]) -> httpx.Response:
         """The same for an answer that the OpenAPI document does not describe."""
-        return self.transport.send_raw(prepared, self.config)
+        return await self.transport.send_raw(prepared, self.config)
 
-    def to_e164(self, number: str) -> str:
+    def to_e164(self, value: str) -> str:
         """A number in E.164 form; `default_region` allows national ones. Raises `InvalidPhoneNumberError`."""
         from .phone import to_e164
 
-        return to_e164(number, self.config.default_region)
+        return to_e164(value, self.config.default_region)

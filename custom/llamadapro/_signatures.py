@@ -9,10 +9,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, wraps
-from typing import Any, NotRequired, Required, TypeVar, Unpack, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Unpack, cast, get_args, get_origin, get_type_hints
 
 from llamadapro_api.errors import ValidationError
+from llamadapro_api.hints import fields_of
 from llamadapro_api.types import UNSET
+from llamadapro_api.writing import did_you_mean
 
 from .errors import InvalidRequestError
 
@@ -30,7 +32,7 @@ def named(name: str) -> Callable[[F], F]:
 
         def restated(error: Exception, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Exception | None:
             if isinstance(error, ValidationError):
-                return InvalidRequestError(f"{name}: {error}")
+                return InvalidRequestError(f"{name}: {_with_own_name(error, signature)}")
             faults = "; ".join(_faults(signature, args, kwargs))
             return TypeError(f"{name}(): {faults}") if faults else None
 
@@ -66,7 +68,7 @@ class MethodSignature(inspect.Signature):
 
     @cached_property
     def _expanded(self) -> inspect.Signature:
-        hints = get_type_hints(self._function, include_extras=True)
+        hints = get_type_hints(self._function)
         plain = inspect.signature(self._function)
         parameters: list[inspect.Parameter] = []
         for parameter in plain.parameters.values():
@@ -93,13 +95,18 @@ class MethodSignature(inspect.Signature):
 
 
 def _keywords(dictionary: Any) -> Iterator[inspect.Parameter]:
-    for name, hint in get_type_hints(dictionary, include_extras=True).items():
-        # The class itself knows only the marks of annotations that are not text.
-        marked = get_origin(hint)
-        required = marked is Required or (marked is not NotRequired and name in dictionary.__required_keys__)
-        plain = get_args(hint)[0] if marked in (Required, NotRequired) else hint
-        default = inspect.Parameter.empty if required else UNSET
-        yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=plain)
+    hints = get_type_hints(dictionary)
+    for name, field in fields_of(dictionary).items():
+        default = inspect.Parameter.empty if field.required else UNSET
+        yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
+
+
+def _with_own_name(error: ValidationError, signature: inspect.Signature) -> str:
+    """The operation calls its path parameter ``id``, where the method's is named after what it identifies."""
+    own = [one.name for one in [*signature.parameters.values()][1:] if one.kind is one.POSITIONAL_ONLY]
+    if error.place == "id" and len(own) == 1 and "id" not in signature.parameters:
+        return f"{own[0]}: {error.reason}"
+    return str(error)
 
 
 def _faults(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[str]:
@@ -114,10 +121,14 @@ def _faults(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping
     by_position = [one.name for one in parameters if one.kind is not one.KEYWORD_ONLY]
     keywords = [one.name for one in parameters if one.kind is not one.POSITIONAL_ONLY]
     given = len(args) - 1
+
+    def advice(name: str) -> str:
+        return did_you_mean(name, keywords) if keywords else "it takes none"
+
     unknown = [name for name in kwargs if name not in keywords]
     for name in unknown:
         positional = f"{name} is positional: give it without its name"
-        yield positional if name in by_position else f"unknown keyword {name!r}; {_advice(name, keywords)}"
+        yield positional if name in by_position else f"unknown keyword {name!r}; {advice(name)}"
     if given > len(by_position):
         expected = f"only {', '.join(by_position)}" if by_position else "no positional arguments"
         yield f"takes {expected}, but {given} {'were' if given > 1 else 'was'} given; use keywords"
@@ -125,12 +136,3 @@ def _faults(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping
     missing = [one.name for one in absent if one.default is one.empty]
     if missing and not unknown:  # else it is probably what the unknown ones were meant to be
         yield f"missing {', '.join(missing)}"
-
-
-def _advice(name: str, keywords: list[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, keywords, 1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"it takes {', '.join(keywords)}" if keywords else "it takes none"

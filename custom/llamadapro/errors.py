@@ -1,18 +1,18 @@
-"""Every error that can come out of the client.
+"""Every error that the client raises; no httpx, aiohttp or JSON exception is ever raised.
 
-The tree says what a caller can do about a failure; nothing of httpx, aiohttp or JSON ever comes out beside it::
+The classes are divided by what a caller can do about a failure::
 
     LlamadaProError
-    ├── ConfigurationError            the client cannot be built or is already closed
+    ├── ConfigurationError            the client cannot be created, or is closed
     ├── InvalidRequestError           (ValueError) refused before any network use
     │   └── InvalidPhoneNumberError
-    ├── PaginationError               the service handed out the same page token twice
-    ├── WaitTimeoutError              (TimeoutError) a `wait` ended before what it waited for
+    ├── PaginationError               a list would never end
+    ├── WaitTimeoutError              (TimeoutError) a `wait` timed out
     ├── JobError                      an import or a campaign stopped early; its cause says why
-    └── APIError                      a call was sent, or at least tried
+    └── APIError                      a request was sent, or at least tried
         ├── APIConnectionError        no answer
         │   └── APITimeoutError       (TimeoutError) no answer in time
-        ├── APIResponseValidationError   an answer that is not what the document says
+        ├── APIResponseValidationError   an answer that contradicts the OpenAPI document
         └── APIStatusError            an answer with an error status
             ├── BadRequestError 400 · AuthenticationError 401 · PermissionDeniedError 403 · NotFoundError 404
             ├── ConflictError 409 · UnprocessableEntityError 422 · RateLimitError 429
@@ -73,29 +73,26 @@ def _restore(cls: type[LlamadaProError], args: tuple[Any, ...], state: dict[str,
 
 
 class ConfigurationError(LlamadaProError):
-    """The client's options do not fit, or the client is closed. Nothing was sent."""
+    """An option is invalid, or the client is closed. Nothing was sent."""
 
 
 class InvalidRequestError(LlamadaProError, ValueError):
-    """An argument that cannot be sent. Raised before any network use; the message says which one and why."""
+    """An argument cannot be sent. Raised before any network use; the message names the argument and the reason."""
 
 
 class InvalidPhoneNumberError(InvalidRequestError):
-    """A phone number that is not E.164 and cannot be made so without guessing."""
+    """A phone number is not E.164, and cannot be converted without guessing."""
 
 
 class PaginationError(LlamadaProError):
-    """The service returned a page token that it had returned before, so the walk would never end."""
+    """The service repeated a page token, or returned 1,000 empty pages in a row, so the list would never end."""
 
 
 class WaitTimeoutError(LlamadaProError, TimeoutError):
-    """What was waited for did not happen within the `timeout` given to `wait`.
-
-    The thing itself goes on: waiting again, or asking once more later, is safe.
-    """
+    """A `wait` timed out. What it waited for may still happen: calling `wait` again is safe."""
 
     last: Any
-    """What the service said last, or None if it never answered."""
+    """The last answer of the service, or None if there was none."""
 
     def __init__(self, message: str, *, last: Any = None) -> None:
         super().__init__(message)
@@ -103,9 +100,9 @@ class WaitTimeoutError(LlamadaProError, TimeoutError):
 
 
 class JobError(LlamadaProError):
-    """An import or a campaign that stopped early; `__cause__` is what stopped it.
+    """An import or a campaign stopped early; `__cause__` is what stopped it.
 
-    With a ledger, the same call goes on from there.
+    With a ledger, the same call resumes it.
     """
 
     report: Any
@@ -117,16 +114,16 @@ class JobError(LlamadaProError):
 
 
 class APIError(LlamadaProError):
-    """A call that was sent, or tried, and failed."""
+    """A request was sent, or tried, and failed."""
 
     request: httpx.Request
     """What was sent, without the API key."""
 
     may_have_been_processed: bool
-    """True if a writing call may have taken effect although it failed: check before retrying."""
+    """True if a write may have taken effect although it failed: check before retrying."""
 
     request_id: str | None
-    """The service's id of this request, from the ``X-Request-Id`` header; None if no answer told one."""
+    """The service's id of this request, from the ``X-Request-Id`` header; None if no answer had one."""
 
     def __init__(
         self,
@@ -147,17 +144,17 @@ class APIConnectionError(APIError):
 
 
 class APITimeoutError(APIConnectionError, TimeoutError):
-    """The answer did not come within `timeout` (one attempt) or `deadline` (the whole call)."""
+    """The answer did not arrive within `timeout` (one attempt) or `deadline` (retries included)."""
 
 
 class APIResponseValidationError(APIError):
-    """A complete answer that cannot be read as the document says, or one over `max_response_bytes`."""
+    """A complete answer contradicts the OpenAPI document, or exceeds `max_response_bytes`."""
 
     response: httpx.Response
     """The answer as it came."""
 
     place: str
-    """Where in the answer it went wrong, such as ``items[3].addresses``; empty for the answer as a whole."""
+    """The invalid part of the answer, such as ``items[3].addresses``; empty for all of it."""
 
     def __init__(
         self,
@@ -185,12 +182,12 @@ class APIStatusError(APIError):
     message: str
     """The service's own words, from an error body of any shape, or the status phrase if there are none."""
     details: Any
-    """What the service says beyond its message, usually a dictionary; None if nothing."""
+    """What the service sent in addition to its message, usually a dictionary; None if nothing."""
     body: Any
     """The decoded JSON body, or its text if it is not JSON."""
     response: httpx.Response
     retry_after: float | None
-    """Seconds that the service asks to wait before the next try, if it said so."""
+    """Seconds to wait before the next attempt, if the service asked for it."""
 
     def __init__(
         self,
@@ -217,7 +214,7 @@ class APIStatusError(APIError):
 
 
 class BadRequestError(APIStatusError):
-    """400: the service found the request wrong; `details` says where."""
+    """400: the service considers the request invalid; `details` may name the fields."""
 
 
 class AuthenticationError(APIStatusError):
@@ -225,15 +222,15 @@ class AuthenticationError(APIStatusError):
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the API key may not do this."""
+    """403: the API key does not permit this."""
 
 
 class NotFoundError(APIStatusError):
-    """404: there is no such thing (any more)."""
+    """404: it does not exist, or no longer."""
 
 
 class ConflictError(APIStatusError):
-    """409: it stands against the present state, such as deleting a custom field that still has values."""
+    """409: conflicts with the current state, such as deleting a custom field that still has values."""
 
 
 class UnprocessableEntityError(APIStatusError):
@@ -241,11 +238,11 @@ class UnprocessableEntityError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """429: too many requests; `retry_after` says how long to wait, if the service said it. It was not processed."""
+    """429: too many requests. It was not processed; `retry_after` is the time to wait, if the service gave one."""
 
 
 class InternalServerError(APIStatusError):
-    """500 or above: the service failed. A writing call may have taken effect all the same."""
+    """500 or above: the service failed. A write may have taken effect all the same."""
 
 
 _BY_STATUS: Mapping[int, type[APIStatusError]] = {
@@ -260,7 +257,7 @@ _BY_STATUS: Mapping[int, type[APIStatusError]] = {
 
 
 def class_for_status(status_code: int) -> type[APIStatusError]:
-    """The error class that stands for an HTTP status."""
+    """The error class for an HTTP status."""
     if status_code >= 500:
         return InternalServerError
     return _BY_STATUS.get(status_code, APIStatusError)

@@ -131,14 +131,10 @@ class Document:
             pointer = self.answer(operation, operation.success)
             schema = self.resolve(pointer)[0] if pointer else {}
             if operation.method == "GET" and "{" not in operation.path and "items" in schema.get("properties", ()):
-                one = re.compile(re.escape(operation.path) + r"/{\w+}")
-                readers = [
-                    other.id
-                    for other in self.operations.values()
-                    if other.method == "GET" and one.fullmatch(other.path)
-                ]
-                sizes = [name for name, _ in self.parameters(operation, "query") if name in PAGE_SIZES]
-                found.append((operation, next(iter(readers), None), next(iter(sizes), None)))
+                one = re.compile(rf"GET {re.escape(operation.path)}/{{\w+}}")
+                readers = (name for name, it in self.operations.items() if one.fullmatch(f"{it.method} {it.path}"))
+                sizes = (name for name, _ in self.parameters(operation, "query") if name in PAGE_SIZES)
+                found.append((operation, next(readers, None), next(sizes, None)))
         return found
 
     def parameters(self, operation: Operation, place: str) -> Iterator[tuple[str, Any]]:
@@ -150,8 +146,10 @@ class Document:
 
     @cached_property
     def security_scheme(self) -> Pointer:
-        schemes = self.tree.get("components", {}).get("securitySchemes") or [""]
-        return ("components", "securitySchemes", next(iter(schemes)))
+        """That of the first requirement which names one."""
+        places = [self.tree, *(operation.raw for operation in self.operations.values())]
+        names = (name for place in places for requirement in place.get("security", ()) for name in requirement)
+        return ("components", "securitySchemes", next(names, ""))
 
     @property
     def key_placement(self) -> KeyPlacement:

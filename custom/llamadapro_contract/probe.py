@@ -46,7 +46,10 @@ PATH_ALTERNATIVES = {
 }
 """What an inferred path may be called instead; nothing else is guessed."""
 
-KEY_PLACEMENTS = (KeyPlacement("X-API-Key"), KeyPlacement("Authorization", "Bearer"), KeyPlacement("Authorization"))
+KEY_PLACEMENTS = (
+    *(KeyPlacement("X-API-Key"), KeyPlacement("Authorization", "Bearer")),
+    *(KeyPlacement("Authorization"), KeyPlacement("Api-Key")),
+)
 """The usual ways to send a key, tried on a 401. Not the query: servers write it into their logs."""
 
 NAMED = {

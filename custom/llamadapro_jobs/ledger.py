@@ -100,6 +100,8 @@ class Turn:
     """How many more units it can send."""
     feeding: bool = False
     """Whether its source has more."""
+    recover: bool = False
+    """Claim nothing; return what this worker has claimed, that is what a commit of unknown outcome may have claimed."""
     only_added: bool = False
     """Claim none but those that are added: the ledger does not hold their rows."""
 
@@ -113,6 +115,8 @@ class Granted:
     """With `only_added`: those that were not claimed, by their key."""
     wait: float | None = None
     """Seconds until there may be more to claim; None if nothing is left that this worker could come to send."""
+    sending: int = 0
+    """How many units the ledger has as being sent by this worker, if it was looked at."""
     paced: bool = False
     """Whether each claim has a turn of its own in the rate; else it goes at once."""
 
@@ -319,7 +323,7 @@ with picked as (
 ), numbered as (select id, row_number() over (order by id) - 1 as n from picked)
 update llamadapro_units set state = 'sending', worker = :worker, attempt = attempt + 1, detail = null,
     not_before = case when :step > 0 then :start + numbered.n * :step else {now} end
-from numbered where llamadapro_units.id = numbered.id and state = 'pending'
+from numbered where llamadapro_units.id = numbered.id
 returning llamadapro_units.id, key, place, attempt, limited, payload, not_before, {now}
 """
 _RESERVE = """
@@ -337,7 +341,8 @@ select (select min(not_before) from llamadapro_units where run = :run and state 
     exists (select 1 from llamadapro_units where run = :run and state = 'sending' and worker <> :worker),
     exists (select 1 from llamadapro_workers
             where run = :run and worker <> :worker and feeding = 1 and lease_until >= {now}),
-    next_slot - {now}
+    next_slot - {now},
+    (select count(*) from llamadapro_units where run = :run and state = 'sending' and worker = :worker)
 from llamadapro_runs where id = :run
 """
 _ENTRY = "select id, key, place, state, payload, detail from llamadapro_units where run = :run and "
@@ -356,7 +361,7 @@ _OUTCOME = {
 def turn_steps(
     sql: Dialect, run: int, worker: str, lease: float, turn: Turn, *, recover: bool = False
 ) -> Steps[Granted]:
-    """One turn. With `recover`, after a commit whose answer was lost: it claims nothing, and returns what is claimed.
+    """One turn; with `recover` after a commit whose answer was lost.
 
     The worker's own row comes first: it is locked until a commit of ours that is still under way has ended, so that
     what is read behind it is what became of that commit.
@@ -372,8 +377,11 @@ def turn_steps(
     if turn.add:
         added = {"run": run, "added": _json(turn.add), "read_to": max(unit.place for unit in turn.add) + 1}
         for name, text in _ADD.items():
+            if name == "bad" and all(unit.key is not None for unit in turn.add):
+                continue
             text = text.replace("{rows}", sql.rows("added", **_NEW_UNIT))
             batch[name] = (sql.sql(text), {key: value for key, value in added.items() if f":{key}" in text})
+    recover = recover or turn.recover
     if recover:
         batch["mine"] = (sql.sql(_MINE), own)
     if recover or turn.places or turn.only_added:
@@ -406,7 +414,8 @@ def turn_steps(
     if turn.only_added:
         mine = {one.id for one in claims}
         return Granted(claims, {row[1]: Entry(*row) for row in rows["known"] if row[0] not in mine})
-    return Granted(claims, wait=_wait(*rows["ahead"][0], step=step), paced=step > 0)
+    *ahead, sending = rows["ahead"][0]
+    return Granted(claims, wait=_wait(*ahead, step=step), paced=step > 0, sending=sending)
 
 
 def _wait(due: float | None, others_send: bool, others_feed: bool, next_slot: float, *, step: float) -> float | None:
@@ -418,7 +427,7 @@ def _wait(due: float | None, others_send: bool, others_feed: bool, next_slot: fl
 
 
 def _json(items: Sequence[Any]) -> str:
-    return json.dumps([attrs.asdict(item) for item in items])
+    return json.dumps([attrs.asdict(item, recurse=False) for item in items])
 
 
 COUNTS = "select state, count(*) from llamadapro_units where run = :run group by state"

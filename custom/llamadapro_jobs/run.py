@@ -127,6 +127,7 @@ class Run:
         # whose answer was lost, and has not been sent.
         self._held: dict[int, Claim] = {}
         self._outcomes: list[Outcome] = []
+        self._recover = False
         self._failures = 0
         self._sending_ends = 0.0
         self._ledger_ahead = -math.inf
@@ -192,19 +193,23 @@ class Run:
             add=self._take(),
             places=0 if self.stopped else self._limits.concurrency - len(self._flights),
             feeding=self._reading and not self.stopped,
+            recover=self._recover,
             only_added=self._job.only_added,
         )
         began = time.monotonic()
         granted = await self._ledger.turn(turn)
         self._sending_ends = began + self._ledger.lease
+        # Before new claims are looked at: a unit that is pending again may be among them already.
+        settled = [(self._held.pop(outcome.id), outcome) for outcome in outcomes]
         self._start(granted)
         if turn.only_added:
             answered = {claim.key for claim in granted.claims} | granted.known.keys()
             self._incoming.extendleft(unit for unit in turn.add if unit.key not in answered)
-        await self._note(turn, outcomes, granted.known)
+        await self._note(turn.add, granted.known, settled)
         if self.stopped and not self._held:
             return False
-        busy = self.stopped or self._reading or self._incoming or self._held or self._source_error
+        self._recover = granted.sending > len(self._held)
+        busy = self._recover or self.stopped or self._reading or self._incoming or self._held or self._source_error
         if not busy and granted.wait is None:
             return False
         await self._pause(granted.wait)
@@ -226,16 +231,17 @@ class Run:
             self._incoming.clear()
         return [self._incoming.popleft() for _ in range(min(BATCH, len(self._incoming)))]
 
-    async def _note(self, turn: Turn, outcomes: Sequence[Outcome], known: Mapping[str, Entry]) -> None:
+    async def _note(
+        self, units: Sequence[NewUnit], known: Mapping[str, Entry], settled: Sequence[tuple[Claim, Outcome]]
+    ) -> None:
         """Let the job count what is certain now; an exception out of a callback of the user's stops the run."""
         finished = 0
         try:
-            if turn.add:
-                finished += self._job.added(turn.add, known)
+            if units:
+                finished += self._job.added(units, known)
         except Exception as error:
             self.stop(error)
-        for outcome in outcomes:
-            claim = self._held.pop(outcome.id)
+        for claim, outcome in settled:
             try:
                 finished += self._job.settled(claim, outcome)
             except Exception as error:
@@ -257,7 +263,9 @@ class Run:
             await asyncio.wait(waiting, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
             for task in waiting:
                 task.cancel()
-        if len(self._outcomes) < len(self._flights) // 4 and not self._incoming:
+        if self._reading and 0 < len(self._incoming) < BATCH:
+            await asyncio.sleep(2 * LINGER)
+        elif len(self._outcomes) < len(self._flights) // 4:
             await asyncio.sleep(LINGER)
 
     async def _read(self) -> None:

@@ -190,7 +190,7 @@ class SendMany:
             raise InvalidRequestError(f"a row must be a dictionary, not {type(row).__name__}")
         if odd := [name for name in row if not isinstance(name, str)]:
             raise InvalidRequestError(f"{odd[0]!r} is no keyword: are there more cells than columns?")
-        if (hole := _find_none(row)) is not None:
+        if hole := _find_none(dict(row)):
             raise InvalidRequestError(f"{hole} is missing: leave the keyword out where nothing is to be sent")
         row = _with_e164(self._session, dict(row))
         try:
@@ -282,9 +282,12 @@ def _find_none(value: Any, place: str = "") -> str | None:
     """Where there is a None: in a row that stands for a missing cell, and would be sent as a hole."""
     if value is None:
         return place
-    items: Any = ()
-    if isinstance(value, Mapping):
-        items = ((f"{place}.{name}" if place else str(name), item) for name, item in value.items())
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if not isinstance(item, str) and (found := _find_none(item, f"{place}.{name}" if place else str(name))):
+                return found
     elif isinstance(value, (list, tuple)):
-        items = ((f"{place}[{index}]", item) for index, item in enumerate(value))
-    return next((found for where, item in items if (found := _find_none(item, where)) is not None), None)
+        for index, item in enumerate(value):
+            if not isinstance(item, str) and (found := _find_none(item, f"{place}[{index}]")):
+                return found
+    return None

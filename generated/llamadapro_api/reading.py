@@ -55,8 +55,9 @@ class Model:
     """
 
     _absent: frozenset[str] = attrs.field(default=NOTHING, alias="absent_fields_")
-    _unknown: dict[str, Any] | None = attrs.field(default=None, alias="unknown_fields_")
-    _unparsed: dict[str, Any] | None = attrs.field(default=None, alias="unparsed_fields_")
+    # `object`, for the annotations of `__init__` must resolve in the modules of subclasses, which do not import Any.
+    _unknown: dict[str, object] | None = attrs.field(default=None, alias="unknown_fields_")
+    _unparsed: dict[str, object] | None = attrs.field(default=None, alias="unparsed_fields_")
 
     wire_names: ClassVar[Mapping[str, str]] = typing.cast(Mapping[str, str], _WireNames())
     """Attribute name → name on the wire."""

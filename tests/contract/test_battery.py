@@ -21,7 +21,8 @@ import attrs
 import pytest
 from generator.build import generate
 
-from llamadapro import AsyncLlamadaPro
+from llamadapro import AsyncLlamadaPro, PermissionDeniedError
+from llamadapro_api import document
 from llamadapro_api.types import PreparedRequest
 from tests.contract.check_generated import ROOT
 
@@ -402,11 +403,16 @@ def server(running: Server) -> Server:
 
 
 async def send(server: Server, prepared: Any, **options: Any) -> Any:
-    ours: PreparedRequest[Any] = object.__new__(PreparedRequest)  # the client takes those of its own package only
+    async with AsyncLlamadaPro("battery-key", server.url, **options) as client:
+        return await client.send(adopted(prepared))
+
+
+def adopted(prepared: Any) -> PreparedRequest[Any]:
+    """The same request as one of the client's own package: it takes no other."""
+    ours: PreparedRequest[Any] = object.__new__(PreparedRequest)
     for name in PreparedRequest.__slots__:
         setattr(ours, name, getattr(prepared, name))
-    async with AsyncLlamadaPro("battery-key", server.url, **options) as client:
-        return await client.send(ours)
+    return ours
 
 
 def plain(value: Any) -> Any:
@@ -640,21 +646,59 @@ async def test_references_are_followed(api: Any, server: Server) -> None:
 
 
 def test_a_request_knows_its_scheme(api: Any) -> None:
-    document = importlib.import_module("battery_api.document")
-    assert document.SCHEME == "Key"
-    assert {name: tuple(one) for name, one in document.SCHEMES.items()} == {
+    theirs = importlib.import_module("battery_api.document")
+    assert theirs.SCHEME == "Key"
+    assert {name: tuple(one) for name, one in theirs.SCHEMES.items()} == {
         "Key": ("header", "X-Battery-Key", ""),
         "QueryKey": ("query", "api key", ""),
         "Token": ("header", "Authorization", "Bearer "),
     }
     schemes = [api.head_it().security, api.no_key().security, api.bearer().security, api.query_key().security]
     assert [*schemes, api.alternatives().security] == [None, "", "Token", "QueryKey", "Token"]
-    assert document.SERVER == "https://cl.example.com/v1"
+    assert theirs.SERVER == "https://cl.example.com/v1"
+
+
+async def test_the_key_goes_where_the_document_says(api: Any, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = importlib.import_module("battery_api.document")
+    monkeypatch.setattr(document, "SCHEMES", theirs.SCHEMES)
+    monkeypatch.setattr(document, "SCHEME", theirs.SCHEME)
+    names = ("x-battery-key", "authorization")
+    for prepared, sent in (
+        (api.head_it(), ("battery-key", None)),
+        (api.bearer(), (None, "Bearer battery-key")),
+        (api.no_key(), (None, None)),
+    ):
+        await send(server, prepared)
+        assert tuple(server.headers.get(name) for name in names) == sent
+        assert server.query == []
+    await send(server, api.query_key())
+    assert server.query == [("api key", "battery-key")]
+    assert not {*names} & {*server.headers}
+    # An option goes over the document; but a key that is not wanted is not sent.
+    for prepared in (api.head_it(), api.bearer(), api.query_key()):
+        await send(server, prepared, api_key_scheme="Token", api_key_header="X-Mine")
+        assert (server.headers["x-mine"], server.query) == ("Token battery-key", [])
+    await send(server, api.no_key(), api_key_scheme="Bearer")
+    assert not {*names} & {*server.headers}
+
+
+async def test_a_key_in_the_query_stays_in(api: Any, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = importlib.import_module("battery_api.document")
+    monkeypatch.setattr(document, "SCHEMES", theirs.SCHEMES)
+    server.answers({"message": "the key battery-key-0123456789 is wrong"}, 403)
+    ours = adopted(api.query_key())
+    async with AsyncLlamadaPro("battery-key-0123456789", server.url) as client:
+        with pytest.raises(PermissionDeniedError) as caught:
+            await client.send(ours)
+    assert server.query == [("api key", "battery-key-0123456789")]
+    assert caught.value.request is not None
+    for shown in (str(caught.value), repr(caught.value), str(caught.value.request.url), repr(vars(caught.value))):
+        assert "0123456789" not in shown
 
 
 def test_what_is_deprecated_is_marked(api: Any) -> None:
-    document = importlib.import_module("battery_api.document")
-    assert {"get_old": frozenset({"q"})} == document.DEPRECATED
+    theirs = importlib.import_module("battery_api.document")
+    assert {"get_old": frozenset({"q"})} == theirs.DEPRECATED
     with pytest.warns(DeprecationWarning, match="get_old"):
         api.get_old(q="x")
 

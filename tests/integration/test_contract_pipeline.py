@@ -351,12 +351,12 @@ def key_in(header: str, prefix: str = "") -> Change:
     return Change(headers=headers)
 
 
-PLACEMENTS = [KeyPlacement("Authorization", "Bearer"), KeyPlacement("Authorization")]
+PLACEMENTS = [KeyPlacement("Authorization", "Bearer"), KeyPlacement("Authorization"), KeyPlacement("Api-Key")]
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS, ids=str)
 async def test_another_place_of_the_key_is_found_and_the_rest_checked(placement: KeyPlacement) -> None:
-    change = key_in("Authorization", f"{placement.scheme} " if placement.scheme else "")
+    change = key_in(placement.header or "", f"{placement.scheme} " if placement.scheme else "")
     result, _ = await ask(packaged(), change, write=False)
     [found] = result.of("contradiction")
     assert (found.kind, found.message) == (
@@ -382,7 +382,7 @@ def test_a_key_that_is_refused_everywhere_is_said(
 ) -> None:
     monkeypatch.setenv("LLAMADAPRO_API_KEY", "another-key-0123456789")
     assert check("--output", "json=report.json") == 2
-    ways = "X-API-Key: KEY, Authorization: Bearer KEY, Authorization: KEY"
+    ways = "X-API-Key: KEY, Authorization: Bearer KEY, Authorization: KEY, Api-Key: KEY"
     assert f"the service refuses the key: GET /api/v1/tasks answers 401 to {ways}" in capsys.readouterr().err
     assert "another-key" not in Path("report.json").read_text()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
 import pickle
 import resource
 import time
@@ -746,3 +747,37 @@ def test_the_matrix_covers_what_it_says() -> None:
     assert len(names) == len(set(names))
     assert {fault.row for fault in FAULTS} == set(Row)
     assert {kind.safety for kind in BY_NAME.values()} == set(Safety)
+
+
+# --- what comes off the wire is bounded, whatever it is -------------------------------------------------------------
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n"
+FLOODS = {
+    "a gzip header without end": (
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08\x08" + bytes(6),
+        b"n" * 65_536,
+        "larger than max_response_bytes=100000",
+    ),
+    "empty gzip members": (
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n",
+        gzip.compress(b"") * 3000,
+        "larger than max_response_bytes=100000",
+    ),
+    "chunks that say a lot of themselves": (CHUNKED, b"1;x=" + b"y" * 8000 + b"\r\n0\r\n", "bytes came for"),
+    "interim responses": (b"", b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" * 1000, "bytes came for"),
+}
+
+
+@own_engines
+@pytest.mark.parametrize("name", FLOODS)
+async def test_what_comes_for_one_request_is_bounded(engine: str, name: str) -> None:
+    start, flood, said = FLOODS[name]
+    flooding = outcome(name, start, Drip(flood, interval=0))
+    with fault_server().site(then=flooding) as site:
+        async with client_for(engine, site.url, max_response_bytes=100_000, deadline=20.0, timeout=20.0) as client:
+            _, error = await outcome_of(SEND.call(client))
+        assert not isinstance(error, errors.APITimeoutError)
+        assert isinstance(error, errors.APIConnectionError | errors.APIResponseValidationError)
+        assert error.may_have_been_processed
+        assert said in str(error) or (engine == "aiohttp" and "the connection broke" in str(error))
+    assert len(site.requests) == 1

@@ -13,6 +13,7 @@ import copy
 import io
 import json
 import logging
+import pkgutil
 import re
 import warnings
 from base64 import b64encode, urlsafe_b64encode
@@ -27,7 +28,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.faults.cases import BY_NAME, FAULTS, KINDS, good, status
-from tests.faults.clients import ENGINES, KEY, available, client_for, outcome_of, surfaces
+from tests.faults.clients import ENGINES, KEY, available, client_for, leaks, outcome_of, surfaces
 from tests.faults.server import End, Outcome, Site, answer, fault_server, outcome, response
 from tests.openapi import KEY_HEADER, key_value
 
@@ -512,3 +513,42 @@ def test_the_search_finds_a_key() -> None:
     assert found.with_key() == ["traceback with locals"]
     found.look_at("text", KEY)
     assert len(found.with_key()) == 4
+
+
+PATCHED = {
+    "httpx": "httpx.AsyncClient.send",
+    "caller": "httpx.AsyncClient.send",
+    "aiohttp": "aiohttp.ClientSession._request",
+}
+
+
+@pytest.mark.parametrize("engine", PATCHED)
+@pytest.mark.parametrize("sent", [False, True], ids=["before", "after"])
+async def test_an_error_of_a_tool_is_raised_as_it_is_once_and_without_the_key(
+    engine: str, sent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, _, method = PATCHED[engine].rpartition(".")
+    original = getattr(pkgutil.resolve_name(owner), method)
+    broken = TypeError("expected string or bytes-like object, got 'list'")
+
+    async def patched(self: Any, *args: Any, **options: Any) -> Any:
+        if sent:
+            await original(self, *args, **options)
+        raise broken
+
+    monkeypatch.setattr(PATCHED[engine], patched)
+    attempts: list[Any] = []
+    with fault_server().site(then=good(SEND)) as site:
+        async with client_for(engine, site.url, max_connections=1, on_attempt=attempts.append) as client:
+            with client.capture_exchanges() as exchanges, pytest.raises(TypeError) as caught:
+                await SEND.call(client)
+            monkeypatch.undo()
+            await SEND.call(client)  # the only connection is free again
+    assert caught.value is broken
+    assert len(site.requests) == 1 + sent
+    assert [(attempt.number, attempt.error) for attempt in attempts] == [(1, "TypeError"), (1, None)]
+    assert [exchange.attempts for exchange in exchanges] == [1]
+    assert "in patched" in "".join(broken.__notes__)
+    trace = broken.__traceback__  # this test's own frame holds the key
+    assert trace is not None
+    assert leaks(broken.with_traceback(trace.tb_next)) == []

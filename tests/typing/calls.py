@@ -14,7 +14,17 @@ from typing import assert_type
 
 import httpx
 
-from llamadapro import AsyncLlamadaPro, AsyncPaginator, Page, addresses, search, to_e164, whatsapp
+from llamadapro import (
+    AsyncLlamadaPro,
+    AsyncPaginator,
+    Page,
+    __version__,
+    addresses,
+    resources,
+    search,
+    to_e164,
+    whatsapp,
+)
 from llamadapro.models import (
     Call,
     CallTranscription,
@@ -25,6 +35,7 @@ from llamadapro.models import (
     Recording,
     Task,
 )
+from llamadapro_api import api
 
 
 async def lists(client: AsyncLlamadaPro) -> None:
@@ -33,6 +44,8 @@ async def lists(client: AsyncLlamadaPro) -> None:
     page = await contacts
     assert_type(page, Page[Contact])
     assert_type(page.items, list[Contact])
+    assert_type(list(page), list[Contact])
+    assert_type(len(page), int)
     assert_type(page.next_page_token, str | None)
     assert_type(page.total_count, int | None)
     assert_type(page.has_next_page(), bool)
@@ -109,6 +122,10 @@ async def around(client: AsyncLlamadaPro) -> None:
     assert_type(copy, AsyncLlamadaPro)
     response = await client.request("GET", "/api/v1/anything", params={"page": 2})
     assert_type(response, httpx.Response)
+    await client.request("GET", "/api/v1/anything", params=[("tag", "a"), ("tag", "b")])
+    assert_type(await client.send(api.get_contact(5)), Contact)
+    assert_type(client.contacts, resources.Contacts)
+    assert_type(__version__, str)
     with client.capture_exchanges() as exchanges:
         await client.contacts.get(5)
     assert_type([exchange.request_id for exchange in exchanges], list[str | None])
@@ -123,6 +140,7 @@ async def around(client: AsyncLlamadaPro) -> None:
 
     client.with_options(max_retry=0)  # type: ignore[call-arg]
     client.with_options(engine="aiohttp")  # type: ignore[call-arg]
+    await client.send("get_contact")  # type: ignore[arg-type]
     await client.request("GET", "/api/v1/anything", json_body={})  # type: ignore[call-arg]
     AsyncLlamadaPro("key", engine="requests")  # type: ignore[arg-type]
     AsyncLlamadaPro("key", rate_limit="5/s")  # type: ignore[arg-type]

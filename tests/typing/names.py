@@ -12,6 +12,7 @@ from __future__ import annotations
 import llamadapro
 import llamadapro_api
 import llamadapro_contract
+import llamadapro_jobs
 import llamadapro_sandbox
 from llamadapro import AsyncLamadaPro as _1  # type: ignore[attr-defined]
 from llamadapro import AsyncLlamadaPro
@@ -28,7 +29,9 @@ from llamadapro_api.document import SEVRER as _11  # type: ignore[attr-defined]
 from llamadapro_api.errors import ValidationErorr as _12  # type: ignore[attr-defined]
 from llamadapro_api.models import Contct as _13  # type: ignore[attr-defined]
 from llamadapro_api.types import PreparedRequst as _14  # type: ignore[attr-defined]
-from llamadapro_sandbox import Sandbx as _15  # type: ignore[attr-defined]
+from llamadapro_contract.findings import Findng as _15  # type: ignore[attr-defined]
+from llamadapro_jobs.ledger import Legder as _16  # type: ignore[attr-defined]
+from llamadapro_sandbox import Sandbx as _17  # type: ignore[attr-defined]
 
 
 def attributes(client: AsyncLlamadaPro) -> None:
@@ -36,6 +39,7 @@ def attributes(client: AsyncLlamadaPro) -> None:
     print(llamadapro.models.Contct)  # type: ignore[attr-defined]
     print(llamadapro_api.apii)  # type: ignore[attr-defined]
     print(llamadapro_contract.cil)  # type: ignore[attr-defined]
+    print(llamadapro_jobs.legder)  # type: ignore[attr-defined]
     print(llamadapro_sandbox.Sandbx)  # type: ignore[attr-defined]
     print(client.contcts)  # type: ignore[attr-defined]
     print(client.contacts.craete)  # type: ignore[attr-defined]

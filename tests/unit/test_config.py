@@ -1,4 +1,4 @@
-"""The client's options: taken from arguments, the environment and the document; what does not fit says so, and why."""
+"""The client's options, from arguments, the environment and the OpenAPI document; and what is said of invalid ones."""
 
 from __future__ import annotations
 
@@ -504,23 +504,10 @@ def test_changes_are_checked_like_options(changes: dict[str, Any]) -> None:
         client.with_options(**changes)
 
 
-def test_a_copy_has_the_changes_and_the_original_has_not() -> None:
-    client = AsyncLlamadaPro(KEY, default_headers={"X-A": "1", "X-B": "2"})
-    before = client._session.config
-    copy = client.with_options(
-        timeout=1, deadline=None, max_retries=0, default_headers={"X-B": "3"}, retry_unsafe=True
-    ).with_options(default_headers={"X-C": "4"})
-    used = copy._session.config
-    assert (used.attempt_timeout, used.deadline, used.max_retries, used.retry_unsafe) == (1.0, None, 0, True)
-    assert used.default_headers == {"X-A": "1", "X-B": "3", "X-C": "4"}
-    assert client._session.config is before
-    assert before.default_headers == {"X-A": "1", "X-B": "2"}
-    assert (before.deadline, before.retry_unsafe) == (120.0, False)
-    assert client.with_options()._session.config == before
-    assert type(copy) is AsyncLlamadaPro
-    assert copy._session.transport is client._session.transport
-    # A timeout of httpx's own bounds the steps of an attempt, and not the whole of it any more.
-    assert copy.with_options(timeout=httpx.Timeout(9))._session.config.attempt_timeout is None
+def test_a_timeout_of_httpx_limits_the_phases_of_an_attempt_and_not_all_of_it() -> None:
+    used = config(timeout=httpx.Timeout(9))
+    assert used.attempt_timeout is None
+    assert used.httpx_timeouts == httpx.Timeout(9).as_dict()
 
 
 def test_a_subclass_stays_one_and_keeps_its_state() -> None:

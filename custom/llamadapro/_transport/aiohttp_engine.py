@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 import os
 import socket
 from base64 import b64encode
@@ -16,6 +17,7 @@ from typing import Any
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -36,6 +38,9 @@ _AS_HTTPX: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
 )
 _FAILURES = (aiohttp.ClientError, OSError)
 """All of them; anything else is no failure of the network, and comes out as it is."""
+
+PROTOCOL_FACTORY = "_factory"
+"""A private name of aiohttp's. Without it what comes for a request is bounded in time only, but for its body."""
 
 _STREAMED_FROM = 2**20
 """Bytes of a body from which on aiohttp wants a file rather than bytes."""
@@ -121,6 +126,8 @@ class _Exchange:
     def connected(self, connections: _Connections, protocol: Any) -> None:
         self._connections, self._protocol, self._transport = connections, protocol, protocol.transport
         connections.in_use.add(protocol)
+        if isinstance(protocol, _Protocol):
+            protocol.received, protocol.max_received = 0, self.request.max_received
         self.request.may_have_reached_server = True
 
     def note_keepalive(self, headers: tuple[tuple[bytes, bytes], ...]) -> None:
@@ -148,7 +155,7 @@ class _Connections:
         self._config = config
         self._proxy = proxy
         self._connector: _Connector | None = None
-        self._sessions: dict[tuple[bool, object], aiohttp.ClientSession] = {}
+        self._sessions: dict[tuple[bool, int], tuple[aiohttp.ClientSession, object]] = {}
         self._closing: asyncio.Task[None] | None = None
         self._closed = False
         self.expires_at: dict[Any, float] = {}
@@ -160,8 +167,8 @@ class _Connections:
         """Only a timed one pays for traces. Tools that add theirs to new sessions get new ones."""
         if self._closed:
             raise aiohttp.ClientConnectionError("the client was closed")
-        key = (timed, aiohttp.ClientSession.__dict__["__init__"])
-        session = self._sessions.get(key)
+        patched = aiohttp.ClientSession.__dict__["__init__"]
+        session, _ = self._sessions.get((timed, id(patched)), (None, None))
         if session is None:
             if self._connector is None:
                 self._connector = _Connector(
@@ -170,13 +177,14 @@ class _Connections:
                     ssl=ssl_context(self._config, self._proxy),
                     keepalive_timeout=KEEPALIVE_EXPIRY,
                 )
-            session = self._sessions[key] = aiohttp.ClientSession(
+            session = aiohttp.ClientSession(
                 connector=self._connector,
                 connector_owner=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trace_configs=[_tracing_what_is_sent()] if timed else None,
             )
+            self._sessions[timed, id(patched)] = session, patched
         return session
 
     def lend(self, protocol: Any) -> bool:
@@ -225,12 +233,29 @@ class _Connections:
         return [protocol.transport for protocol in list(self.expires_at) if protocol.transport is not None]
 
 
+class _Protocol(ResponseHandler):
+    """aiohttp's end of a connection; it ends when more comes for a request than may."""
+
+    received = 0
+    max_received = math.inf
+
+    def data_received(self, data: bytes) -> None:
+        self.received += len(data)
+        if self.received <= self.max_received:
+            super().data_received(data)
+        elif self.transport is not None:
+            self.set_exception(aiohttp.ClientPayloadError(f"more than {self.max_received:,} bytes came for a response"))
+            self.transport.abort()
+
+
 class _Connector(aiohttp.TCPConnector):
     """Lends connections that can carry a request, and notes that the request has got one: now it may be seen."""
 
     def __init__(self, connections: _Connections, **options: Any) -> None:
         super().__init__(**options)
         self._connections = connections
+        if hasattr(self, PROTOCOL_FACTORY):
+            setattr(self, PROTOCOL_FACTORY, partial(_Protocol, loop=asyncio.get_running_loop()))
 
     async def connect(self, *args: Any, **kwargs: Any) -> Any:
         exchange = _on_its_way.get()

@@ -6,6 +6,7 @@ An engine also knows, of its own failures, which mean that the request never rea
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import ssl
 from collections.abc import Iterable, Mapping
@@ -50,16 +51,25 @@ class Engine(Protocol):
 class OutgoingRequest:
     """One attempt's request, and whether any of it may have reached the service."""
 
-    __slots__ = ("content", "headers", "may_have_reached_server", "method", "timeout", "url")
+    __slots__ = ("content", "headers", "max_received", "may_have_reached_server", "method", "timeout", "url")
 
     def __init__(
-        self, method: str, url: httpx.URL, headers: RawHeaders, content: bytes, timeout: Mapping[str, float | None]
+        self,
+        method: str,
+        url: httpx.URL,
+        headers: RawHeaders,
+        content: bytes,
+        timeout: Mapping[str, float | None],
+        max_received: float = math.inf,
     ) -> None:
         self.method: str = method
         self.url: httpx.URL = url
         self.headers: RawHeaders = headers
         self.content: bytes = content
         self.timeout: Mapping[str, float | None] = timeout
+        self.max_received: float = max_received
+        """Bytes that may come for it, whatever they are: a body has its own limit, but interim responses, trailers and
+        what a chunk says of itself have no end either."""
         self.may_have_reached_server: bool = False
 
 

@@ -120,6 +120,14 @@ def _too_large(limit: int) -> InvalidBody:
     return InvalidBody(f"it is larger than max_response_bytes={limit}")
 
 
+def decode_text(body: bytes, charset: str | None) -> str:
+    """A text in the charset that its response names, if it is one; what cannot be decoded is replaced."""
+    try:
+        return body.decode(charset or "utf-8", "replace")
+    except (LookupError, ValueError):  # no charset, or none of text
+        return body.decode("utf-8", "replace")
+
+
 def parse_json(body: bytes) -> Any:
     """Strict JSON: UTF-8, no NaN, no bottomless nesting."""
     if not body:

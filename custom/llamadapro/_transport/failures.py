@@ -18,7 +18,7 @@ from ..errors import (
     APITimeoutError,
     class_for_status,
 )
-from .body import InvalidBody
+from .body import InvalidBody, decode_text
 from .policy import Outcome, outcome_of_status, read_retry_after
 from .redaction import Redactor
 
@@ -31,6 +31,8 @@ _MAX_DETAILS = 500
 """Characters of an error's details that its text shows."""
 _HTTP_LIBRARIES = {"httpx", "httpcore", "httpx2", "httpcore2", "h11", "aiohttp", "httpx_aiohttp", "anyio"}
 """Whose exceptions are network failures, where a caller's client lets them out as they are."""
+_NO_MATCH = "No response can be found for "
+"""pytest-httpx says so in an exception of httpx's."""
 
 
 class RequestInfo(Protocol):
@@ -158,11 +160,13 @@ def failure_without_answer(info: RequestInfo, error: BaseException, *, unsent: b
         return Failure(Outcome.AMBIGUOUS, f"timed out waiting for the response ({words})", error, True)
     if "_SWITCH_" in words:  # h11's way to say that the status was 101, which nobody asked for and no retry would mend
         return Failure(Outcome.FINAL, "answered 101 (switching protocols), which was not asked for", error)
-    return Failure(Outcome.AMBIGUOUS, f"the connection broke before the answer was complete ({words})", error)
+    return Failure(Outcome.AMBIGUOUS, f"the connection broke before the response was complete ({words})", error)
 
 
 def is_network_failure(error: BaseException) -> bool:
     """Whether an engine raised it for the network; anything else (a tool's, a hook's, a mock's) is raised as it is."""
+    if type(error) is httpx.TimeoutException and str(error).startswith(_NO_MATCH):
+        return False
     if isinstance(error, (httpx.HTTPError, OSError)):
         return True
     return any(base.__module__.partition(".")[0] in _HTTP_LIBRARIES for base in type(error).__mro__)
@@ -212,10 +216,7 @@ def _decode(response: httpx.Response) -> Any:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
         pass
-    try:
-        return content.decode(response.charset_encoding or "utf-8", "replace")
-    except (LookupError, ValueError):  # no charset, or none of text
-        return content.decode("utf-8", "replace")
+    return decode_text(content, response.charset_encoding)
 
 
 def _abbreviate(details: Any) -> str:

@@ -17,7 +17,7 @@ from ..errors import ConfigurationError
 from .base_engine import Engine, OutgoingRequest, PooledEngine, ssl_context
 from .libraries import library
 from .network import SocketBackend
-from .pool import Pool
+from .pool import MAX_RECEIVED, Pool
 
 # Private names of httpx and httpcore. Without them the engine uses httpx's own pool, and no connection twice.
 POOL, NETWORK_BACKEND = "_pool", "_network_backend"
@@ -44,7 +44,7 @@ class HttpxEngine(PooledEngine):
             library.from_url(request.url),
             headers=request.headers,
             stream=library.body_class(request),
-            extensions={"timeout": request.timeout},
+            extensions={"timeout": request.timeout, MAX_RECEIVED: request.max_received},
         )
         with library.failures():
             response = await self._client.send(built, stream=True, auth=library.no_auth, follow_redirects=False)

@@ -28,6 +28,9 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 class StreamOwner(Protocol):
     """Who knows of a stream as long as it is open."""
 
+    max_received: float
+    """Bytes that may come between one request and the next."""
+
     def opened(self, stream: SocketStream) -> None:
         """Take note of a new one; an exception closes it."""
         ...
@@ -81,6 +84,7 @@ class SocketStream:
         self.owner: StreamOwner = owner
         self.exchange_complete: bool = True
         """Whether the last request was answered to the end; if not, closing resets the connection."""
+        self._received = 0
         owner.opened(self)
 
     @property
@@ -88,10 +92,15 @@ class SocketStream:
         return self.socket.fileno() < 0
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return await _timed(self.receive(max_bytes), timeout, self.core.ReadTimeout, self.core.ReadError)
+        data = await _timed(self.receive(max_bytes), timeout, self.core.ReadTimeout, self.core.ReadError)
+        self._received += len(data)
+        if self._received > self.owner.max_received:
+            raise self.core.ReadError(f"more than {self.owner.max_received:,} bytes came for one response")
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self.exchange_complete = False
+        self._received = 0
         await _timed(self.send(buffer), timeout, self.core.WriteTimeout, self.core.WriteError)
 
     async def start_tls(

@@ -5,6 +5,7 @@ could bring an answer to a question it was not asked.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from time import monotonic
@@ -16,6 +17,8 @@ from .network import SocketStream, connecting_for
 
 # Names of httpcore's that are private. A connection in which they are not found is used for one request only.
 INNER_CONNECTION, H11_STATE = "_connection", "_h11_state"
+MAX_RECEIVED = "llamadapro_max_received"
+"""The extension of a request that says how many bytes may come for it."""
 
 
 class Pool:
@@ -33,6 +36,7 @@ class Pool:
         lease = connections.take(origin)
         if lease is None:
             lease = _Lease(self._connect(origin), origin, connections)
+        lease.max_received = request.extensions.get(MAX_RECEIVED, math.inf)
         token = connecting_for.set(lease)
         try:
             response = await lease.connection.handle_async_request(request)
@@ -102,7 +106,7 @@ class _Connections:
 class _Lease:
     """A connection of httpcore's, and the stream that it runs on."""
 
-    __slots__ = ("_connections", "connection", "expires_at", "origin", "stream")
+    __slots__ = ("_connections", "connection", "expires_at", "max_received", "origin", "stream")
 
     def __init__(self, connection: Any, origin: Any, connections: _Connections) -> None:
         self._connections = connections
@@ -110,6 +114,7 @@ class _Lease:
         self.origin: Any = origin
         self.stream: SocketStream | None = None
         self.expires_at: float = 0.0
+        self.max_received: float = math.inf
 
     def opened(self, stream: SocketStream) -> None:
         if self._connections.closed:  # meanwhile: nothing leaves any more

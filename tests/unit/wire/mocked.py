@@ -1,4 +1,4 @@
-"""Clients whose network pytest-httpx takes the place of, and what their tests say again and again."""
+"""Clients whose network pytest-httpx replaces, and what their tests have in common."""
 
 from __future__ import annotations
 

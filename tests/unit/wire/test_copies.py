@@ -23,7 +23,7 @@ from tests.openapi import KEY_HEADER, key_value
 from tests.unit.wire.mocked import API, KEY, Make
 
 
-async def test_a_copy_shares_the_road_and_leaves_the_original_alone(make: Make, httpx_mock: HTTPXMock) -> None:
+async def test_a_copy_shares_the_transport_and_leaves_the_original_alone(make: Make, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(json={"id": 5}, is_reusable=True)
     client = make(default_headers={"X-A": "1", "X-B": "1"})
     assert client.contacts is client.contacts
@@ -41,6 +41,20 @@ async def test_a_copy_shares_the_road_and_leaves_the_original_alone(make: Make, 
     await copy.aclose()
     with pytest.raises(ConfigurationError, match="closed"):
         await client.contacts.get(5)
+
+
+async def test_a_copy_may_have_another_deadline(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
+    """A wait that would pass it is not begun."""
+    httpx_mock.add_response(status_code=503, headers={"Retry-After": "10"}, is_reusable=True)
+    for copy, attempts in (
+        (client.with_options(deadline=5), 1),
+        (client.with_options(deadline=5).with_options(deadline=None), 3),
+        (client, 3),
+    ):
+        before = len(httpx_mock.get_requests())
+        with pytest.raises(InternalServerError):
+            await copy.contacts.get(5)
+        assert len(httpx_mock.get_requests()) - before == attempts
 
 
 async def test_a_copy_may_retry_less_or_what_is_not_safe(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:

@@ -200,8 +200,8 @@ async def test_every_list_can_be_walked(client: AsyncLlamadaPro, httpx_mock: HTT
 async def test_a_bad_argument_is_reported_when_the_list_is_made(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
     with pytest.raises(TypeError, match="page_sise"):
         client.contacts.list(page_sise=5)  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="colour"):
-        client.contacts.search(colour="red")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="color"):
+        client.contacts.search(color="red")  # type: ignore[call-arg]
     with pytest.raises(InvalidRequestError, match="page_size: must be an integer"):
         client.contacts.list(page_size="many")  # type: ignore[arg-type]
     with pytest.raises(InvalidRequestError, match="definition_id"):
