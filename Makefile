@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help setup demo test test-all lint types verifytypes document check-document generate check-generated prism redocly contract diff lowest faults tools soak pages downloads imports jobs writers schemathesis bench docs build package release-check audit coverage hooks clean
+.PHONY: help setup demo test test-all lint types verifytypes document check-document generate check-generated prism redocly contract diff lowest faults tools soak rates pages downloads imports jobs writers schemathesis bench docs build package release-check audit coverage hooks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -16,7 +16,7 @@ help: ## list the targets
 
 setup: $(READY) ## create .venv with everything that development needs
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml custom/llamadapro/_version.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
@@ -101,6 +101,9 @@ tools: $(READY) ## tracers and mocks, each in an environment of its own: do they
 
 soak: $(READY) ## 2,000 sends among faults: nothing sent twice, nothing leaked
 	$(BIN)/python -m tests.tools.soak
+
+rates: $(READY) ## the rate limit as a server sees it: served in full, never exceeded, whoever gives up waiting
+	$(BIN)/python -m tests.tools.rates
 
 pages: $(READY) ## 100,000 contacts walked with flat memory; what prefetching gains
 	$(BIN)/python -m tests.tools.pagination

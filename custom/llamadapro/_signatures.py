@@ -32,7 +32,7 @@ def named(name: str) -> Callable[[F], F]:
 
         def restated(error: Exception, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Exception | None:
             if isinstance(error, ValidationError):
-                return InvalidRequestError(f"{name}: {error}")
+                return InvalidRequestError(f"{name}: {_with_own_name(error, signature)}")
             faults = "; ".join(_faults(signature, args, kwargs))
             return TypeError(f"{name}(): {faults}") if faults else None
 
@@ -99,6 +99,14 @@ def _keywords(dictionary: Any) -> Iterator[inspect.Parameter]:
     for name, field in fields_of(dictionary).items():
         default = inspect.Parameter.empty if field.required else UNSET
         yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
+
+
+def _with_own_name(error: ValidationError, signature: inspect.Signature) -> str:
+    """The operation calls its path parameter ``id``, where the method's is named after what it identifies."""
+    own = [one.name for one in [*signature.parameters.values()][1:] if one.kind is one.POSITIONAL_ONLY]
+    if error.place == "id" and len(own) == 1 and "id" not in signature.parameters:
+        return f"{own[0]}: {error.reason}"
+    return str(error)
 
 
 def _faults(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[str]:

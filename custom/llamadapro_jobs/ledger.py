@@ -323,7 +323,7 @@ with picked as (
 ), numbered as (select id, row_number() over (order by id) - 1 as n from picked)
 update llamadapro_units set state = 'sending', worker = :worker, attempt = attempt + 1, detail = null,
     not_before = case when :step > 0 then :start + numbered.n * :step else {now} end
-from numbered where llamadapro_units.id = numbered.id and state = 'pending'
+from numbered where llamadapro_units.id = numbered.id
 returning llamadapro_units.id, key, place, attempt, limited, payload, not_before, {now}
 """
 _RESERVE = """

@@ -83,7 +83,8 @@ def read(
 
 def warning_of(unsure: list[Issue]) -> str:
     """Unknown names in one line, as a header can hold it."""
-    return "; ".join(map(describe, unsure)).encode("ascii", "backslashreplace").decode().replace("\n", " ")[:1000]
+    text = "; ".join(map(describe, unsure)).encode("ascii", "backslashreplace").decode()
+    return re.sub("[^ -~]", " ", text)[:1000].strip()
 
 
 def _ids(operation: Operation, request: Request) -> dict[str, Any]:

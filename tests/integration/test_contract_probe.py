@@ -493,7 +493,7 @@ async def test_patched_and_regenerated_the_client_works_with_the_changed_service
     document: Document, tmp_path: Path
 ) -> None:
     report, _ = await ask(document, Change(RENAMED, MOVED))
-    shutil.copytree(ROOT / "custom" / "templates", tmp_path / "custom" / "templates")
+    shutil.copytree(ROOT / "custom" / "generator", tmp_path / "custom" / "generator")
     shutil.copy(ROOT / "generator-config.yaml", tmp_path)
     (tmp_path / "openapi.yaml").write_text(patch_document(document.text, report.findings)[0], "utf-8")
     generate(tmp_path, tmp_path / "generated" / "llamadapro_api")

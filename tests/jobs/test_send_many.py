@@ -26,7 +26,7 @@ from llamadapro import (
     SendReport,
     WaitTimeoutError,
 )
-from llamadapro_jobs.ledger import LAPSED, NewUnit, Turn
+from llamadapro_jobs.ledger import LAPSED, NewUnit, Outcome, Turn
 from llamadapro_jobs.postgres import PostgresLedger
 from tests.jobs.conftest import Act, Service, client_of
 
@@ -607,10 +607,9 @@ async def test_a_row_is_claimed_in_a_commit_before_it_is_sent(
 
 
 async def test_a_claim_whose_lease_has_lapsed_is_unknown_and_never_pending(postgres_ledger: str) -> None:
-    about = {"operation": "send_template", "base_url": "x", "common": {}, "key": "to"}
     dead, alive = PostgresLedger(postgres_ledger, lease=0.05), PostgresLedger(postgres_ledger, lease=0.05)
-    await dead.begin("run", about)
-    await alive.begin("run", about, join=True)
+    await dead.begin("run", ABOUT)
+    await alive.begin("run", ABOUT, join=True)
     units = [NewUnit(place, number(place), "{}") for place in range(3)]
     claims = (await dead.turn(Turn(add=units, places=2))).claims
     granted = await alive.turn(Turn(places=5))
@@ -624,3 +623,42 @@ async def test_a_claim_whose_lease_has_lapsed_is_unknown_and_never_pending(postg
     assert {entry.detail async for entry in alive.entries("unknown")} == {LAPSED}
     await dead.close()
     await alive.close()
+
+
+ABOUT = {"operation": "send_template", "base_url": "x", "common": {}, "key": "to"}
+
+
+async def test_no_two_workers_claim_the_same_row(postgres_ledger: str) -> None:
+    ledgers = [PostgresLedger(postgres_ledger) for _ in range(6)]
+    for ledger in ledgers:
+        await ledger.begin("run", ABOUT)
+    units = [NewUnit(place, number(place), "{}") for place in range(400)]
+    await ledgers[0].turn(Turn(add=units))
+    claims = []
+    for _ in range(20):
+        for granted in await asyncio.gather(*(ledger.turn(Turn(places=6)) for ledger in ledgers)):
+            claims += granted.claims
+    assert len({claim.id for claim in claims}) == len(claims) == 400
+    for ledger in ledgers:
+        await ledger.close()
+
+
+async def test_an_outcome_is_of_its_own_claim_and_of_no_later_one(postgres_ledger: str) -> None:
+    slow, other = PostgresLedger(postgres_ledger, lease=0.05), PostgresLedger(postgres_ledger)
+    await slow.begin("run", ABOUT)
+    await slow.turn(Turn(add=[NewUnit(0, number(0), "{}")]))
+    (first,) = (await slow.turn(Turn(places=1))).claims
+    await asyncio.sleep(0.1)  # its lease lapses
+    await other.begin("run", ABOUT, resend_unknown=True)
+    await other.begin("run", ABOUT, resend_unknown=True)
+    (second,) = (await slow.turn(Turn(places=1))).claims
+    assert (first.id, first.attempt + 1) == (second.id, second.attempt)
+    for state in ("pending", "unknown", "sent"):
+        await slow.turn(Turn(settle=[Outcome(first.id, first.attempt, state)]))
+        assert await slow.counts() == {"sending": 1}
+    await slow.turn(Turn(settle=[Outcome(second.id, second.attempt, "sent")]))
+    assert await slow.counts() == {"sent": 1}
+    await slow.turn(Turn(settle=[Outcome(second.id, second.attempt, "pending")]))
+    assert await slow.counts() == {"sent": 1}  # a settled one stays what it is
+    await slow.close()
+    await other.close()

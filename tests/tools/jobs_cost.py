@@ -48,9 +48,9 @@ asyncio.run(main())
 WORKER = """
 import asyncio, sys
 from llamadapro import AsyncLlamadaPro
-async def main(url, ledger):
+async def main(url, ledger, places):
     async with AsyncLlamadaPro("key", url) as client:
-        await client.messages.send_many(None, ledger=ledger, run="run", concurrency=20)
+        await client.messages.send_many(None, ledger=ledger, run="run", concurrency=int(places))
 asyncio.run(main(*sys.argv[1:]))
 """
 
@@ -113,7 +113,7 @@ async def campaign(url: str, address: str, rows: int, concurrency: int) -> float
         return rows / (time.perf_counter() - began)
 
 
-async def workers(url: str, address: str, rows: int, count: int) -> float:
+async def workers(url: str, address: str, rows: int, count: int, places: int = 20) -> float:
     """Messages a second of so many processes on one run."""
     about = {"operation": "send_template", "base_url": url, "common": COMMON, "key": "to"}
     ledger = open_ledger(address, FakeClock(), "job")
@@ -121,7 +121,7 @@ async def workers(url: str, address: str, rows: int, count: int) -> float:
     for first in range(0, rows, 500):
         units = [NewUnit(place, number(place), f'{{"to": "{number(place)}"}}') for place in range(first, first + 500)]
         await ledger.turn(Turn(add=units))
-    command = [sys.executable, "-c", WORKER, url, address]
+    command = [sys.executable, "-c", WORKER, url, address, str(places)]
     began = time.perf_counter()
     processes = [await asyncio.create_subprocess_exec(*command) for _ in range(count)]
     while (await ledger.counts()).get("sent", 0) < 100:  # noqa: ASYNC110 - not the start of the processes
@@ -165,7 +165,7 @@ async def stream(rows: int, address: str) -> str:
     return (
         f"{rows:,} rows read in {took:.0f} s, the first message after {first:.2f} s, {grown[0]:.1f} MB more after the "
         f"first tenth, peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB, "
-        f"{os.path.getsize(address) / rows:.0f} bytes a row on the disk"
+        f"{os.path.getsize(address) / rows:.0f} bytes a row on the disk"  # noqa: ASYNC240
     )
 
 

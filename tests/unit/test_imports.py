@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -151,6 +153,22 @@ def test_the_root_has_the_promised_names() -> None:
     assert set(llamadapro.__all__) >= promised
     assert len(set(llamadapro.__all__)) == len(llamadapro.__all__)
     assert set(dir(llamadapro)) >= promised
+
+
+def test_the_version_is_where_the_build_reads_it() -> None:
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    how = project["tool"]["hatch"]["version"]
+    found = re.search(how["pattern"], (root / how["path"]).read_text("utf-8"))
+    assert found
+    assert found["version"] == llamadapro.__version__
+    assert "version" in project["project"]["dynamic"]
+
+
+def test_the_package_can_be_run() -> None:
+    done = subprocess.run([sys.executable, "-m", "llamadapro", "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage: llamadapro" in done.stdout
 
 
 def test_a_star_import_brings_them_all() -> None:

@@ -168,7 +168,7 @@ def test_a_connection_error_tells_of_the_whole_call() -> None:
     error = failure.to_error(RequestInfo(attempts=2, maybe_processed=True))
     assert type(error) is APIConnectionError
     assert str(error) == (
-        f"POST /api/v1/x: the connection broke before the answer was complete (reset <secret>) after 2 attempts{LOOK}"
+        f"POST /api/v1/x: the connection broke before the response was complete (reset <secret>) after 2 attempts{LOOK}"
     )
     assert (error.request.method, error.may_have_been_processed) == ("POST", True)
 
@@ -192,7 +192,7 @@ def test_a_timeout_is_one_whether_or_not_anything_left(late: Exception) -> None:
 
 def test_a_failure_without_words_is_named() -> None:
     said = failure_without_answer(INFO, httpx.ReadError(""), unsent=False).reason
-    assert said == "the connection broke before the answer was complete (ReadError)"
+    assert said == "the connection broke before the response was complete (ReadError)"
 
 
 def test_an_answer_that_switches_protocols_is_final() -> None:

@@ -115,7 +115,7 @@ class PartialFile:
             return
         if not ours or not (total is None or (type(total) is int and size <= total)):
             return
-        if size and size == total:  # asked for once more, the last byte tells whether the file is still the same
+        if size and size == total:  # requested again, the last byte shows whether the file is still the same
             size -= 1
             self._file.truncate(size)
         self.validator, self.total, self.size = validator, total, size
@@ -148,7 +148,7 @@ class PartialFile:
     def _append(self, chunks: list[bytes]) -> None:
         # As they are, where the system can: put together, 200 MB would be copied once more.
         written = os.writev(self._file.fileno(), chunks) if sys.platform != "win32" else 0
-        if written < sum(map(len, chunks)):  # the disk may be full: to write the rest tells
+        if written < sum(map(len, chunks)):  # the disk may be full: writing the rest will show
             self._file.write(b"".join(chunks)[written:])
             self._file.flush()
 

@@ -45,7 +45,7 @@ _PIECE = 3 * 2**18
 """Base64 goes by threes. Encoding holds the interpreter, in a thread too: between pieces the loop gets its turn."""
 
 _UNKNOWN = "application/octet-stream"
-# Beside the table that comes with Python, which lacks them; the system's own differs from machine to machine.
+# Not in the table that comes with Python; the system's own differs from machine to machine.
 _MORE_TYPES = {
     "audio/amr": (".amr",),
     "audio/mp4": (".m4a",),
@@ -125,9 +125,9 @@ def _read(
         while piece := _piece(source):
             size += len(piece)
             check_size(size, kind, max_bytes)
-            whole = len(rest) - len(rest) % 3
-            encoded.append(_base64(rest[:whole]))
-            rest = rest[whole:] + piece
+            threes = len(rest) - len(rest) % 3
+            encoded.append(_base64(rest[:threes]))
+            rest = rest[threes:] + piece
     if not size:
         raise InvalidRequestError("the file is empty")
     encoded.append(_base64(rest))
@@ -168,7 +168,7 @@ def _guess(name: str | None, start: bytes) -> str:
         return _UNKNOWN  # the type is that of what is inside
     found = found or next((kind for at, sign, kind in _SIGNS if start.startswith(sign, at)), None)
     if found is None and name is None:
-        raise InvalidRequestError("there is no telling what this file is: give file_name or content_type")
+        raise InvalidRequestError("cannot determine the file type: give file_name or content_type")
     return found or _UNKNOWN
 
 

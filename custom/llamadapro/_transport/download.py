@@ -167,7 +167,7 @@ class Download(RequestState[None]):
         return self._sink.size > 0 and (status == 416 or (status == 206 and self._total_of_part(response) is None))
 
     def _total_of_part(self, response: httpx.Response) -> int | None:
-        """The size of the whole file, if this part begins where the target ends and is of the same version."""
+        """The size of the complete file, if this part begins where the sink ends and is of the same version."""
         sink, found = self._sink, _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
         if found is None or int(found[1]) != sink.size or sink.total not in (None, int(found[2])):
             return None

@@ -33,7 +33,7 @@ class Attempt:
     elapsed: float
     """Seconds, from taking a connection to the end of the body."""
     status_code: int | None
-    """None where no answer came."""
+    """None if no response came."""
     request_id: str | None
     error: str | None
     """What went wrong, in a few words; None if nothing."""

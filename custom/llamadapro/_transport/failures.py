@@ -160,7 +160,7 @@ def failure_without_answer(info: RequestInfo, error: BaseException, *, unsent: b
         return Failure(Outcome.AMBIGUOUS, f"timed out waiting for the response ({words})", error, True)
     if "_SWITCH_" in words:  # h11's way to say that the status was 101, which nobody asked for and no retry would mend
         return Failure(Outcome.FINAL, "answered 101 (switching protocols), which was not asked for", error)
-    return Failure(Outcome.AMBIGUOUS, f"the connection broke before the answer was complete ({words})", error)
+    return Failure(Outcome.AMBIGUOUS, f"the connection broke before the response was complete ({words})", error)
 
 
 def is_network_failure(error: BaseException) -> bool:

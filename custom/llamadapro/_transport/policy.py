@@ -5,7 +5,7 @@
 | NOT_SENT: never reached the service | retry | retry |
 | RATE_LIMITED: 429 | retry after Retry-After, else back-off | the same |
 | AMBIGUOUS: 408, 5xx, reset, closed, timed out, cut body | retry | no retry: it may have been processed |
-| FINAL: any other answer | no retry | no retry |
+| FINAL: any other response | no retry | no retry |
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ def backoff(retries: int) -> float:
 
 
 def read_retry_after(value: str | None, date: str | None) -> float | None:
-    """Seconds that a Retry-After header asks for: whole, fractional, or until an HTTP date; None if it says nothing.
+    """The seconds of a Retry-After header, a number or an HTTP date; None if it says nothing.
 
-    A date is measured against the answer's own Date header, so that a wrong clock on either side does no harm.
+    A date is measured against the response's own Date header, so that a wrong clock on either side does no harm.
     """
     if value is None:
         return None

@@ -40,9 +40,9 @@ _NUL = re.compile(r"(?P<u>)(?P<x>)(?P<percent>)(?P<escaped>)(?P<html>)\x00+")
 """Between the characters of a UTF-16 that was taken for something else; they come first, other quotings lie within."""
 _ASCII_LOWER = {ord(letter): letter.lower() for letter in ascii_uppercase}
 _LOGGERS = (
-    *("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks"),
-    *("httpx2", "httpcore2.connection", "httpcore2.http11", "httpcore2.proxy", "httpcore2.socks"),
-    *("aiohttp.client", "aiohttp.internal", "asyncio"),
+    *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),
+    *(f"httpcore2.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),
+    *("httpx", "httpx2", "aiohttp.client", "aiohttp.internal"),
 )
 """Loggers that show what a service answers; a filter sees only what is logged at its very logger."""
 
@@ -110,7 +110,7 @@ class Redactor:
 
     @cached_property
     def _forms(self) -> set[str]:
-        """What to look for, in lower case; nothing for a key too short to be told from a word."""
+        """What to look for, in lower case; nothing for a key too short to be distinguished from a word."""
         forms = {form for part in _parts(self._key.reveal()) for form in _encodings(part)}
         # A key that looks quoted itself is found where it was unquoted too often.
         return {form.lower() for form in (*forms, *(plain for form in forms for plain in _unquoted(form)))}
@@ -179,7 +179,7 @@ def _unquoted(text: str) -> Iterator[str]:
 
 
 class _LogFilter(logging.Filter):
-    """Takes every client's key out of what libraries log of an answer."""
+    """Takes every client's key out of what libraries log of a response."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         with suppress(Exception):  # a record that cannot be formatted is the handlers' to report

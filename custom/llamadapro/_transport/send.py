@@ -42,7 +42,7 @@ from .state import RequestState
 T = TypeVar("T")
 
 MAX_PAUSE = 60.0
-"""A 429 slows the client down as a whole; however long it asks its own call to wait, the others wait no longer."""
+"""Seconds that a 429 holds up the other requests of the client, however long it asks its own to wait."""
 MAX_AROUND_BODY = 2**20
 """Bytes of headers, interim responses, chunk extensions and trailers, beyond what a body may take."""
 
@@ -70,17 +70,17 @@ class Transport:
         await self._engine.aclose()
 
     async def send(self, prepared: PreparedRequest[T], config: Config) -> T:
-        """Send a prepared request as often as needed and allowed; return its answer, read."""
+        """Send a prepared request as often as needed and allowed; return its response as the model."""
         return await self.run(_CallState(self, prepared, config, lambda state, body: _read(prepared, state, body)))
 
     async def send_with_id(self, prepared: PreparedRequest[T], config: Config) -> tuple[T, str | None]:
-        """The same, with the service's id of the request that brought the answer."""
+        """The same, with the service's id of the request that brought the response."""
         return await self.run(
             _CallState(self, prepared, config, lambda state, body: (_read(prepared, state, body), state.request_id()))
         )
 
     async def send_raw(self, prepared: PreparedRequest[Any], config: Config) -> httpx.Response:
-        """The same for an answer that the OpenAPI document does not describe: the response."""
+        """The same for a response that the OpenAPI document does not describe: as it came."""
         return await self.run(_CallState(self, prepared, config, _CallState.received))
 
     async def run(self, state: RequestState[T]) -> T:
@@ -128,7 +128,7 @@ class Transport:
             raise ConfigurationError("this client is closed; create a new one")
 
     async def _attempt(self, state: RequestState[T]) -> T | Failure:
-        """One attempt, from waiting for its turn to the answer read; never longer than what is left of the deadline."""
+        """One attempt, from waiting for its turn to reading the response; it ends by the deadline."""
         state.begin_attempt()
         started = self.clock.now()
         result: T | Failure
@@ -225,7 +225,7 @@ class _CallState(RequestState[T]):
                     limit = min(limit, MAX_ERROR_BODY)
                 body = await read_body(self.response, limit, method=self.method)
         except httpx.HTTPStatusError as error:
-            # A hook of the caller's client raised for the status: there is an answer all the same.
+            # A hook of the caller's client raised for the status: there is a response all the same.
             self.response = error.response
             return failure_of_status(self, error.response, b"")
         except asyncio.CancelledError as error:
@@ -270,7 +270,7 @@ class _CallState(RequestState[T]):
             location = self.redactor.redact(self.response.headers.get("location", "")) if self.response else ""
             return f"redirects are never followed, check base_url (it points to {location!r})"
         if status_code == 404 and self.method == "DELETE" and self.maybe_processed and self.attempts > 1:
-            return "an earlier attempt of this call, whose answer was lost, may have deleted it"
+            return "an earlier attempt, whose response was lost, may have deleted it"
         if status_code in (404, 405) and (self.method, self.path) in document.IDEMPOTENT:  # a path without an id
             return f"the address {self.config.base_url} or this path is a guess: {_SETTING}"
         return _ADVICE.get(status_code)

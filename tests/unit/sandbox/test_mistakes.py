@@ -47,6 +47,12 @@ async def test_an_unknown_query_parameter_is_flagged(api: httpx.AsyncClient) -> 
     assert "did you mean pageSize" in answer.headers["X-Sandbox-Warning"]
 
 
+@pytest.mark.parametrize("name", ["\r", "\x0c\x00", "é\n", "x" * 999 + " y"])
+async def test_a_warning_fits_into_a_header_whatever_the_name(api: httpx.AsyncClient, name: str) -> None:
+    answer = await api.post(CONTACTS, json={"firstName": "Jane", name: 1})
+    assert re.fullmatch("[!-~]([ -~]*[!-~])?", answer.headers["X-Sandbox-Warning"])
+
+
 async def test_what_is_free_form_or_known_is_not_flagged(api: httpx.AsyncClient) -> None:
     body = {"firstName": "Jane", "customFields": {"any": {"thing": 1}}, "metadata": {"x": [{"y": 1}]}}
     assert "X-Sandbox-Warning" not in (await api.post(CONTACTS, json=body)).headers

@@ -53,7 +53,7 @@ async def test_a_redirect_names_where_it_points(status: int, client: AsyncLlamad
     assert str(caught.value).endswith(f"; {advice}")
 
 
-DELETED = "an earlier attempt of this call, whose answer was lost, may have deleted it"
+DELETED = "an earlier attempt, whose response was lost, may have deleted it"
 
 
 async def test_a_delete_repeated_after_a_lost_answer_says_that_it_may_have_worked(

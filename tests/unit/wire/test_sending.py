@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 import httpx
 import pytest
 from pytest_httpx import HTTPXMock
 
-from llamadapro import AsyncLlamadaPro, models
+from llamadapro import AsyncLlamadaPro, __version__, models
 from llamadapro.errors import (
     InvalidPhoneNumberError,
     InvalidRequestError,
@@ -45,7 +44,7 @@ async def test_a_body_goes_out_as_json_with_all_its_headers(client: AsyncLlamada
     )
     # Only what our reader can unpack is asked for.
     assert headers["Accept-Encoding"] == "gzip, deflate"
-    assert headers["User-Agent"] == f"llamadapro-python/{version('llamadapro')}"
+    assert headers["User-Agent"] == f"llamadapro-python/{__version__}"
     assert int(headers["Content-Length"]) == len(request.read())
     assert isinstance(contact, models.Contact)
     assert (contact.id, contact.first_name, contact.custom_fields) == (12, "Ñandú", {"size": "XL"})
@@ -201,8 +200,8 @@ async def test_an_attempts_timeout_reaches_the_engine(make: Make, httpx_mock: HT
 REFUSED: list[tuple[Do, type[Exception], str]] = [
     (lambda c: c.contacts.create(color="red"), TypeError, "color"),  # type: ignore[call-arg]
     (lambda c: c.tasks.create(objective="x"), TypeError, "context"),  # type: ignore[call-arg,typeddict-item]
-    (lambda c: c.contacts.get(".."), InvalidRequestError, "contacts.get: id: '..' cannot be an id"),
-    (lambda c: c.contacts.get(math.nan), InvalidRequestError, "contacts.get: id"),  # type: ignore[arg-type]
+    (lambda c: c.contacts.get(".."), InvalidRequestError, "contacts.get: contact_id: '..' cannot be an id"),
+    (lambda c: c.contacts.get(math.nan), InvalidRequestError, "contacts.get: contact_id"),  # type: ignore[arg-type]
     (lambda c: c.custom_fields.options.get(1, ""), InvalidRequestError, "option_id"),
     (lambda c: c.tasks.update(1, due_date=datetime(2026, 1, 1)), InvalidRequestError, "due_date: .* no time zone"),  # noqa: DTZ001
     (lambda c: c.tasks.update(1, status="done"), InvalidRequestError, "status: must be one of"),  # type: ignore[arg-type]
@@ -226,6 +225,26 @@ async def test_what_cannot_be_sent_never_is(
         await do(client)
     assert httpx_mock.get_requests() == []
     assert kind is TypeError or isinstance(caught.value, ValueError)
+
+
+async def test_a_call_that_took_place_elsewhere_is_logged_with_its_numbers_as_they_are(
+    client: AsyncLlamadaPro, httpx_mock: HTTPXMock
+) -> None:
+    """Extensions, short codes and withheld numbers are among them; nobody is reached."""
+    httpx_mock.add_response(json={"id": 1})
+    await client.calls.create(
+        from_="anonymous",
+        to="101",
+        redirected_to="*86",
+        status="completed",
+        direction="incoming",
+        duration=73.0,
+        start_time=datetime(2026, 3, 1, tzinfo=UTC),
+        user_id=7,
+        metadata=None,
+    )
+    body = body_of(httpx_mock.get_request())
+    assert (body["from"], body["to"], body["redirectedTo"]) == ("anonymous", "101", "*86")
 
 
 async def test_a_deprecated_keyword_warns_at_the_callers_own_line(
