@@ -120,7 +120,7 @@ class Document:
         if _plain(name) in known:
             return known[_plain(name)]
         close = get_close_matches(_plain(name), known, 3)
-        hint = f"did you mean {' or '.join(known[one] for one in close)}?" if close else "the document names them"
+        hint = f"did you mean {' or '.join(known[one] for one in close)}?" if close else "openapi.yaml names them"
         raise ConfigurationError(f"there is no operation {name!r}: {hint}")
 
     @cached_property
