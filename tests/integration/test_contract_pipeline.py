@@ -32,8 +32,8 @@ from tests.integration.test_contract_probe import (
     RENAMED,
     ROOT,
     TASKS,
-    Asked,
     Change,
+    Exchange,
     Rewriting,
     answered,
     ask,
@@ -49,9 +49,9 @@ EXTRA = put(CONTACTS, "score", 0.5, "addresses")
 
 
 def both(*changes: Any) -> Change:
-    def answer(asked: Asked) -> None:
+    def answer(exchange: Exchange) -> None:
         for change in changes:
-            change(asked)
+            change(exchange)
 
     return Change(answer)
 
@@ -301,7 +301,7 @@ def test_what_is_not_the_service_is_one_sentence(
 
 
 async def test_a_service_that_is_down_is_not_checked() -> None:
-    down = answered(lambda asked: True, 500, {"code": 500, "message": "down"})
+    down = answered(lambda exchange: True, 500, {"code": 500, "message": "down"})
     with pytest.raises(ConfigurationError, match="answers 500"):
         await ask(packaged(), Change(down))
 
@@ -407,7 +407,7 @@ def test_the_patch_says_what_it_leaves_out(service: Service, capsys: pytest.Capt
     assert Path("openapi.yaml").read_text() != packaged().text
 
 
-# --- the page ----------------------------------------------------------------------------------------------------
+# --- the guide ---------------------------------------------------------------------------------------------------
 
 
 def blocks(language: str) -> list[Any]:

@@ -101,6 +101,8 @@ class SocketStream:
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self.exchange_complete = False
         self._received = 0
+        if not buffer:  # the end of a request's body, which needs no bytes
+            return
         await _timed(self.send(buffer), timeout, self.core.WriteTimeout, self.core.WriteError)
 
     async def start_tls(
