@@ -426,7 +426,9 @@ NOTES = """\
       parameters:
         - { name: limit, in: query, schema: { type: integer } }
       responses:
-        2XX: { description: Some., content: { application/json: { schema: { $ref: '#/components/schemas/NotePage' } } } }
+        2XX:
+          description: Some.
+          content: { application/json: { schema: { $ref: '#/components/schemas/NotePage' } } }
         default: { description: No., content: { text/plain: { schema: { type: string } } } }
   /api/v1/notes/{noteId}:
     get:
