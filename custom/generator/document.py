@@ -401,6 +401,10 @@ class Document:
                     )
         return self.schemes[name]
 
+    def resolve(self, thing: Any) -> Mapping[str, Any]:
+        """Something that may be a reference, followed."""
+        return self._resolve(thing, ())[0]
+
     # --- schemas ----------------------------------------------------------------------------------------------------
 
     def _resolve(self, thing: Any, pointer: Pointer) -> tuple[Mapping[str, Any], Pointer]:

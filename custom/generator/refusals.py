@@ -47,8 +47,8 @@ class Refusals:
         self.notes.append(f"note: {place(pointer)}: {what}")
 
     @property
-    def pointers(self) -> list[Pointer]:
-        return [pointer for pointer, _ in self._found]
+    def found(self) -> list[tuple[Pointer, str]]:
+        return list(self._found)
 
     def check(self) -> None:
         """Raise what was found."""

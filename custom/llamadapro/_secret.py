@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-_MIN_REDACTED = 12
-
 
 class Secret:
     """A text that no repr, log or traceback shows, and that cannot be pickled."""
@@ -17,10 +15,6 @@ class Secret:
 
     def reveal(self) -> str:
         return self._text
-
-    def redact(self, text: str) -> str:
-        """Remove the secret from a text of the service's. A short secret is a word that may occur there by chance."""
-        return text.replace(self._text, "<secret>") if len(self._text) >= _MIN_REDACTED else text
 
     def __repr__(self) -> str:
         return "<secret>"

@@ -52,9 +52,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = found.add_argument
-    add("--base-url", metavar="URL", help="default: $LLAMADAPRO_BASE_URL, else the document's")
+    add("--base-url", metavar="URL", help="default: $LLAMADAPRO_BASE_URL, else the OpenAPI document's")
     add("--api-key", metavar="KEY", help="better not: others on this machine can read it; see below")
-    add("--api-key-header", metavar="NAME", help="the header that carries the key, if not the document's")
+    add("--api-key-header", metavar="NAME", help="the header that carries the key, if not the OpenAPI document's")
     add("--write", action="store_true", help="also create, change and delete marked test data")
     add("--only", action="append", metavar="OPERATION", help="check this operation; may be repeated (default: all)")
     add("--id", action="append", default=[], type=_id, metavar="NAME=ID", help=f"one of {', '.join(ID_NAMES)}")

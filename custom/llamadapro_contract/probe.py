@@ -201,7 +201,7 @@ class _Probe:
                 return
             answer = f"GET {operation.path} answers {response.status_code} ({_content_type(response)})"
         if answer:
-            raise ConfigurationError(f"this is not the service of the document: {answer}; check --base-url")
+            raise ConfigurationError(f"this is not the service that openapi.yaml describes: {answer}; check --base-url")
 
     async def _place_key(self, operation: Operation, documented: KeyPlacement) -> httpx.Response:
         others = [one for one in KEY_PLACEMENTS if one != documented]

@@ -83,8 +83,7 @@ def read(
 
 def warning_of(unsure: list[Issue]) -> str:
     """Unknown names in one line, as a header can hold it."""
-    text = "; ".join(map(describe, unsure)).encode("ascii", "backslashreplace").decode()
-    return re.sub("[^ -~]", " ", text)[:1000].strip()
+    return "; ".join(map(describe, unsure)).encode("unicode_escape").decode()[:1000].strip()
 
 
 def _ids(operation: Operation, request: Request) -> dict[str, Any]:

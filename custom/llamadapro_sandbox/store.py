@@ -159,7 +159,8 @@ class Store:
 
     def some(self, kind: str) -> list[tuple[int, Record]]:
         """In the order of their creation."""
-        return [(number, record) for _, number, record in self._walk(kind, [])]
+        with self._lock:
+            return [(number, record) for _, number, record in self._walk(kind, [])]
 
     def latest(self, kind: str, limit: int, before: int = 0) -> list[tuple[int, Record]]:
         """The newest records, or the newest of those before an id; newest first."""

@@ -319,6 +319,8 @@ def complete(tmp_path: Path) -> Callable[[str], set[str]]:
         ("llamadapro api create_contact --first_name 'Jane D", set()),
         ("llamadapro contract --fail-on ", {"contradiction", "addition", "never"}),
         ("llamadapro import --chunk", {"--chunk-size"}),
+        ("llamadapro campaign --temp", {"--template"}),
+        ("llamadapro campaign status --led", {"--ledger"}),
         ("llamadapro sandbox ", {*STEERING}),
         ("llamadapro sandbox --spe", {"--speed"}),
         ("llamadapro sandbox clock --", {"--advance", "--speed"}),

@@ -59,7 +59,7 @@ SEED = {
 
 
 @dataclass
-class Asked:
+class Exchange:
     method: str
     path: str
     status: int
@@ -69,7 +69,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Change:
-    answer: Callable[[Asked], None] = lambda asked: None
+    answer: Callable[[Exchange], None] = lambda exchange: None
     path: Callable[[str], str] = lambda path: path
     headers: Callable[[list[tuple[bytes, bytes]]], list[tuple[bytes, bytes]]] = lambda headers: headers
 
@@ -94,12 +94,12 @@ class Rewriting:
             body += message.get("body", b"")
 
         await self.app(inner, receive, catch)
-        asked = Asked(scope["method"], path, status, json.loads(body) if body else None)
-        self.change.answer(asked)
-        html = isinstance(asked.body, str)
-        content = asked.body.encode() if html else json.dumps(asked.body).encode()
+        exchange = Exchange(scope["method"], path, status, json.loads(body) if body else None)
+        self.change.answer(exchange)
+        html = isinstance(exchange.body, str)
+        content = exchange.body.encode() if html else json.dumps(exchange.body).encode()
         headers = [(b"content-type", b"text/html" if html else b"application/json")]
-        await send({"type": "http.response.start", "status": asked.status, "headers": headers})
+        await send({"type": "http.response.start", "status": exchange.status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
 
@@ -111,13 +111,13 @@ def each(value: Any) -> Iterator[dict[str, Any]]:
         yield from each(inner)
 
 
-def in_each(prefix: str, *names: str) -> Callable[[Callable[[dict[str, Any]], None]], Callable[[Asked], None]]:
+def in_each(prefix: str, *names: str) -> Callable[[Callable[[dict[str, Any]], None]], Callable[[Exchange], None]]:
     """Do something to every object of a successful answer that has these fields."""
 
-    def build(do: Callable[[dict[str, Any]], None]) -> Callable[[Asked], None]:
-        def answer(asked: Asked) -> None:
-            if asked.path.startswith(prefix) and asked.status < 400:
-                for one in [*each(asked.body)]:
+    def build(do: Callable[[dict[str, Any]], None]) -> Callable[[Exchange], None]:
+        def answer(exchange: Exchange) -> None:
+            if exchange.path.startswith(prefix) and exchange.status < 400:
+                for one in [*each(exchange.body)]:
                     if all(name in one for name in names):
                         do(one)
 
@@ -126,19 +126,21 @@ def in_each(prefix: str, *names: str) -> Callable[[Callable[[dict[str, Any]], No
     return build
 
 
-def renamed(prefix: str, old: str, new: str) -> Callable[[Asked], None]:
+def renamed(prefix: str, old: str, new: str) -> Callable[[Exchange], None]:
     return in_each(prefix, old)(lambda one: one.__setitem__(new, one.pop(old)))
 
 
-def put(prefix: str, name: str, value: Any, *beside: str) -> Callable[[Asked], None]:
-    return in_each(prefix, *(beside or (name,)))(lambda one: one.__setitem__(name, value))
+def put(prefix: str, name: str, value: Any, *having: str) -> Callable[[Exchange], None]:
+    return in_each(prefix, *(having or (name,)))(lambda one: one.__setitem__(name, value))
 
 
-def answered(when: Callable[[Asked], bool], status: int | None = None, body: Any = None) -> Callable[[Asked], None]:
-    def answer(asked: Asked) -> None:
-        if when(asked):
-            asked.status = status or asked.status
-            asked.body = asked.body if body is None else body
+def answered(
+    when: Callable[[Exchange], bool], status: int | None = None, body: Any = None
+) -> Callable[[Exchange], None]:
+    def answer(exchange: Exchange) -> None:
+        if when(exchange):
+            exchange.status = status or exchange.status
+            exchange.body = exchange.body if body is None else body
 
     return answer
 
@@ -149,18 +151,18 @@ def moved(old: str, new: str) -> Callable[[str], str]:
     )
 
 
-def without_route(*prefixes: str) -> Callable[[Asked], None]:
+def without_route(*prefixes: str) -> Callable[[Exchange], None]:
     """Answers of a router that knows no such path; they name it, as most do."""
 
-    def answer(asked: Asked) -> None:
-        if asked.path.startswith(prefixes) or "has no path" in str(asked.body):
-            asked.status, asked.body = 404, {"code": 404, "message": f"Cannot {asked.method} {asked.path}"}
+    def answer(exchange: Exchange) -> None:
+        if exchange.path.startswith(prefixes) or "has no path" in str(exchange.body):
+            exchange.status, exchange.body = 404, {"code": 404, "message": f"Cannot {exchange.method} {exchange.path}"}
 
     return answer
 
 
-def created(asked: Asked) -> bool:
-    return (asked.method, asked.path, asked.status) == ("POST", CONTACTS, 200)
+def created(exchange: Exchange) -> bool:
+    return (exchange.method, exchange.path, exchange.status) == ("POST", CONTACTS, 200)
 
 
 def with_right_key(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -198,7 +200,7 @@ DIVERGENCES: dict[str, tuple[Change, str, str, str]] = {
         "GET /api/v1/tasks answers 404",
     ),
     "method not allowed": (
-        Change(answered(lambda asked: asked.path.startswith(f"{CONTACTS}/") and asked.method == "GET", 405)),
+        Change(answered(lambda exchange: exchange.path.startswith(f"{CONTACTS}/") and exchange.method == "GET", 405)),
         "contradiction",
         "path-missing",
         "GET /api/v1/contacts/{id} answers 405",
@@ -212,7 +214,7 @@ DIVERGENCES: dict[str, tuple[Change, str, str, str]] = {
     "null where not allowed": (Change(put(CONTACTS, "tenantId", None)), "contradiction", "null", "not allowed"),
     "new status of success": (Change(answered(created, 201)), "contradiction", "status", "201 is not documented"),
     "new status of failure": (
-        Change(answered(lambda asked: asked.status == 404, 410)),
+        Change(answered(lambda exchange: exchange.status == 404, 410)),
         "contradiction",
         "status",
         "410 is not documented",
@@ -229,7 +231,7 @@ DIVERGENCES: dict[str, tuple[Change, str, str, str]] = {
         "type",
         "an object instead of an integer or null",
     ),
-    "number that is not whole": (
+    "number that is no integer": (
         Change(put(TASKS, "totalCount", 1.5)),
         "contradiction",
         "type",
@@ -243,13 +245,13 @@ DIVERGENCES: dict[str, tuple[Change, str, str, str]] = {
     ),
     "key not checked": (Change(headers=with_right_key), "contradiction", "key-not-checked", "is answered 200, not 401"),
     "error body differs": (
-        Change(answered(lambda asked: asked.status >= 400, body={"errors": [{"detail": "no"}]})),
+        Change(answered(lambda exchange: exchange.status >= 400, body={"errors": [{"detail": "no"}]})),
         "contradiction",
         "field-missing",
         "required field message is missing",
     ),
     "error is a page": (
-        Change(answered(lambda asked: asked.status == 404 and "v1" in asked.path, body="<h1>Not here</h1>")),
+        Change(answered(lambda exchange: exchange.status == 404 and "v1" in exchange.path, body="<h1>Not here</h1>")),
         "contradiction",
         "body-unreadable",
         "the answer 404 is not JSON",
@@ -357,7 +359,7 @@ async def test_records_that_no_list_has_are_read_when_named(document: Document) 
     assert report.of("contradiction") == []
 
 
-async def test_it_only_reads_unless_told_to_write(document: Document) -> None:
+async def test_it_only_reads_by_default(document: Document) -> None:
     _, sandbox = await ask(document, write=False)
     assert {one.operation for one in sandbox.requests if one.method != "GET"} == {"SearchContacts"}
 
@@ -379,13 +381,15 @@ def strip(records: Any) -> str:
 
 
 async def test_test_data_that_cannot_be_deleted_is_named(document: Document) -> None:
-    refused = answered(lambda asked: asked.method == "DELETE", 403, {"message": "This key may not do that"})
+    refused = answered(lambda exchange: exchange.method == "DELETE", 403, {"message": "This key may not do that"})
     report, _ = await ask(document, Change(refused))
     assert sum("delete it by hand" in note for note in report.notes) == 4
 
 
 async def test_test_data_that_has_no_id_is_named(document: Document) -> None:
-    change = Change(answered(lambda asked: asked.method == "POST" and asked.path == CONTACTS, body={"ok": True}))
+    change = Change(
+        answered(lambda exchange: exchange.method == "POST" and exchange.path == CONTACTS, body={"ok": True})
+    )
     report, _ = await ask(document, change)
     assert report.notes[0].startswith("CreateContact answers without an id: look for {'firstName': 'contract-probe-")
 
@@ -415,13 +419,62 @@ async def test_an_extra_field_and_an_open_set_are_no_contradiction(document: Doc
         assert report.of("addition")
 
 
+NOTES = """\
+  /api/v1/notes:
+    get:
+      operationId: GetNotes
+      parameters:
+        - { name: limit, in: query, schema: { type: integer } }
+      responses:
+        2XX:
+          description: Some.
+          content: { application/json: { schema: { $ref: '#/components/schemas/NotePage' } } }
+        default: { description: No., content: { text/plain: { schema: { type: string } } } }
+  /api/v1/notes/{noteId}:
+    get:
+      operationId: GetNote
+      parameters:
+        - { name: noteId, in: path, required: true, schema: { type: integer } }
+      responses:
+        '200': { description: One., content: { application/json: { schema: { $ref: '#/components/schemas/Note' } } } }
+        '404': { description: None. }
+"""
+NOTE = """\
+    Note: { type: object, properties: { id: { type: integer } } }
+    NotePage: { type: object, properties: { items: { type: array, items: { $ref: '#/components/schemas/Note' } } } }
+"""
+
+
+async def test_a_new_list_and_its_items_are_read_without_being_named(document: Document) -> None:
+    def answer(exchange: Exchange) -> None:
+        if exchange.path == "/api/v1/notes":
+            exchange.status, exchange.body = 200, {"items": [{"id": 1, "pinned": True}, {"id": 2}]}
+        elif exchange.path in ("/api/v1/notes/1", "/api/v1/notes/2"):
+            exchange.status, exchange.body = 200, {"id": exchange.path[-1]}
+        elif exchange.path.startswith("/api/v1/notes/"):
+            exchange.body = {"code": 404, "message": "no note"}
+
+    text = document.text.replace("\npaths:\n", f"\npaths:\n{NOTES}")
+    text = text.replace("\n  schemas:\n", f"\n  schemas:\n{NOTE}")
+    only = ("GetNotes", "GetNote")
+    report, _ = await ask(Document(text), Change(answer), write=False, only=only)
+    found = {(one.kind, one.operation, one.message) for one in report.of("contradiction", "addition")}
+    assert found == {
+        ("field-undocumented", "GetNotes", "the field pinned (boolean) is not documented"),
+        ("key-not-checked", "GetNotes", "a wrong key is answered 200, not 401"),
+        ("type", "GetNote", "a string instead of an integer"),
+        ("body-unexpected", "GetNote", "the answer 404 has a body, undocumented"),
+    }
+    assert {one.operation for one in report.of("confirmation")} == {*only}
+
+
 # --- the suggested patch -----------------------------------------------------------------------------------------
 
 
 async def test_of_the_unchanged_sandbox_the_patch_only_confirms(document: Document) -> None:
     report, _ = await ask(document)
-    told = unified_diff(document.text, patch_document(document.text, report.findings)[0])
-    changes = [line for line in told.splitlines() if line[:1] in "+-" and line[1:2] == " "]
+    reports = unified_diff(document.text, patch_document(document.text, report.findings)[0])
+    changes = [line for line in reports.splitlines() if line[:1] in "+-" and line[1:2] == " "]
     assert {line[1:].strip() for line in changes} == {"x-provenance: inferred", "x-provenance: confirmed"}
     assert len(changes) == 2 * 14
     assert document.dump() == document.text
@@ -441,13 +494,13 @@ async def test_the_patched_document_fits_the_changed_service(document: Document,
             "required field missing",
             "extra field",
             "date in another form",
-            "number that is not whole",
+            "number that is no integer",
         )
     ]
 
-    def answer(asked: Asked) -> None:
+    def answer(exchange: Exchange) -> None:
         for change in changes:
-            change(asked)
+            change(exchange)
 
     change = Change(answer, MOVED)
     report, _ = await ask(document, change)
@@ -580,7 +633,7 @@ def test_the_command_fails_on_contradictions(
     assert "a string instead of an integer" in out
 
 
-def test_a_refused_key_and_no_service_are_told(
+def test_a_refused_key_and_no_service_are_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LLAMADAPRO_API_KEY", "another-key-0123456789")
@@ -595,17 +648,17 @@ def test_a_refused_key_and_no_service_are_told(
     assert "another-key" not in out + err
 
 
-async def test_every_format_tells_the_same(document: Document) -> None:
+async def test_every_format_reports_the_same(document: Document) -> None:
     report, _ = await ask(document, DIVERGENCES["wrong type"][0], write=False)
-    told = {name: show(report) for name, show in FORMATS.items()}
-    assert "an object instead of an integer or null" in told["text"]
-    assert "## Contradiction" in told["markdown"]
-    suite = ElementTree.fromstring(told["junit"])
+    reports = {name: show(report) for name, show in FORMATS.items()}
+    assert "an object instead of an integer or null" in reports["text"]
+    assert "## Contradiction" in reports["markdown"]
+    suite = ElementTree.fromstring(reports["junit"])
     failed = {(one.attrib["classname"], one.attrib["name"]) for one in suite if one.find("failure") is not None}
     found = {(name, one.kind) for one in report.of("contradiction") for name in one.operations}
     assert failed == found
     assert len(failed) == int(suite.attrib["failures"])
-    first = json.loads(told["json"])["findings"][0]
+    first = json.loads(reports["json"])["findings"][0]
     assert first["path"].startswith("$.items[0].userId")
     assert first["document"]["pointer"] == "#/components/schemas/Contact/properties/userId"
     lines = document.text.splitlines()

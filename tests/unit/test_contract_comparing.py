@@ -89,7 +89,7 @@ def test_what_fits_leaves_nothing_to_say() -> None:
         ({"part": {"url": "https://x", "alt": "x"}}, "field-undocumented", "$.part.alt", "alt (string)"),
     ],
 )
-def test_a_divergence_is_told_at_its_place(fields: dict[str, Any], kind: str, path: str, words: str) -> None:
+def test_a_divergence_is_reported_at_its_path(fields: dict[str, Any], kind: str, path: str, words: str) -> None:
     """Of several forms, the one that fits best is spoken of."""
     [found] = findings(**fields)
     assert (found.kind, found.path) == (kind, path)

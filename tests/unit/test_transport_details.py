@@ -354,7 +354,6 @@ SHOWING = [
     (Worded(), "no <secret> here"),
     (Shown("plain"), "plain"),
     (Holding(), "plain"),
-    (Given(KEY.reveal()), "plain"),
 ]
 showing = pytest.mark.parametrize(("error", "words"), SHOWING, ids=lambda one: type(one).__name__)
 
@@ -367,13 +366,21 @@ def test_a_cause_that_shows_the_key_in_any_way_is_replaced(error: Exception, wor
     assert (shown.__cause__, shown.__context__, vars(shown)) == (None, None, {})
 
 
+@pytest.mark.parametrize("kind", [ValueError, Given])
+def test_one_that_shows_it_in_its_arguments_only_stays_itself_without_it(kind: type[Exception]) -> None:
+    outer, inner = kind(f"no {KEY.reveal()} here", 5), kind(KEY.reveal())
+    outer.__cause__ = inner
+    assert redact_error(outer, REDACTOR, PUBLIC) is outer
+    assert (outer.args, inner.args) == (("no <secret> here", 5), ("<secret>",))
+
+
 @pytest.mark.parametrize("link", ["__cause__", "__context__"])
 @pytest.mark.parametrize("depth", [1, 3])
 def test_so_is_one_that_leads_to_it(link: str, depth: int) -> None:
     first: BaseException = ValueError("first")
     last = first
     for at in range(depth):
-        following = Given(KEY.reveal()) if at == depth - 1 else KeyError(at)
+        following = Holding() if at == depth - 1 else KeyError(at)
         setattr(last, link, following)
         last = following
     shown = redact_error(first, REDACTOR, PUBLIC)

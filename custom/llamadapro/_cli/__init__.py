@@ -13,7 +13,7 @@ from .._version import __version__
 
 EPILOG = """environment:
   LLAMADAPRO_API_KEY   the service's key; all but the sandbox ask for it where there is a terminal
-  LLAMADAPRO_BASE_URL  the service's address, if not the document's
+  LLAMADAPRO_BASE_URL  the service's address, if not the OpenAPI document's
   LLAMADAPRO_LOG       debug: a line per request on standard error
 
 examples:

@@ -291,7 +291,9 @@ class _CallState(RequestState[T]):
         """A tool's or a hook's exception without its frames, whose locals hold the key; a note says where it was."""
         frames = "".join(format_tb(error.__traceback__))
         error = redact_error(error, self.redactor, self.redacted_request())
-        error.add_note(f"raised while the request was sent, in:\n{frames}")
+        note = f"raised while the request was sent, in:\n{frames}"
+        if note not in getattr(error, "__notes__", ()):  # a mock may raise the same one again and again
+            error.add_note(note)
         return error
 
 

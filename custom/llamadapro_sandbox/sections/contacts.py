@@ -21,7 +21,7 @@ EMPTY: Record = {
     "_archived": False,
     "_modelType": "Contact",
 }
-FIELDS = {"eventSequence": "id", "eventTimestamp": "updatedAt", "modelType": "_modelType"}
+FIELDS: dict[str, str] = {"eventSequence": "id", "eventTimestamp": "updatedAt", "modelType": "_modelType"}
 """Fields that only a hit of the search has, and the field of the contact that they show."""
 
 
@@ -174,7 +174,7 @@ def _search_filters(request: ApiRequest) -> list[Condition]:
         place = f"filters.{index}"
         check_field(one["field"], request.operation.fields, f"{place}.field", "body")
         try:
-            found = condition(FIELDS.get(one["field"], one["field"]), one["operator"], one.get("value"))
+            found = condition(_field(one["field"]), one["operator"], one.get("value"))
         except ValueError as problem:
             raise bad_field(f"{place}.operator", str(problem)) from None
         (enough if one.get("or") else must).append(found)
@@ -187,6 +187,10 @@ def _search_filters(request: ApiRequest) -> list[Condition]:
     return [Condition(holds, " or ".join(one.name for one in [*must, *enough]) + f" {len(must)}")]
 
 
+def _field(name: str) -> str:
+    return FIELDS.get(name, name)
+
+
 def _search_sort(request: ApiRequest) -> Sort:
     sort: Sort = []
     for index, one in enumerate(request.body.get("sort") or []):
@@ -194,7 +198,7 @@ def _search_sort(request: ApiRequest) -> Sort:
         check_field(one["field"], request.operation.fields, f"{place}.field", "body")
         if direction not in ("asc", "desc"):
             raise bad_field(f"{place}.direction", f"{direction!r} is not a direction; use asc or desc")
-        sort.append((FIELDS.get(one["field"], one["field"]), direction == "desc"))
+        sort.append((_field(one["field"]), direction == "desc"))
     return sort
 
 

@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from .v1whatsapp.upload_media import upload_media as upload_media
     from .v2calls.start_agent_call_v2 import start_agent_call_v2 as start_agent_call_v2
 
-_MODULES = {
+_MODULES: dict[str, str] = {
     "bulk_create": ".v1conversations.bulk_create",
     "bulk_update": ".v1conversations.bulk_update",
     "create": ".v1conversations.create",

@@ -219,7 +219,7 @@ if TYPE_CHECKING:
         WhatsAppTemplateMessageVariableDict as WhatsAppTemplateMessageVariableDict,
     )
 
-_MODULES = {
+_MODULES: dict[str, str] = {
     "AgentCallPersonalityDict": ".agent_call_personality",
     "AssigneeType": ".assignee_type",
     "BulkConversationContactCreateParamsDict": ".bulk_conversation_contact_create_params",

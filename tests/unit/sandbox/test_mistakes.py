@@ -20,6 +20,7 @@ from tests.openapi import key_headers
 
 CONTACTS = "/api/v1/contacts"
 MISSPELT = [
+    ({"first\r\nName": 1}, "body.first\\r\\nName", "firstName"),
     ({"firstName": "Jane", "first_name": "J"}, "body.first_name", "firstName"),
     (
         {"firstName": "Jane", "addresses": [{"channelType": "PHONE", "adress": "1", "address": "1"}]},
