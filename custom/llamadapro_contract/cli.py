@@ -104,8 +104,13 @@ async def _check(options: argparse.Namespace, report: Report) -> None:
     options.api_key = options.api_key or _key()
 
     def connect(placement: KeyPlacement, key: str | None) -> AsyncLlamadaPro:
-        where = {"api_key_scheme": placement.scheme} if placement.scheme else {"api_key_header": placement.header}
-        return AsyncLlamadaPro(key or options.api_key, options.base_url, rate_limit=options.rate, **where)
+        return AsyncLlamadaPro(
+            key or options.api_key,
+            options.base_url,
+            rate_limit=options.rate,
+            api_key_scheme=placement.scheme or None,
+            api_key_header=None if placement.scheme else placement.header,
+        )
 
     placement = KeyPlacement(options.api_key_header) if options.api_key_header else document.key_placement
     async with connect(placement, None) as client:

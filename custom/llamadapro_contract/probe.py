@@ -396,8 +396,11 @@ def _paths(operation: Operation, moved: Mapping[str, str]) -> Iterator[str]:
     own = operation.path
     yield moved.get(own, own)
     above = [new + own[len(old) :] for old, new in moved.items() if own.startswith(old) and own != old]
-    others = [own.replace(old, new) for old, news in PATH_ALTERNATIVES.items() for new in news if old in own]
-    yield from dict.fromkeys([*above, *(others if operation.method == "GET" else [])])
+    others: list[str] = []
+    if operation.method == "GET":
+        others = [own.replace(old, new) for old, news in PATH_ALTERNATIVES.items() for new in news if old in own]
+    spellings: dict[str, None] = dict.fromkeys([*above, *others])
+    yield from spellings
 
 
 def _normalize(response: httpx.Response, path: str) -> tuple[int, str]:

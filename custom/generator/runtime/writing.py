@@ -68,9 +68,8 @@ def write_bool(value: Any) -> bool:
     _type_error("True or False", value)
 
 
-def write_int(value: Any) -> int:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+def write_int(given: Any) -> int:
+    value: Any = int(given) if isinstance(given, float) and given.is_integer() else given
     if isinstance(value, bool) or not hasattr(type(value), "__index__"):
         _type_error("an integer", value)
     number = operator.index(value)  # of numpy, for instance
@@ -256,10 +255,13 @@ def write_choice(values: Collection[Any]) -> Writer:
     known = {(type(value), value): value for value in values}
 
     def write_one(value: Any) -> Any:
-        kind = str if isinstance(value, str) else int if isinstance(value, int) else type(value)
-        kind = bool if isinstance(value, bool) else kind
+        plain: Any = value
+        if isinstance(value, str):
+            plain = str.__str__(value)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            plain = int(value)
         try:
-            return known[kind, kind(value) if kind is int else str.__str__(value) if kind is str else value]
+            return known[type(plain), plain]
         except (KeyError, TypeError):
             names = ", ".join(sorted(map(str, values)))
             raise ValidationError(f"must be one of {names}, not {_shown(value)}") from None
@@ -475,10 +477,9 @@ def to_text(value: Any) -> str:
     return value if type(value) is str else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def write_id(value: Any) -> str:
+def write_id(given: Any) -> str:
     """What names a resource: an integer or a string."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    value: Any = int(given) if isinstance(given, float) and given.is_integer() else given
     if hasattr(type(value), "__index__") and not isinstance(value, bool):
         try:
             return str(operator.index(value))

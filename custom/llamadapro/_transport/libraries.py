@@ -131,14 +131,15 @@ class _TranslatedFailures:
     def __exit__(self, kind: type[BaseException] | None, error: Any, traceback: TracebackType | None) -> None:
         if not isinstance(error, self._library.http.HTTPError):
             return
-        words, kind = str(error), getattr(httpx, type(error).__name__, httpx.TransportError)
+        words = str(error)
+        translated: type[httpx.HTTPError] = getattr(httpx, type(error).__name__, httpx.TransportError)
         if isinstance(error, self._library.http.HTTPStatusError):
             response = self._library.to_httpx(error.response)
             request = httpx.Request(error.request.method, str(error.request.url))
             raise httpx.HTTPStatusError(words, request=request, response=response) from None
         with suppress(AttributeError):
             error.request = None  # it holds the key
-        raise kind(words) from error
+        raise translated(words) from error
 
 
 class _TranslatedStream(httpx.AsyncByteStream):
