@@ -63,7 +63,7 @@ verifytypes: $(READY) ## pyright --verifytypes: every public name is fully typed
 	done
 
 generate: $(READY) ## write generated/ from openapi.yaml
-	cd custom && $(CURDIR)/$(BIN)/python -m generator ../openapi.yaml ../generator-config.yaml ../$(GENERATED)
+	cd custom && ../$(BIN)/python -m generator ../openapi.yaml ../generator-config.yaml ../$(GENERATED)
 
 document: $(READY) ## write openapi.yaml from the vendor's document and overlay.yaml, if the vendor has published one
 	cd custom && ../$(BIN)/python -m generator.vendor
@@ -72,7 +72,7 @@ check-document: $(READY) ## fail when openapi.yaml is not what the vendor's docu
 	cd custom && ../$(BIN)/python -m generator.vendor --check
 
 check-generated: $(READY) ## fail when generated/ is not what openapi.yaml gives
-	$(BIN)/python tests/contract/check_generated.py
+	$(BIN)/python -m tests.contract.check_generated
 
 redocly: ## lint the document (needs node)
 	npx --yes @redocly/cli@2.77.0 lint --extends=recommended-strict openapi.yaml

@@ -125,7 +125,7 @@ class Document:
 
     @cached_property
     def lists(self) -> list[tuple[Operation, str | None, str | None]]:
-        """Operations that list records without an id; what reads one record; the parameter for the size of a page."""
+        """Operations that list records without an id; what reads one; the parameter for the size of pages, if any."""
         found = []
         for operation in self.operations.values():
             pointer = self.answer(operation, operation.success)
@@ -133,7 +133,8 @@ class Document:
             if operation.method == "GET" and "{" not in operation.path and "items" in schema.get("properties", ()):
                 one = re.compile(rf"GET {re.escape(operation.path)}/{{\w+}}")
                 readers = (name for name, it in self.operations.items() if one.fullmatch(f"{it.method} {it.path}"))
-                sizes = (name for name, _ in self.parameters(operation, "query") if name in PAGE_SIZES)
+                paged = "nextPageToken" in schema["properties"]
+                sizes = (name for name, _ in self.parameters(operation, "query") if paged and name in PAGE_SIZES)
                 found.append((operation, next(readers, None), next(sizes, None)))
         return found
 

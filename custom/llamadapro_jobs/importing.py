@@ -11,7 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import blake2b
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import orjson
@@ -41,102 +41,70 @@ class Chunk:
     """The rows to send, and the issue of each that cannot be, by its place in the source; None if not looked at yet."""
 
 
-async def import_many(
-    items: Rows,
-    *,
-    check: Callable[[Any], Any],
-    send: Callable[[list[Any]], Awaitable[BulkResult]],
-    about: Mapping[str, Any],
-    ledger: str | PathLike[str] | Ledger | None,
-    run: str | None,
-    chunk_size: int,
-    concurrency: int,
-    resend_unknown: bool,
-    stop_after: int,
-    timeout: float | None,
-    max_issues: int,
-    on_progress: Callable[[ImportReport], object] | None,
-    on_issue: Callable[[ImportIssue], object] | None,
-    clock: Clock,
-) -> ImportReport:
-    """Import all rows; what stops the import early is raised, with the report so far as its `report`.
-
-    `check` makes a row what is to be sent, or raises `ValidationError` or `InvalidRequestError`; `send` sends such
-    rows; `about` is what must not change between the runs on one ledger.
-    """
-    limits = Limits(concurrency=concurrency, stop_after=stop_after, timeout=timeout)
-    check_integer("chunk_size", chunk_size, 1)
-    check_integer("max_issues", max_issues, 0)
-    source = Source(items, "items")
-    book = open_ledger(ledger, clock, "import")
-    try:
-        _, read_to = await book.begin(run or "", {**about, "chunk_size": chunk_size}, resend_unknown=resend_unknown)
-        job = ImportMany(
-            source=source,
-            size=chunk_size,
-            check=check,
-            send_rows=send,
-            concurrency=concurrency,
-            known_rows=read_to,
-            max_issues=max_issues,
-            on_progress=on_progress,
-            on_issue=on_issue,
-            clock=clock,
-        )
-        loop = Run(job, book, limits, clock, has_source=True)
-        await loop.run(job.report)
-        error = loop.stopped or await job.see_others(book)
-    finally:
-        await book.close()
-    return job.result(error)
-
-
+@attrs.define(kw_only=True)
 class ImportMany:
     """The job of an import; its units are chunks."""
 
-    only_added = True
-    not_taken: State = "pending"
-    max_attempts: int | None = None
+    only_added: ClassVar[bool] = True
+    not_taken: ClassVar[State] = "pending"
+    max_attempts: ClassVar[None] = None
 
-    def __init__(
-        self,
-        *,
-        source: Source,
-        size: int,
-        check: Callable[[Any], Any],
-        send_rows: Callable[[list[Any]], Awaitable[BulkResult]],
-        concurrency: int,
-        known_rows: int,
-        max_issues: int,
-        on_progress: Callable[[ImportReport], object] | None,
-        on_issue: Callable[[ImportIssue], object] | None,
-        clock: Clock,
-    ) -> None:
-        self.ahead = concurrency
-        self.report = ImportReport()
-        self._source = source
-        self._size = size
-        self._check = check
-        self._send_rows = send_rows
-        self._known_rows = known_rows
-        self._max_issues = max_issues
-        self._on_progress = on_progress
-        self._on_issue = on_issue
-        self._clock = clock
-        self._began = clock.now()
-        self._number = 0
-        self._ended = False
-        self._in_hand: dict[str, Chunk] = {}
-        self._elsewhere: dict[str, Chunk] = {}
-        """Chunks that another worker is sending; without their rows."""
+    check: Callable[[Any], Any]
+    """Makes a row what is to be sent, or raises `ValidationError` or `InvalidRequestError`."""
+    send_rows: Callable[[list[Any]], Awaitable[BulkResult]]
+    about: Mapping[str, Any]
+    """What must not change between the runs on one ledger."""
+    ledger: str | PathLike[str] | Ledger | None
+    run_name: str | None
+    chunk_size: int
+    concurrency: int
+    resend_unknown: bool
+    stop_after: int
+    timeout: float | None
+    max_issues: int
+    on_progress: Callable[[ImportReport], object] | None
+    on_issue: Callable[[ImportIssue], object] | None
+    clock: Clock
+
+    report: ImportReport = attrs.field(init=False, factory=ImportReport)
+    _source: Source = attrs.field(init=False)
+    _known_rows: int = attrs.field(init=False, default=0)
+    _began: float = attrs.field(init=False, default=0.0)
+    _number: int = attrs.field(init=False, default=0)
+    _ended: bool = attrs.field(init=False, default=False)
+    _in_hand: dict[str, Chunk] = attrs.field(init=False, factory=dict)
+    # Chunks that another worker is sending; without their rows.
+    _elsewhere: dict[str, Chunk] = attrs.field(init=False, factory=dict)
+
+    @property
+    def ahead(self) -> int:
+        return self.concurrency
+
+    async def run(self, items: Rows) -> ImportReport:
+        """Import all rows; what stops the import early is raised, with the report so far as its `report`."""
+        limits = Limits(concurrency=self.concurrency, stop_after=self.stop_after, timeout=self.timeout)
+        check_integer("chunk_size", self.chunk_size, 1)
+        check_integer("max_issues", self.max_issues, 0)
+        self._source = Source(items, "items")
+        self._began = self.clock.now()
+        about = {**self.about, "chunk_size": self.chunk_size}
+        book = open_ledger(self.ledger, self.clock, "import")
+        try:
+            _, self._known_rows = await book.begin(self.run_name or "", about, resend_unknown=self.resend_unknown)
+            loop = Run(self, book, limits, self.clock, has_source=True)
+            await loop.run(self.report)
+            error = loop.stopped or await self._see_others(book)
+        finally:
+            await book.close()
+        return self._result(error)
 
     async def read(self) -> NewUnit | None:
-        items = [] if self._ended else await self._source.take(self._size)
-        self._ended = len(items) < self._size
+        items = [] if self._ended else await self._source.take(self.chunk_size)
+        self._ended = len(items) < self.chunk_size
         if not items:
             return None
         number, self._number = self._number, self._number + 1
-        first = number * self._size
+        first = number * self.chunk_size
         # What an earlier run has read is looked at only if it is to be sent.
         checked = None if first < self._known_rows else self._checked(first, items)
         chunk = self._in_hand[str(number)] = Chunk(number, first, items, _digest(items), checked)
@@ -150,7 +118,7 @@ class ImportMany:
             chunk = self._in_hand[claim.key] = attrs.evolve(chunk, checked=self._checked(chunk.first, chunk.items))
         assert chunk.checked is not None
         good, _ = chunk.checked
-        state, detail = _classify(await self._send_rows(good)) if good else ("sent", {})
+        state, detail = _classify(await self.send_rows(good)) if good else ("sent", {})
         return Outcome(claim.id, claim.attempt, state, json.dumps(detail), payload=_payload(chunk))
 
     def added(self, units: Sequence[NewUnit], known: Mapping[str, Entry]) -> int:
@@ -174,7 +142,7 @@ class ImportMany:
     async def progress(self) -> None:
         """After each chunk, in `_count`."""
 
-    async def see_others(self, ledger: Ledger) -> InvalidRequestError | None:
+    async def _see_others(self, ledger: Ledger) -> InvalidRequestError | None:
         """Wait for the chunks that other workers are sending; an error if the source ended before them."""
         while self._elsewhere:
             await ledger.turn(Turn())  # what they leave behind becomes unknown
@@ -187,10 +155,10 @@ class ImportMany:
             return _other_source(f"it ended after {self.report.read} rows, and the ledger knows {self._known_rows}")
         return None
 
-    def result(self, error: Exception | None) -> ImportReport:
+    def _result(self, error: Exception | None) -> ImportReport:
         """The report, or what stopped the import raised with it."""
         report = self.report
-        report.elapsed = self._clock.now() - self._began
+        report.elapsed = self.clock.now() - self._began
         for listed in (report.unknown, report.failed):
             listed.sort(key=lambda chunk: chunk.number)
         report.issues.sort(key=lambda issue: -1 if issue.row is None else issue.row)
@@ -207,7 +175,7 @@ class ImportMany:
             try:
                 if isinstance(item, Exception):
                     raise InvalidRequestError(str(item))
-                ready = self._check(item)
+                ready = self.check(item)
                 orjson.dumps(ready)  # a row that JSON cannot hold would spoil the whole chunk
                 good.append(ready)
             except ValidationError as error:
@@ -243,21 +211,21 @@ class ImportMany:
             self._add_issue(chunk, row, False, [BulkIssue.from_dict(issue)], [])
         for index, errors, warnings in entries:
             self._add_issue(chunk, None if index is None else sent[index], True, errors, warnings)
-        report.elapsed = self._clock.now() - self._began
-        if self._on_progress is not None:
-            self._on_progress(report)
+        report.elapsed = self.clock.now() - self._began
+        if self.on_progress is not None:
+            self.on_progress(report)
 
     def _add_issue(
         self, chunk: Chunk, row: int | None, sent: bool, errors: list[BulkIssue], warnings: list[BulkIssue]
     ) -> None:
         item = None if row is None or not chunk.items else chunk.items[row - chunk.first]
         issue = ImportIssue(row=row, sent=sent, errors=errors, warnings=warnings, item=item)
-        if len(self.report.issues) < self._max_issues:
+        if len(self.report.issues) < self.max_issues:
             self.report.issues.append(issue)
         else:
             self.report.more_issues += 1
-        if self._on_issue is not None:
-            self._on_issue(issue)
+        if self.on_issue is not None:
+            self.on_issue(issue)
 
 
 def _payload(chunk: Chunk) -> str:

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+import os
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from functools import partial
 from os import PathLike
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 import attrs
 
@@ -461,6 +464,56 @@ def page_steps(run: int, after: int, states: Sequence[State]) -> Steps[list[Entr
     text = f"{_ENTRY} id > :after and state in ({listed}) order by id limit {PAGE}"
     rows = yield from one_step(text, run=run, after=after)
     return [Entry(*row) for row in rows]
+
+
+class SqlLedger(ABC):
+    """What both ledgers do alike; they differ in how a transaction is executed."""
+
+    lease: float
+    dialect: ClassVar[Dialect]
+
+    def __init__(self) -> None:
+        self._run = 0
+        self._worker = os.urandom(8).hex()
+
+    @abstractmethod
+    async def execute(self, steps: Callable[[bool], Steps[T]]) -> T:
+        """Run a transaction until it is known to be committed; it is given whether an earlier try may have been."""
+
+    async def begin(
+        self,
+        run: str,
+        about: Mapping[str, Any],
+        *,
+        join: bool = False,
+        rate: float | None = None,
+        resend_unknown: bool = False,
+    ) -> tuple[Mapping[str, Any], int]:
+        self._run, known, read_to = await self.execute(
+            lambda _: begin_steps(self.dialect, run, about, join, rate, resend_unknown)
+        )
+        return known, read_to
+
+    async def turn(self, turn: Turn) -> Granted:
+        return await self.execute(
+            lambda recover: turn_steps(self.dialect, self._run, self._worker, self.lease, turn, recover=recover)
+        )
+
+    async def counts(self) -> Mapping[State, int]:
+        return dict(await self.execute(lambda _: one_step(COUNTS, run=self._run)))
+
+    async def entries(self, *states: State) -> AsyncIterator[Entry]:
+        after = 0
+        while page := await self.execute(partial(self._page, after, states)):
+            for entry in page:
+                yield entry
+            after = page[-1].id
+
+    def _page(self, after: int, states: Sequence[State], _: bool) -> Steps[list[Entry]]:
+        return page_steps(self._run, after, states)
+
+    async def runs(self) -> Sequence[RunInfo]:
+        return await self.execute(lambda _: runs_steps(self.dialect))
 
 
 def open_ledger(ledger: str | PathLike[str] | Ledger | None, clock: Clock, noun: str) -> Ledger:

@@ -6,9 +6,8 @@ Times are the database's own. A connection that breaks is opened anew, and what 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -21,24 +20,7 @@ try:
 except ImportError:
     raise ConfigurationError("a PostgreSQL ledger needs psycopg: pip install 'llamadapro[postgres]'") from None
 
-from .ledger import (
-    COUNTS,
-    LEAVE,
-    PAGE,
-    SCHEMA,
-    Dialect,
-    Entry,
-    Granted,
-    RunInfo,
-    State,
-    Steps,
-    Turn,
-    begin_steps,
-    one_step,
-    page_steps,
-    runs_steps,
-    turn_steps,
-)
+from .ledger import LEAVE, SCHEMA, Dialect, SqlLedger, Steps, one_step
 
 T = TypeVar("T")
 
@@ -66,10 +48,13 @@ _DURABLE = "select set_config('synchronous_commit', 'on', false) where current_s
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, TimeoutError)
 
 
-class PostgresLedger:
+class PostgresLedger(SqlLedger):
     """A `Ledger` in PostgreSQL. `lease` is the time in seconds after which a silent worker's claims are unknown."""
 
+    dialect = POSTGRES
+
     def __init__(self, url: str, *, lease: float = LEASE, patience: float = PATIENCE) -> None:
+        super().__init__()
         self.lease = lease
         self._patience = patience
         self._url = url
@@ -82,52 +67,15 @@ class PostgresLedger:
         self._name = f"ledger {parts.get('dbname', '')!r} at {parts.get('host', 'the local socket')}"
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._known_good = False
-        self._run = 0
-        self._worker = os.urandom(8).hex()
-
-    async def begin(
-        self,
-        run: str,
-        about: Mapping[str, Any],
-        *,
-        join: bool = False,
-        rate: float | None = None,
-        resend_unknown: bool = False,
-    ) -> tuple[Mapping[str, Any], int]:
-        self._run, known, read_to = await self._execute(
-            lambda _: begin_steps(POSTGRES, run, about, join, rate, resend_unknown)
-        )
-        return known, read_to
-
-    async def turn(self, turn: Turn) -> Granted:
-        return await self._execute(
-            lambda recover: turn_steps(POSTGRES, self._run, self._worker, self.lease, turn, recover=recover)
-        )
-
-    async def counts(self) -> Mapping[State, int]:
-        return dict(await self._execute(lambda _: one_step(COUNTS, run=self._run)))
-
-    async def entries(self, *states: State) -> AsyncIterator[Entry]:
-        after = 0
-        while page := await self._execute(lambda _, after=after: page_steps(self._run, after, states)):  # type: ignore[misc]
-            for entry in page:
-                yield entry
-            if len(page) < PAGE:
-                return
-            after = page[-1].id
-
-    async def runs(self) -> Sequence[RunInfo]:
-        return await self._execute(lambda _: runs_steps(POSTGRES))
 
     async def close(self) -> None:
         if self._connection is not None:
             self._patience = 0.0  # what cannot be told to the ledger any more, its lease tells
             with suppress(LlamadaProError):
-                await self._execute(lambda _: one_step(LEAVE, run=self._run, worker=self._worker))
+                await self.execute(lambda _: one_step(LEAVE, run=self._run, worker=self._worker))
         await self._disconnect()
 
-    async def _execute(self, steps: Callable[[bool], Steps[T]]) -> T:
-        """Run a transaction until it is known to be committed; the steps are told when an earlier try may have been."""
+    async def execute(self, steps: Callable[[bool], Steps[T]]) -> T:
         ends = asyncio.get_running_loop().time() + self._patience
         pause, recover = 0.05, False
         while True:

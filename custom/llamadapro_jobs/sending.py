@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
+import attrs
 import orjson
 
 from llamadapro._reports import Rows, SendIssue, SendReport
@@ -43,66 +44,175 @@ class Session(Protocol):
     async def send(self, prepared: PreparedRequest[Any]) -> Any: ...
 
 
-async def send_many(
-    session: Session,
-    builders: Mapping[str, Callable[..., PreparedRequest[Any]]],
-    rows: Rows | None,
-    *,
-    operation: str | None,
-    common: Mapping[str, Any] | None,
-    key: Key,
-    ledger: str | PathLike[str] | Ledger | None,
-    run: str | None,
-    rate: float | None,
-    concurrency: int,
-    resend_unknown: bool,
-    max_attempts: int,
-    stop_after: int,
-    timeout: float | None,
-    on_progress: Callable[[SendReport], object] | None,
-    on_issue: Callable[[SendIssue], object] | None,
-    max_issues: int,
-) -> SendReport:
-    """Send a request for each row; `builders` prepare one for each operation, the first being the default."""
-    limits = Limits(concurrency=concurrency, stop_after=stop_after, timeout=timeout)
-    check_integer("max_attempts", max_attempts, 1)
-    check_integer("max_issues", max_issues, 0)
-    if rate is not None and (isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1e6):
-        raise InvalidRequestError(f"rate must be a number per second above 0, or None, not {rate!r}")
-    join = rows is None
-    if operation is None and not join:
-        operation = next(iter(builders))
-    if operation is not None and operation not in builders:
-        raise InvalidRequestError(f"operation must be one of {', '.join(builders)}, not {operation!r}")
-    if not isinstance(key, str) and not callable(key):
-        raise InvalidRequestError(f"key must be a keyword or a function of a row, not {key!r}")
-    source = None if rows is None else Source(rows, "rows")
-    about = _about(session, operation, common, key, join)
-    book = open_ledger(ledger, session.clock, "campaign")
-    try:
-        known, _ = await book.begin(run or "", about, join=join, rate=rate, resend_unknown=resend_unknown)
-        if known["operation"] not in builders:
-            raise InvalidRequestError(f"the ledger is of {known['operation']}, which is another method's to resume")
-        job = SendMany(
-            session,
-            builders[known["operation"]],
-            known["common"],
-            source=source,
-            key="to_phone_number" if known["operation"] == "send" and key == "to" else key,
-            ledger=book,
-            max_attempts=max_attempts,
-            on_progress=on_progress,
-            on_issue=on_issue,
-        )
-        loop = Run(job, book, limits, session.clock, has_source=source is not None)
-        await loop.run(job.report)
-        with suppress(LlamadaProError):  # of a ledger that is gone, which is what has stopped the run then
-            await job.complete(max_issues)
-    finally:
-        await book.close()
-    if loop.stopped is not None:
-        raise job_error("campaign", loop.stopped, job.report) from loop.stopped
-    return job.report
+@attrs.define(kw_only=True)
+class SendMany:
+    """The job of a campaign; its units are rows."""
+
+    only_added: ClassVar[bool] = False
+    ahead: ClassVar[int] = 2 * BATCH
+    not_taken: ClassVar[State] = "refused"
+
+    session: Session
+    builders: Mapping[str, Callable[..., PreparedRequest[Any]]]
+    """What prepares the request of an operation; the first is the default."""
+    operation: str | None
+    common: Mapping[str, Any] | None
+    key: Key
+    ledger: str | PathLike[str] | Ledger | None
+    run_name: str | None
+    rate: float | None
+    concurrency: int
+    resend_unknown: bool
+    max_attempts: int
+    stop_after: int
+    timeout: float | None
+    on_progress: Callable[[SendReport], object] | None
+    on_issue: Callable[[SendIssue], object] | None
+    max_issues: int
+
+    report: SendReport = attrs.field(init=False, factory=SendReport)
+    _source: Source | None = attrs.field(init=False, default=None)
+    _book: Ledger = attrs.field(init=False)
+    _build: Callable[..., PreparedRequest[Any]] = attrs.field(init=False)
+    _common: Mapping[str, Any] = attrs.field(init=False)
+    _began: float = attrs.field(init=False, default=0.0)
+    _place: int = attrs.field(init=False, default=-1)
+    _recounted: float = attrs.field(init=False, default=0.0)
+    _recount_took: float = attrs.field(init=False, default=0.0)
+
+    async def run(self, rows: Rows | None) -> SendReport:
+        """Send a request for each row; what stops that early is raised as a `JobError`. None joins a run."""
+        session, join = self.session, rows is None
+        limits = Limits(concurrency=self.concurrency, stop_after=self.stop_after, timeout=self.timeout)
+        self._check(join)
+        self._source = None if rows is None else Source(rows, "rows")
+        self._began = session.clock.now()
+        about = _about(session, self.operation, self.common, self.key, join)
+        self._book = book = open_ledger(self.ledger, session.clock, "campaign")
+        try:
+            known, _ = await book.begin(
+                self.run_name or "", about, join=join, rate=self.rate, resend_unknown=self.resend_unknown
+            )
+            operation = known["operation"]
+            if operation not in self.builders:
+                raise InvalidRequestError(f"the ledger is of {operation}, which is another method's to resume")
+            self._build, self._common = self.builders[operation], known["common"]
+            if operation == "send" and self.key == "to":
+                self.key = "to_phone_number"
+            loop = Run(self, book, limits, session.clock, has_source=not join)
+            await loop.run(self.report)
+            with suppress(LlamadaProError):  # of a ledger that is gone, which is what has stopped the run then
+                await self._complete()
+        finally:
+            await book.close()
+        if loop.stopped is not None:
+            raise job_error("campaign", loop.stopped, self.report) from loop.stopped
+        return self.report
+
+    def _check(self, join: bool) -> None:
+        check_integer("max_attempts", self.max_attempts, 1)
+        check_integer("max_issues", self.max_issues, 0)
+        rate = self.rate
+        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1e6):
+            raise InvalidRequestError(f"rate must be a number per second above 0, or None, not {rate!r}")
+        if not isinstance(self.key, str) and not callable(self.key):
+            raise InvalidRequestError(f"key must be a keyword or a function of a row, not {self.key!r}")
+        if self.operation is None and not join:
+            self.operation = next(iter(self.builders))
+        if self.operation is not None and self.operation not in self.builders:
+            raise InvalidRequestError(f"operation must be one of {', '.join(self.builders)}, not {self.operation!r}")
+
+    async def read(self) -> NewUnit | None:
+        assert self._source is not None
+        taken = await self._source.take(1)
+        if not taken:
+            return None
+        [row] = taken
+        # A row of a file knows its line.
+        self._place = place = getattr(row, "line", self._place + 1)
+        try:
+            return self._unit(place, row)
+        except Exception as error:  # also what the row's own values raise
+            reason = str(error) if isinstance(error, InvalidRequestError) else f"{type(error).__name__}: {error}"
+            self._add_issue(place, None, "bad", reason, row)
+            return NewUnit(place, None, _to_json(row, default=str), reason.replace("\0", "")[:MAX_REASON])
+
+    def _unit(self, place: int, row: Any) -> NewUnit:
+        if isinstance(row, Exception):
+            raise InvalidRequestError(str(row))
+        if not isinstance(row, Mapping):
+            raise InvalidRequestError(f"a row must be a dictionary, not {type(row).__name__}")
+        if odd := [name for name in row if not isinstance(name, str)]:
+            raise InvalidRequestError(f"{odd[0]!r} is no keyword: are there more cells than columns?")
+        if hole := _find_none(dict(row)):
+            raise InvalidRequestError(f"{hole} is missing: leave the keyword out where nothing is to be sent")
+        row = _with_e164(self.session, dict(row))
+        try:
+            self._build(**{**self._common, **row})
+        except TypeError as error:
+            raise InvalidRequestError(_keywords_only(error)) from None
+        payload = _to_json(row)
+        if payload is None:
+            raise InvalidRequestError("it cannot be written as JSON")
+        key = self.key(row) if callable(self.key) else {**self._common, **row}.get(self.key)
+        if not callable(self.key) and isinstance(key, int):
+            key = str(key)
+        if not isinstance(key, str) or not key or "\0" in key:
+            raise InvalidRequestError(f"its key must be a text, not {key!r}")
+        return NewUnit(place, key, payload)
+
+    async def send(self, claim: Claim) -> Outcome:
+        answer = await self.session.send(self._build(**{**self._common, **json.loads(claim.payload)}))
+        number = getattr(answer, "id", None)
+        return Outcome(claim.id, claim.attempt, "sent", None if number is None else str(number))
+
+    def added(self, units: Sequence[NewUnit], known: Mapping[str, Entry]) -> int:
+        self.report.read += len(units)
+        return len(units)
+
+    def settled(self, claim: Claim, outcome: Outcome) -> int:
+        report, state = self.report, outcome.state
+        if state != "pending":
+            report.pending = max(0, report.pending - 1)
+            setattr(report, state, getattr(report, state) + 1)
+        if state in OPEN_STATES:
+            self._add_issue(claim.place, claim.key, state, outcome.detail or "", json.loads(claim.payload))
+        return 0
+
+    async def progress(self) -> None:
+        if self.on_progress is not None:
+            # To count takes as long as the ledger is large, so it is done the more seldom.
+            if time.monotonic() - self._recounted > max(MIN_RECOUNT, 20 * self._recount_took):
+                await self._recount()
+            self.on_progress(self.report)
+
+    async def _complete(self) -> None:
+        """Take the report from the ledger: figures, and issues, of the run, whoever sent."""
+        await self._recount()
+        issues = 0
+        async for entry in self._book.entries(*OPEN_STATES):
+            issues += 1
+            if issues > self.max_issues:
+                break
+            self.report.issues.append(_to_issue(entry))
+        self.report.more_issues = self.report.bad + self.report.refused + self.report.unknown - len(self.report.issues)
+
+    async def _recount(self) -> None:
+        began = time.monotonic()
+        counts = await self._book.counts()
+        report = self.report
+        report.sent, report.duplicates = counts.get("sent", 0), counts.get("duplicate", 0)
+        report.bad, report.refused = counts.get("bad", 0), counts.get("refused", 0)
+        report.unknown = counts.get("unknown", 0)
+        report.pending = counts.get("pending", 0) + counts.get("sending", 0)
+        report.read = sum(counts.values())
+        report.elapsed = self.session.clock.now() - self._began
+        self._recounted = time.monotonic()
+        self._recount_took = self._recounted - began
+
+    def _add_issue(self, place: int, key: str | None, state: State, reason: str, item: Any) -> None:
+        if self.on_issue is not None:
+            self.on_issue(SendIssue(row=place, key=key, state=state, reason=reason, item=item))
 
 
 def _about(
@@ -132,133 +242,6 @@ def _with_e164(session: Session, keywords: dict[str, Any]) -> dict[str, Any]:
             except InvalidPhoneNumberError as error:
                 raise InvalidPhoneNumberError(f"{name}: {error}") from None
     return keywords
-
-
-class SendMany:
-    """The job of a campaign; its units are rows."""
-
-    only_added = False
-    ahead = 2 * BATCH
-    not_taken: State = "refused"
-
-    def __init__(
-        self,
-        session: Session,
-        build: Callable[..., PreparedRequest[Any]],
-        common: Mapping[str, Any],
-        *,
-        source: Source | None,
-        key: Key,
-        ledger: Ledger,
-        max_attempts: int,
-        on_progress: Callable[[SendReport], object] | None,
-        on_issue: Callable[[SendIssue], object] | None,
-    ) -> None:
-        self.max_attempts: int | None = max_attempts
-        self.report = SendReport()
-        self._session = session
-        self._build = build
-        self._common = common
-        self._source = source
-        self._key = key
-        self._ledger = ledger
-        self._on_progress = on_progress
-        self._on_issue = on_issue
-        self._began = session.clock.now()
-        self._place = -1
-        self._recounted = self._recount_took = 0.0
-
-    async def read(self) -> NewUnit | None:
-        assert self._source is not None
-        taken = await self._source.take(1)
-        if not taken:
-            return None
-        [row] = taken
-        # A row of a file knows its line.
-        self._place = place = getattr(row, "line", self._place + 1)
-        try:
-            return self._unit(place, row)
-        except Exception as error:  # also what the row's own values raise
-            reason = str(error) if isinstance(error, InvalidRequestError) else f"{type(error).__name__}: {error}"
-            self._add_issue(place, None, "bad", reason, row)
-            return NewUnit(place, None, _to_json(row, default=str), reason.replace("\0", "")[:MAX_REASON])
-
-    def _unit(self, place: int, row: Any) -> NewUnit:
-        if isinstance(row, Exception):
-            raise InvalidRequestError(str(row))
-        if not isinstance(row, Mapping):
-            raise InvalidRequestError(f"a row must be a dictionary, not {type(row).__name__}")
-        if odd := [name for name in row if not isinstance(name, str)]:
-            raise InvalidRequestError(f"{odd[0]!r} is no keyword: are there more cells than columns?")
-        if hole := _find_none(dict(row)):
-            raise InvalidRequestError(f"{hole} is missing: leave the keyword out where nothing is to be sent")
-        row = _with_e164(self._session, dict(row))
-        try:
-            self._build(**{**self._common, **row})
-        except TypeError as error:
-            raise InvalidRequestError(_keywords_only(error)) from None
-        payload = _to_json(row)
-        if payload is None:
-            raise InvalidRequestError("it cannot be written as JSON")
-        key = self._key(row) if callable(self._key) else {**self._common, **row}.get(self._key)
-        if not callable(self._key) and isinstance(key, int):
-            key = str(key)
-        if not isinstance(key, str) or not key or "\0" in key:
-            raise InvalidRequestError(f"its key must be a text, not {key!r}")
-        return NewUnit(place, key, payload)
-
-    async def send(self, claim: Claim) -> Outcome:
-        answer = await self._session.send(self._build(**{**self._common, **json.loads(claim.payload)}))
-        number = getattr(answer, "id", None)
-        return Outcome(claim.id, claim.attempt, "sent", None if number is None else str(number))
-
-    def added(self, units: Sequence[NewUnit], known: Mapping[str, Entry]) -> int:
-        self.report.read += len(units)
-        return len(units)
-
-    def settled(self, claim: Claim, outcome: Outcome) -> int:
-        report, state = self.report, outcome.state
-        if state != "pending":
-            report.pending = max(0, report.pending - 1)
-            setattr(report, state, getattr(report, state) + 1)
-        if state in OPEN_STATES:
-            self._add_issue(claim.place, claim.key, state, outcome.detail or "", json.loads(claim.payload))
-        return 0
-
-    async def progress(self) -> None:
-        if self._on_progress is not None:
-            # To count takes as long as the ledger is large, so it is done the more seldom.
-            if time.monotonic() - self._recounted > max(MIN_RECOUNT, 20 * self._recount_took):
-                await self._recount()
-            self._on_progress(self.report)
-
-    async def complete(self, max_issues: int) -> None:
-        """Take the report from the ledger: figures, and issues, of the run, whoever sent."""
-        await self._recount()
-        issues = 0
-        async for entry in self._ledger.entries(*OPEN_STATES):
-            issues += 1
-            if issues > max_issues:
-                break
-            self.report.issues.append(_to_issue(entry))
-        self.report.more_issues = self.report.bad + self.report.refused + self.report.unknown - len(self.report.issues)
-
-    async def _recount(self) -> None:
-        began = time.monotonic()
-        counts = await self._ledger.counts()
-        report = self.report
-        report.sent, report.duplicates = counts.get("sent", 0), counts.get("duplicate", 0)
-        report.bad, report.refused = counts.get("bad", 0), counts.get("refused", 0)
-        report.unknown = counts.get("unknown", 0)
-        report.pending = counts.get("pending", 0) + counts.get("sending", 0)
-        report.read = sum(counts.values())
-        report.elapsed = self._session.clock.now() - self._began
-        self._recounted = time.monotonic()
-        self._recount_took = self._recounted - began
-
-    def _add_issue(self, place: int, key: str | None, state: State, reason: str, item: Any) -> None:
-        if self._on_issue is not None:
-            self._on_issue(SendIssue(row=place, key=key, state=state, reason=reason, item=item))
 
 
 def _to_issue(entry: Entry) -> SendIssue:

@@ -10,7 +10,7 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from os import PathLike, fspath
@@ -20,23 +20,7 @@ import attrs
 
 from llamadapro.errors import InvalidRequestError, LlamadaProError
 
-from .ledger import (
-    COUNTS,
-    PAGE,
-    SCHEMA,
-    Dialect,
-    Entry,
-    Granted,
-    RunInfo,
-    State,
-    Steps,
-    Turn,
-    begin_steps,
-    one_step,
-    page_steps,
-    runs_steps,
-    turn_steps,
-)
+from .ledger import SCHEMA, Dialect, Granted, RunInfo, SqlLedger, Steps, Turn, one_step
 
 T = TypeVar("T")
 
@@ -55,26 +39,26 @@ SQLITE = Dialect(
 )
 
 
-class SqliteLedger:
+class SqliteLedger(SqlLedger):
     """A `Ledger` in a file; without a path in a temporary one, gone when it is closed.
 
     `now` gives seconds, and is wall time at the first look; `noun` is what uses the file, for messages.
     """
 
-    lease: float = math.inf
+    dialect = SQLITE
+    lease = math.inf
     """The file is locked: what an earlier process had in hand is known to be lost."""
 
     def __init__(
         self, path: str | PathLike[str] | None, *, now: Callable[[], float] = time.monotonic, noun: str = "job"
     ) -> None:
+        super().__init__()
         self._name = "the temporary ledger" if path is None else f"ledger {fspath(path)!r}"
         self._path = "" if path is None else fspath(path)
         self._noun = noun
         self._now, self._offset = now, time.time() - now()
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._db: sqlite3.Connection | None = None
-        self._run = 0
-        self._worker = os.urandom(8).hex()
 
     async def begin(
         self,
@@ -87,30 +71,12 @@ class SqliteLedger:
     ) -> tuple[Mapping[str, Any], int]:
         await self._call(lambda: self._open(create=not join))
         # Whoever held the file before is gone, and its lease with it.
-        await self._execute(one_step("delete from llamadapro_workers"))
-        self._run, known, read_to = await self._execute(
-            begin_steps(SQLITE, run, about, join, rate, resend_unknown), InvalidRequestError
-        )
-        return known, read_to
-
-    async def turn(self, turn: Turn) -> Granted:
-        return await self._execute(turn_steps(SQLITE, self._run, self._worker, self.lease, turn))
-
-    async def counts(self) -> Mapping[State, int]:
-        return dict(await self._execute(one_step(COUNTS, run=self._run)))
-
-    async def entries(self, *states: State) -> AsyncIterator[Entry]:
-        after = 0
-        while page := await self._execute(page_steps(self._run, after, states)):
-            for entry in page:
-                yield entry
-            if len(page) < PAGE:
-                return
-            after = page[-1].id
+        await self.execute(lambda _: one_step("delete from llamadapro_workers"))
+        return await super().begin(run, about, join=join, rate=rate, resend_unknown=resend_unknown)
 
     async def runs(self) -> Sequence[RunInfo]:
         await self._call(lambda: self._open(create=False))
-        return await self._execute(runs_steps(SQLITE))
+        return await super().runs()
 
     async def close(self) -> None:
         """Release the file. Closing twice does no harm."""
@@ -118,11 +84,11 @@ class SqliteLedger:
             await self._call(self._db.close)
         self._thread.shutdown()
 
-    async def _execute(self, steps: Steps[T], kind: type[LlamadaProError] = LlamadaProError) -> T:
-        return await self._call(lambda: self._transaction(steps), kind)
+    async def execute(self, steps: Callable[[bool], Steps[T]]) -> T:
+        return await self._call(lambda: self._transaction(steps(False)))
 
-    async def _call(self, work: Callable[[], T], kind: type[LlamadaProError] = LlamadaProError) -> T:
-        with self._wrap_errors(kind):
+    async def _call(self, work: Callable[[], T]) -> T:
+        with self._wrap_errors(LlamadaProError):
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _transaction(self, steps: Steps[T]) -> T:

@@ -60,7 +60,7 @@ class Sandbox:
     `db` is a SQLite file that survives restarts; without it the state lives as long as the object. `seed` is data to
     start with (and to come back to with `reset`), as in `seed()`; a file that already holds records is not seeded.
     `strict` refuses fields that the document does not have, in bodies, queries and seeds; else they are reported in
-    the `X-Sandbox-Warning` header and in `requests`. `hosts` are names under which it may be reached, beside
+    the `X-Sandbox-Warning` header and in `requests`. `hosts` are names under which it may be reached, besides
     localhost and the address it listens on. `document` is another OpenAPI document, or the path of one. Example::
 
         with Sandbox(strict=True) as sandbox, sandbox.serve() as server:
@@ -372,7 +372,7 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         operation, request = self.operations.get(scope["method"]), Request(scope, receive)
-        if self.name == FILE and "page" in request.query_params:  # the page plays a recording: no part of a test
+        if self.name == FILE and "page" in request.query_params:  # the web page plays a recording: no part of a test
             await _error_response(self.sandbox.file, request, b"")(scope, receive, send)
             return
         answer = self.sandbox.file if self.name == FILE else self._perform

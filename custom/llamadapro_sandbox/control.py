@@ -142,7 +142,7 @@ async def wait_for_changes(sandbox: Sandbox, request: Request) -> None:
 
 
 def _version(sandbox: Sandbox) -> str:
-    """Changes with everything that the page shows, but for what the clock brings about."""
+    """Changes with everything that the web page shows, but for what the clock brings about."""
     clock = sandbox.clock
     parts = (sandbox.requests.version, sum(sandbox.store.versions.values()), clock.changes, sandbox.faults.version)
     return "-".join(map(str, parts))
@@ -189,7 +189,7 @@ def _recordings(sandbox: Sandbox, body: Record, request: Request) -> Any:
 
 
 def _records(sandbox: Sandbox, body: Any, request: Request) -> Any:
-    """The latest records of the kinds that the page shows, or of one: `?kind=contacts&before=ID&limit=50`."""
+    """The latest records of the kinds that the web page shows, or of one: `?kind=contacts&before=ID&limit=50`."""
     state, url, query = sandbox.state, str(request.base_url).rstrip("/"), request.query_params
     views: dict[str, Callable[[Record], Record]] = {
         "contacts": contacts.to_response,

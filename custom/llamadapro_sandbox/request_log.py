@@ -1,4 +1,4 @@
-"""The requests that were received, with their answers, for tests and for the page; keys are left out.
+"""The requests that were received, with their answers, for tests and for the web page; keys are left out.
 
 Bounded in number and in bytes: the oldest are forgotten first, long bodies are cut.
 """

@@ -13,9 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import yaml
+from tests.openapi import ROOT, operations_of, read
 
-ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "generated" / "llamadapro_api"
 SHOWN = 200
 
@@ -60,8 +59,7 @@ def difference(committed: dict[str, str], fresh: dict[str, str]) -> list[str]:
 
 
 def operations_in(document: Path) -> int:
-    paths = yaml.safe_load(document.read_text())["paths"]
-    return sum("operationId" in operation for item in paths.values() for operation in item.values() if operation)
+    return len(operations_of(read(document)))
 
 
 def operations_out(package: Path) -> int:

@@ -40,6 +40,7 @@ from tests.integration.test_contract_probe import (
     put,
     seeded,
 )
+from tests.openapi import KEY_HEADER, OPERATIONS, key_value
 
 PAGE = ROOT / "docs" / "guide" / "contract.md"
 NULL = put(CONTACTS, "tenantId", None)
@@ -222,7 +223,8 @@ def test_the_summary_comes_first_and_what_was_not_seen_is_a_line_for_each_reason
     service.change = Change(NULL)
     check("--output", "markdown=report.md")
     lines = capsys.readouterr().out.splitlines()
-    assert re.match(r"\d+ requests to http://\S+: \d contradictions?, 0 additions, 9 of 37 operations seen", lines[0])
+    seen = f"9 of {len(OPERATIONS)} operations seen"
+    assert re.match(rf"\d+ requests to http://\S+: \d contradictions?, 0 additions, {seen}", lines[0])
     reasons = [line.partition(":")[0] for line in lines if line.startswith("not seen")]
     assert len(reasons) == len(set(reasons)) <= 7
     [sending] = [line for line in lines if line.startswith("not seen, never requested (sends a message): ")]
@@ -346,12 +348,14 @@ def key_in(header: str, prefix: str = "") -> Change:
         sent = {name.lower(): value.decode() for name, value in given}
         value = sent.get(header.lower().encode(), "")
         key = value.removeprefix(prefix) if value.startswith(prefix) else ""
-        return [*(one for one in given if one[0].lower() != b"x-api-key"), (b"x-api-key", key.encode())]
+        name = KEY_HEADER.lower().encode()
+        return [*(one for one in given if one[0].lower() != name), (name, key_value(key).encode())]
 
     return Change(headers=headers)
 
 
-PLACEMENTS = [KeyPlacement("Authorization", "Bearer"), KeyPlacement("Authorization"), KeyPlacement("Api-Key")]
+USUAL = [*map(KeyPlacement, ("X-API-Key", "Authorization", "Api-Key")), KeyPlacement("Authorization", "Bearer")]
+PLACEMENTS = [one for one in USUAL if one != packaged().key_placement]
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS, ids=str)
@@ -361,7 +365,7 @@ async def test_another_place_of_the_key_is_found_and_the_rest_checked(placement:
     [found] = result.of("contradiction")
     assert (found.kind, found.message) == (
         "key-placement",
-        f"the service takes the key as {placement}, not as X-API-Key: KEY",
+        f"the service takes the key as {placement}, not as {KEY_HEADER}: {key_value('KEY')}",
     )
     assert len(result.of("confirmation")) == 9
     changed, rest = patch_document(packaged().text, result.findings)
@@ -372,8 +376,8 @@ async def test_another_place_of_the_key_is_found_and_the_rest_checked(placement:
 
 
 async def test_the_usual_header_is_tried_where_the_document_has_another() -> None:
-    text = packaged().text.replace("name: X-API-Key", "name: X-Another")
-    result, _ = await ask(Document(text), write=False)
+    text = packaged().text.replace(f"name: {KEY_HEADER}", "name: X-Another")
+    result, _ = await ask(Document(text), key_in("X-API-Key"), write=False)
     assert [one.kind for one in result.of("contradiction")] == ["key-placement"]
 
 
@@ -382,7 +386,8 @@ def test_a_key_that_is_refused_everywhere_is_said(
 ) -> None:
     monkeypatch.setenv("LLAMADAPRO_API_KEY", "another-key-0123456789")
     assert check("--output", "json=report.json") == 2
-    ways = "X-API-Key: KEY, Authorization: Bearer KEY, Authorization: KEY, Api-Key: KEY"
+    usual = ("X-API-Key: KEY", "Authorization: Bearer KEY", "Authorization: KEY", "Api-Key: KEY")
+    ways = ", ".join(dict.fromkeys([f"{KEY_HEADER}: {key_value('KEY')}", *usual]))
     assert f"the service refuses the key: GET /api/v1/tasks answers 401 to {ways}" in capsys.readouterr().err
     assert "another-key" not in Path("report.json").read_text()
 

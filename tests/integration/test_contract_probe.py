@@ -419,6 +419,55 @@ async def test_an_extra_field_and_an_open_set_are_no_contradiction(document: Doc
         assert report.of("addition")
 
 
+NOTES = """\
+  /api/v1/notes:
+    get:
+      operationId: GetNotes
+      parameters:
+        - { name: limit, in: query, schema: { type: integer } }
+      responses:
+        2XX:
+          description: Some.
+          content: { application/json: { schema: { $ref: '#/components/schemas/NotePage' } } }
+        default: { description: No., content: { text/plain: { schema: { type: string } } } }
+  /api/v1/notes/{noteId}:
+    get:
+      operationId: GetNote
+      parameters:
+        - { name: noteId, in: path, required: true, schema: { type: integer } }
+      responses:
+        '200': { description: One., content: { application/json: { schema: { $ref: '#/components/schemas/Note' } } } }
+        '404': { description: None. }
+"""
+NOTE = """\
+    Note: { type: object, properties: { id: { type: integer } } }
+    NotePage: { type: object, properties: { items: { type: array, items: { $ref: '#/components/schemas/Note' } } } }
+"""
+
+
+async def test_a_new_list_and_its_items_are_read_without_being_named(document: Document) -> None:
+    def answer(exchange: Exchange) -> None:
+        if exchange.path == "/api/v1/notes":
+            exchange.status, exchange.body = 200, {"items": [{"id": 1, "pinned": True}, {"id": 2}]}
+        elif exchange.path in ("/api/v1/notes/1", "/api/v1/notes/2"):
+            exchange.status, exchange.body = 200, {"id": exchange.path[-1]}
+        elif exchange.path.startswith("/api/v1/notes/"):
+            exchange.body = {"code": 404, "message": "no note"}
+
+    text = document.text.replace("\npaths:\n", f"\npaths:\n{NOTES}")
+    text = text.replace("\n  schemas:\n", f"\n  schemas:\n{NOTE}")
+    only = ("GetNotes", "GetNote")
+    report, _ = await ask(Document(text), Change(answer), write=False, only=only)
+    found = {(one.kind, one.operation, one.message) for one in report.of("contradiction", "addition")}
+    assert found == {
+        ("field-undocumented", "GetNotes", "the field pinned (boolean) is not documented"),
+        ("key-not-checked", "GetNotes", "a wrong key is answered 200, not 401"),
+        ("type", "GetNote", "a string instead of an integer"),
+        ("body-unexpected", "GetNote", "the answer 404 has a body, undocumented"),
+    }
+    assert {one.operation for one in report.of("confirmation")} == {*only}
+
+
 # --- the suggested patch -----------------------------------------------------------------------------------------
 
 

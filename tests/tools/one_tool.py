@@ -364,12 +364,15 @@ async def vcrpy(engine: str, order: str) -> list[str]:
     import vcr
     from vcr.errors import CannotOverwriteExistingCassetteException
 
+    from llamadapro_api import document
+
     with service() as url, tempfile.TemporaryDirectory() as folder:
         cassette = str(Path(folder) / "one.yaml")
         async with client_of(engine, url) as client:
             with vcr.use_cassette(cassette):
                 await traffic(client)
-        recorded = [(one[":path"], one["x-api-key"]) for one in ARRIVED]
+        header = document.SCHEMES[document.SCHEME].name.lower()
+        recorded = [(one[":path"], one[header]) for one in ARRIVED]
         ARRIVED.clear()
         wrong = [] if len(recorded) == 3 else [f"recorded {recorded}"]
         async with client_of(engine, url) as client:

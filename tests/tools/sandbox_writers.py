@@ -114,13 +114,17 @@ async def inspect(client: httpx.AsyncClient, outcome: Outcome) -> None:
         outcome.torn += number in outcome.renamed and record.get("lastName") != name
 
 
-async def prove(seconds: float, writers: int, db: Path) -> Outcome:
+async def prove(seconds: float, writers: int, db: Path, least: int = 0) -> Outcome:
+    """Let them write for some seconds, and until at least so many updates are acknowledged, however slow this is."""
     outcome, first = Outcome(), Sandbox(db)
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(first.client()) for _ in range(writers)]
         start = time.monotonic()
         tasks = [asyncio.create_task(write(client, number, outcome)) for number, client in enumerate(clients)]
         await asyncio.sleep(seconds)
+        async with asyncio.timeout(60):
+            while len(outcome.renamed) < least:
+                await asyncio.sleep(0.05)
         first.end(signal.SIGKILL)  # in the middle of it all
         outcome.seconds = time.monotonic() - start
         await asyncio.gather(*tasks)

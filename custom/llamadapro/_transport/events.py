@@ -41,7 +41,7 @@ class Attempt:
 
 @attrs.frozen(kw_only=True)
 class Exchange:
-    """One call, as recorded by `client.capture_exchanges()`: what its last attempt brought, and how many there were."""
+    """One call, as captured by `client.capture_exchanges()`: what its last attempt brought, and how many there were."""
 
     operation: str
     method: str
@@ -55,7 +55,7 @@ class Exchange:
 
 
 Captures = tuple[tuple[object, list[Exchange]], ...]
-_captures: ContextVar[Captures] = ContextVar("llamadapro_recorders", default=())
+_captures: ContextVar[Captures] = ContextVar("llamadapro_captures", default=())
 
 
 @contextmanager
@@ -70,16 +70,16 @@ def capture(owner: object) -> Iterator[list[Exchange]]:
 
 
 def add_exchange(owner: object, make: Callable[[], Exchange]) -> None:
-    """Add an exchange to whoever records; costs nothing where nobody does."""
-    for recorded, exchanges in _captures.get():
-        if recorded is owner:
+    """Add an exchange to the captures of its owner; costs nothing where there are none."""
+    for captured, exchanges in _captures.get():
+        if captured is owner:
             exchanges.append(make())
 
 
 def notify(on_attempt: Callable[[Attempt], Any] | None, make: Callable[[], Attempt]) -> None:
     """The debug line, and the caller's callback; a callback's own failure must not change what is sent.
 
-    Costs nothing where nobody listens.
+    Costs nothing where there is neither.
     """
     debugged = log.isEnabledFor(logging.DEBUG)
     if on_attempt is None and not debugged:

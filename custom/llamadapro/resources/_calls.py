@@ -151,21 +151,20 @@ class Calls(Resource, section="calls"):
                 rate=1,
             )
         """
-        from llamadapro_jobs.sending import send_many
+        from llamadapro_jobs.sending import SendMany
 
-        return await send_many(
-            self._session,
-            {
+        job = SendMany(
+            session=self._session,
+            builders={
                 "start_agent": self._prepare_agent,
                 "start_adhoc_agent": self._prepare_adhoc_agent,
                 "bridge": self._prepare_bridge,
             },
-            rows,
             operation=operation,
             common=common,
             key=key,
             ledger=ledger,
-            run=run,
+            run_name=run,
             rate=rate,
             concurrency=concurrency,
             resend_unknown=resend_unknown,
@@ -176,6 +175,7 @@ class Calls(Resource, section="calls"):
             on_issue=on_issue,
             max_issues=max_issues,
         )
+        return await job.run(rows)
 
     async def create(self, **fields: Unpack[models.CreateCallBody]) -> models.Call:
         """Log a call that took place elsewhere (CreateCall); keywords: `CreateCallBody`. Starts no call.

@@ -115,18 +115,17 @@ class Conversations(Resource, section="conversations"):
                 print(issue.row, issue.reason)
         """
         from llamadapro_api.writing import writer
-        from llamadapro_jobs.importing import import_many
+        from llamadapro_jobs.importing import ImportMany
 
         operation: Callable[..., PreparedRequest[models.BulkResult]] = api.bulk_update if update else api.bulk_create
         create, change = models.BulkSingleConversationCreateParamsDict, models.BulkSingleConversationUpdateParamsDict
         write = writer(change if update else create)
-        return await import_many(
-            items,
+        job = ImportMany(
             check=lambda row: write(_with_emails(self._with_numbers(row))),
-            send=lambda rows: self._send(operation, conversations=rows),
+            send_rows=lambda rows: self._send(operation, conversations=rows),
             about={"operation": operation.__name__, "base_url": str(self._session.base_url)},
             ledger=ledger,
-            run=run,
+            run_name=run,
             chunk_size=chunk_size,
             concurrency=concurrency,
             resend_unknown=resend_unknown,
@@ -137,6 +136,7 @@ class Conversations(Resource, section="conversations"):
             on_issue=on_issue,
             clock=self._session.clock,
         )
+        return await job.run(items)
 
     async def _bulk(
         self, operation: Callable[..., PreparedRequest[models.BulkResult]], items: list[Any]

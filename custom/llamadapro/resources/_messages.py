@@ -301,21 +301,20 @@ class Messages(Resource, section="messages"):
             )
             print(report)
         """
-        from llamadapro_jobs.sending import send_many
+        from llamadapro_jobs.sending import SendMany
 
-        return await send_many(
-            self._session,
-            {
+        job = SendMany(
+            session=self._session,
+            builders={
                 "send_template": self._prepare_template,
                 "send_text": self._prepare_text,
                 "send": self._prepare_message,
             },
-            rows,
             operation=operation,
             common=common,
             key=key,
             ledger=ledger,
-            run=run,
+            run_name=run,
             rate=rate,
             concurrency=concurrency,
             resend_unknown=resend_unknown,
@@ -326,6 +325,7 @@ class Messages(Resource, section="messages"):
             on_issue=on_issue,
             max_issues=max_issues,
         )
+        return await job.run(rows)
 
     async def wait(
         self,

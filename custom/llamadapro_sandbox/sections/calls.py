@@ -104,7 +104,7 @@ def get_call_transcription(state: State, request: ApiRequest) -> Any:
 
 
 def with_timeline(state: State, call: Record, base_url: str) -> Record:
-    """A call as the page shows it: with its statuses and their times, and what it has left behind."""
+    """A call as the web page shows it: with its statuses and their times, and what it has left behind."""
     shown, way, now = to_response(state, call), call.get("_plan"), state.clock.time()
     stages = [(status, way["start"] + share * way["seconds"]) for share, status in way["stages"]] if way else []
     timeline = [{"status": status, "at": written(moment(at)), "reached": at <= now} for status, at in stages]

@@ -106,7 +106,7 @@ def _public_id(document: Document, schema: Schema, number: int) -> Any:
 
 
 def _shape(document: Document, operation: Operation, content: Content, record: Record) -> Any:
-    """A record as the answer has it: what is stored, what is required beside it, and what fits of a wrapped answer."""
+    """A record as the answer has it: what is stored, what is required in addition, and the same inside a wrapper."""
     validator = content.validator
     if validator is None:
         return None
