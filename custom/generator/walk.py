@@ -151,7 +151,10 @@ class Walk:
         return f"models.{name}Dict" if sending else f"models.{name}"
 
     def _is_map(self, name: str) -> bool:
-        model = self.models[name]
+        model = self.models.get(name)
+        if model is None:  # the parser dropped it, and its reason is among the refusals
+            pointer = self.document.sources.get(self.components.get(name, ""), ("components", "schemas", name))
+            raise Unsupported(pointer, "the generator cannot read it")
         return not model.required_properties and not model.optional_properties
 
     def _union(self, prop: Any, pointer: Pointer, *, sending: bool, form: bool) -> str:
