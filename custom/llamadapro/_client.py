@@ -209,8 +209,8 @@ class AsyncLlamadaPro:
     async def send(self, prepared: PreparedRequest[T], /) -> T:
         """Send an operation of `llamadapro_api.api` that has no method yet, and return its answer.
 
-        Same key, retries and errors as everywhere. Raises `InvalidRequestError` for what is no prepared request, and
-        the `APIError` family. Example::
+        Same key, retries and errors as everywhere. Raises `InvalidRequestError` for anything but a prepared request,
+        and the `APIError` family; preparing one raises `llamadapro_api.errors.ValidationError`. Example::
 
             from llamadapro_api import api
 

@@ -28,11 +28,11 @@ async def poll(
     advice: str = "it is still in progress: call wait() again, or give it more time",
     on_status: Callable[[T], object] | None = None,
 ) -> T:
-    """Ask until `done` says yes; raises `WaitTimeoutError` with the last answer after `timeout` seconds.
+    """Ask until `done` is true; raises `WaitTimeoutError` with the last answer after `timeout` seconds.
 
     `on_status` is called with the first answer and with each whose status differs from the one before.
     """
-    if not timeout > 0:
+    if not isinstance(timeout, (int, float)) or not timeout > 0:
         raise InvalidRequestError(f"timeout must be a number of seconds above 0, not {timeout!r}")
     ends = clock.now() + timeout
     interval = FIRST_INTERVAL

@@ -24,7 +24,7 @@ from fastapi.testclient import TestClient
 
 from llamadapro import AsyncLlamadaPro, ConfigurationError
 from tests.faults.clients import KEY, OWN
-from tests.faults.server import Outcome, Received, Site, answer, fault_server
+from tests.faults.server import End, Outcome, Received, Site, answer, fault_server, outcome, response
 
 own_engines = pytest.mark.parametrize("engine", OWN)
 LIBRARIES = {"httpx": httpx, "httpx2": httpx2}
@@ -228,6 +228,45 @@ def test_parent_and_child_of_a_fork(engine: str, site: Site) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     read_by = [int(request.path.rpartition("/")[2]) // 10_000 for request in site.requests]
     assert [read_by.count(side) for side in (0, 1, 2)] == [10, 100, 100]
+
+
+FORK_WHILE_RUNNING = """
+import asyncio, gc, os, sys
+from llamadapro import AsyncLlamadaPro
+from tests.integration.test_loops import read
+client = AsyncLlamadaPro("sk-0123456789", sys.argv[1], engine=sys.argv[2], max_retries=0)
+
+async def main():
+    await read(client, 1)
+    slow = asyncio.create_task(client.contacts.get(77))
+    await asyncio.sleep(0.05)
+    child = os.fork()
+    if not child:
+        globals()["client"] = None
+        gc.collect()
+        raise SystemExit(0)  # the child ends as programs do: its copies of tasks, loop and sockets are torn down
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        await read(client, 10_000, 3)
+    assert (await slow).id == 77
+    await read(client, 10_000)
+    await client.aclose()
+
+asyncio.run(main())
+"""
+
+
+@own_engines
+def test_a_child_that_ends_leaves_the_parents_requests_alone(engine: str) -> None:
+    def slowly(request: Received) -> Outcome:
+        return (
+            outcome("slow", 0.5, response(200, {"id": 77}), End.KEEP) if request.path.endswith("/77") else echo(request)
+        )
+
+    command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", FORK_WHILE_RUNNING]
+    with fault_server().site(then=slowly) as site:
+        ended = subprocess.run([*command, site.url, engine], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sum(request.path.endswith("/77") for request in site.requests) == 1
 
 
 # --- closing -----------------------------------------------------------------------------------------------------

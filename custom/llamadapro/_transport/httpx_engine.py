@@ -184,6 +184,6 @@ def _holds_connections(client: Any) -> bool:
 
 
 def _is_bound(transport: Any) -> bool:
-    if type(transport).__name__ in ("ASGITransport", "MockTransport"):
+    if any(base.__name__ in ("ASGITransport", "MockTransport") for base in type(transport).__mro__):
         return False
     return bool(getattr(getattr(transport, POOL, None), "connections", True))

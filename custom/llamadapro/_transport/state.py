@@ -32,11 +32,11 @@ class RequestState(ABC, Generic[T]):
         self.path = path
         self.config = config
         self.redactor = redactor
-        self.attempts = 0
-        self.retries = -1
+        self.attempts: int = 0
+        self.retries: int = -1
         self.response: httpx.Response | None = None
-        self.maybe_processed = False
-        self.out_of_time = False
+        self.maybe_processed: bool = False
+        self.out_of_time: bool = False
         """Whether the deadline has come, or would come before anything else could."""
         self._clock = clock
         self._started = clock.now()

@@ -208,6 +208,7 @@ REFUSED: list[tuple[Do, type[Exception], str]] = [
     (lambda c: c.contacts.create(metadata={"a": [math.inf]}), InvalidRequestError, r"metadata\.a\[0\]"),
     (lambda c: c.contacts.create(first_name="\ud800"), InvalidRequestError, "first_name: .*Unicode"),
     (lambda c: c.contacts.create(metadata=2**65), InvalidRequestError, "metadata: .*64 bits"),
+    (lambda c: c.calls.wait(1, timeout="60"), InvalidRequestError, "timeout must be a number"),  # type: ignore[arg-type]
     (lambda c: c.messages.send_text(to="12345", from_="+56912345678", text="x"), InvalidPhoneNumberError, "12345"),
     (
         lambda c: c.conversations.bulk_create([{"funnelId": 1, "funnel_id": 1}]),
