@@ -56,7 +56,7 @@ types: $(READY) verifytypes ## mypy --strict and pyright: the packages, the exam
 
 verifytypes: $(READY) ## pyright --verifytypes: every public name is fully typed
 	@mkdir -p build
-	@for package in llamadapro llamadapro_api llamadapro_sandbox llamadapro_contract; do \
+	@for package in llamadapro llamadapro_api llamadapro_jobs llamadapro_sandbox llamadapro_contract; do \
 		$(BIN)/pyright --pythonpath $(BIN)/python --verifytypes $$package --ignoreexternal > build/verifytypes.txt \
 			|| { cat build/verifytypes.txt; exit 1; }; \
 		echo "$$package: $$(grep '^Type completeness' build/verifytypes.txt)"; \

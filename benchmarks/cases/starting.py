@@ -13,8 +13,7 @@ START = Measure(
         "bare httpx": "\nimport httpx; client = httpx.AsyncClient(); client.get",
         "bare aiohttp": "\nimport aiohttp; aiohttp.ClientSession.get",
         "llamadapro": f"\n{_OURS}); client.contacts",
-        "llamadapro, certificates loaded": f"\n{_OURS}); client.contacts\n"
-        "from llamadapro._transport.base_engine import ssl_context; ssl_context(True)",
+        "llamadapro, certificates loaded": f"\n{_OURS}); client.contacts\nimport httpx; httpx.create_ssl_context()",
         "llamadapro, aiohttp": f"\n{_OURS}, engine='aiohttp'); client.contacts",
         "stock generator": "\nfrom stock_api import AuthenticatedClient\n"
         "from stock_api.api.v1contacts import get_contact\n"

@@ -14,6 +14,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import attrs
 from openapi_python_client import Project
 from openapi_python_client.config import Config, ConfigFile, MetaType
 from openapi_python_client.parser.errors import GeneratorError, ParseError
@@ -133,9 +134,8 @@ def generate(document_path: Path, config_path: Path, output: Path) -> list[str]:
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".generating-", dir=output.parent) as scratch:
         fresh = Path(scratch) / output.name
-        config.output_path = fresh
         with redirect_stdout(StringIO()):
-            problems = Package(document, data, config, walk).build()
+            problems = Package(document, data, attrs.evolve(config, output_path=fresh), walk).build()
         if problems:
             raise Refused([f"{one.header}: {one.detail}; `make setup` installs what the hooks run" for one in problems])
         check(document, fresh)

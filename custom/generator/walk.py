@@ -151,7 +151,10 @@ class Walk:
         return f"models.{name}Dict" if sending else f"models.{name}"
 
     def _is_map(self, name: str) -> bool:
-        model = self.models[name]
+        model = self.models.get(name)
+        if model is None:  # the parser dropped it, and its reason is among the refusals
+            pointer = self.document.sources.get(self.components.get(name, ""), ("components", "schemas", name))
+            raise Unsupported(pointer, "the generator cannot read it")
         return not model.required_properties and not model.optional_properties
 
     def _union(self, prop: Any, pointer: Pointer, *, sending: bool, form: bool) -> str:
@@ -192,12 +195,13 @@ class Walk:
             kinds = {value: self._class_name(target) for value, target in mapping.items()}
         else:
             by_wire = [{_wire(one): one for one in self._properties(name)} for name in names]
-            common = [wire for wire in by_wire[0] if all(_single(props.get(wire)) is not None for props in by_wire)]
-            common = [wire for wire in common if len({_single(props[wire]) for props in by_wire}) == len(names)]
-            if not common:
+            for wire in by_wire[0]:
+                sets = [_values(props.get(wire)) for props in by_wire]
+                if all(sets) and len(set().union(*sets)) == sum(map(len, sets)):  # no value in two of them
+                    break
+            else:
                 return None
-            wire = common[0]
-            kinds = {_single(props[wire]): name for name, props in zip(names, by_wire, strict=True)}
+            kinds = {value: name for name, values in zip(names, sets, strict=True) for value in sorted(values)}
         classes = ", ".join(f"{value!r}: models.{name}{'Dict' if sending else ''}" for value, name in kinds.items())
         return f"types.Tag({wire!r}, {{{classes}}})"
 
@@ -452,13 +456,11 @@ def _members(annotation: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def _single(prop: Any) -> Any:
-    """The one value that a property can have, or None."""
+def _values(prop: Any) -> set[Any]:
+    """The values that a property can have, where the document lists them."""
     if isinstance(prop, ConstProperty):
-        return prop.value.raw_value
-    if isinstance(prop, LiteralEnumProperty) and len(prop.values) == 1:
-        return next(iter(prop.values))
-    return None
+        return {prop.value.raw_value}
+    return set(prop.values) if isinstance(prop, LiteralEnumProperty) else set()
 
 
 def _wire(prop: Any) -> str:

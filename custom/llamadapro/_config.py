@@ -52,6 +52,8 @@ def _api_key(given: Secret | None) -> Secret:
 
 def _base_url(given: str | AnyURL | None) -> httpx.URL:
     given = to_httpx(given) or os.environ.get("LLAMADAPRO_BASE_URL") or document.SERVER
+    if given == "":
+        raise ConfigurationError("openapi.yaml names no server: pass base_url=… or set LLAMADAPRO_BASE_URL")
     if not isinstance(given, (str, httpx.URL)):
         raise ConfigurationError(f"base_url must be a URL, not {_short(given)}")
     # A URL with a password in it is not repeated.

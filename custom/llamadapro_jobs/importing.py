@@ -11,7 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import blake2b
 from os import PathLike
-from typing import Any, ClassVar
+from typing import Any
 
 import attrs
 import orjson
@@ -45,9 +45,8 @@ class Chunk:
 class ImportMany:
     """The job of an import; its units are chunks."""
 
-    only_added: ClassVar[bool] = True
-    not_taken: ClassVar[State] = "pending"
-    max_attempts: ClassVar[None] = None
+    only_added = True
+    max_attempts = None
 
     check: Callable[[Any], Any]
     """Makes a row what is to be sent, or raises `ValidationError` or `InvalidRequestError`."""
@@ -75,6 +74,10 @@ class ImportMany:
     _in_hand: dict[str, Chunk] = attrs.field(init=False, factory=dict)
     # Chunks that another worker is sending; without their rows.
     _elsewhere: dict[str, Chunk] = attrs.field(init=False, factory=dict)
+
+    @property
+    def not_taken(self) -> State:
+        return "pending"
 
     @property
     def ahead(self) -> int:

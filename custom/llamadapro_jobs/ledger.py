@@ -266,7 +266,8 @@ def _check_same(known: Mapping[str, Any], now: Mapping[str, Any], join: bool) ->
 
 def _flat(about: Mapping[str, Any]) -> dict[str, Any]:
     """With the keywords that all rows have in common next to the rest, so that each is named by itself."""
-    common = {_LABELS.get(name, name): value for name, value in (about.get("common") or {}).items()}
+    given: Mapping[str, Any] = about.get("common") or {}
+    common = {_LABELS.get(name, name): value for name, value in given.items()}
     return {**{name: value for name, value in about.items() if name != "common"}, **common}
 
 

@@ -50,18 +50,22 @@ class Job(Protocol):
     @property
     def only_added(self) -> bool:
         """Whether only this process has what its units hold."""
+        ...
 
     @property
     def ahead(self) -> int:
         """How many units may be read before the first of them is done with."""
+        ...
 
     @property
     def not_taken(self) -> State:
         """What a unit becomes that the service has refused for itself: refused, or pending for the next run."""
+        ...
 
     @property
     def max_attempts(self) -> int | None:
         """How often a unit may be answered with 429 before it is refused; None: not again in this run."""
+        ...
 
     async def read(self) -> NewUnit | None:
         """The next unit of the source; None at its end."""

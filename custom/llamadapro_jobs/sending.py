@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import attrs
 import orjson
@@ -48,9 +48,8 @@ class Session(Protocol):
 class SendMany:
     """The job of a campaign; its units are rows."""
 
-    only_added: ClassVar[bool] = False
-    ahead: ClassVar[int] = 2 * BATCH
-    not_taken: ClassVar[State] = "refused"
+    only_added = False
+    ahead = 2 * BATCH
 
     session: Session
     builders: Mapping[str, Callable[..., PreparedRequest[Any]]]
@@ -79,6 +78,10 @@ class SendMany:
     _place: int = attrs.field(init=False, default=-1)
     _recounted: float = attrs.field(init=False, default=0.0)
     _recount_took: float = attrs.field(init=False, default=0.0)
+
+    @property
+    def not_taken(self) -> State:
+        return "refused"
 
     async def run(self, rows: Rows | None) -> SendReport:
         """Send a request for each row; what stops that early is raised as a `JobError`. None joins a run."""

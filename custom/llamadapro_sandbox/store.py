@@ -187,7 +187,10 @@ class Store:
                 if order:
                     self._complete_order(kind, order)
                 return list(islice(self._walk(kind, conditions, order, descending, after, skip), limit))
-        placed = [Found(order_key(record, order) if order else b"", number, record) for number, record in few]
+            if not order:
+                rest = (Found(b"", number, record) for number, record in few)
+                return list(islice((one for one in rest if after is None or one[:2] > after), skip, skip + limit))
+            placed = [Found(order_key(record, order), number, record) for number, record in few]
         placed = [one for one in placed if after is None or (one[:2] < after if descending else one[:2] > after)]
         return sorted(placed, key=lambda one: one[:2], reverse=descending)[skip : skip + limit]
 
@@ -209,8 +212,8 @@ class Store:
     def counts(self) -> dict[str, int]:
         return dict(self._rows("select name, records from kinds where records > 0"))
 
-    def _few(self, kind: str, conditions: list[Condition]) -> list[tuple[int, Record]] | None:
-        """All matches, if a condition shows that there are only a few."""
+    def _few(self, kind: str, conditions: list[Condition]) -> Iterator[tuple[int, Record]] | None:
+        """All matches in order of their ids, each read when it is asked for, if a condition shows there are few."""
         base = self._base(kind)
         for one in conditions:
             query, values = self._rows_of(kind, one)
@@ -218,11 +221,11 @@ class Store:
             if query and len(rows) <= FEW:
                 numbers = sorted({row - base for (row,) in rows})
                 read = ((number, self.get(kind, number)) for number in numbers)
-                return [
+                return (
                     (number, record)
                     for number, record in read
                     if record is not None and all(other.holds(record) for other in conditions)
-                ]
+                )
         return None
 
     def _walk(
@@ -268,7 +271,7 @@ class Store:
         first = min(conditions, key=lambda one: len(one.spans) or (2 if one.texts else 9))
         if not all(one.exact and self._rows_of(kind, one)[0] for one in conditions):
             few = self._few(kind, conditions)
-            return len(few) if few is not None else sum(1 for _ in self._walk(kind, conditions))
+            return sum(1 for _ in (self._walk(kind, conditions) if few is None else few))
         query, values = self._rows_of(kind, first)
         others = [one for one in conditions if one is not first]
         where, more = self._equalities(kind, [one for one in others if one.points])

@@ -130,6 +130,10 @@ class DeafServer:
             while True:
                 self._sockets.append(self._listener.accept()[0])
 
+    @property
+    def connections(self) -> int:
+        return len(self._sockets)
+
     def received(self) -> list[int]:
         """For each connection the bytes that arrived, once it has come to its end."""
         return [self._drain(sock) for sock in self._sockets]
@@ -162,7 +166,8 @@ async def test_no_further_byte_is_sent_of_a_call_that_has_ended(engine: str, end
     timeout = 0.3 if end == "timed out" else 30.0
     async with AsyncLlamadaPro("key", deaf.url, timeout=timeout, max_retries=0, engine=engine) as client:  # type: ignore[arg-type]
         call = asyncio.create_task(client.request("POST", "/upload", json=LARGE))
-        await asyncio.sleep(0.1)
+        while not deaf.connections and not call.done():  # noqa: ASYNC110 - of another thread
+            await asyncio.sleep(0.005)
         if end == "client closed":
             async with asyncio.timeout(5):
                 await client.aclose()

@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[2]
 CHECK = """
 import hashlib, importlib.util, pathlib
 import llamadapro, llamadapro.errors, llamadapro.models, llamadapro.phone
-import llamadapro_api, llamadapro_contract, llamadapro_sandbox
+import llamadapro_api, llamadapro_contract, llamadapro_jobs, llamadapro_sandbox
 assert llamadapro.AsyncLlamadaPro and llamadapro.models.Contact
-for package in (llamadapro, llamadapro_api, llamadapro_sandbox, llamadapro_contract):
+for package in (llamadapro, llamadapro_api, llamadapro_jobs, llamadapro_sandbox, llamadapro_contract):
     folder = pathlib.Path(package.__file__).parent
     assert "site-packages" in folder.parts, folder
     assert (folder / "py.typed").exists(), folder

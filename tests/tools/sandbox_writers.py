@@ -123,7 +123,7 @@ async def prove(seconds: float, writers: int, db: Path, least: int = 0) -> Outco
         tasks = [asyncio.create_task(write(client, number, outcome)) for number, client in enumerate(clients)]
         await asyncio.sleep(seconds)
         async with asyncio.timeout(60):
-            while len(outcome.renamed) < least:  # noqa: ASYNC110  (counted by many tasks)
+            while len(outcome.renamed) < least:  # noqa: ASYNC110 - writers append to it
                 await asyncio.sleep(0.05)
         first.end(signal.SIGKILL)  # in the middle of it all
         outcome.seconds = time.monotonic() - start

@@ -463,6 +463,14 @@ def test_a_level_that_is_none_is_refused(level: str, monkeypatch: pytest.MonkeyP
 # --- frozen, and copied with changes ------------------------------------------------------------------------------
 
 
+def test_a_document_without_a_server_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LLAMADAPRO_BASE_URL", raising=False)
+    monkeypatch.setattr(document, "SERVER", "")
+    with pytest.raises(ConfigurationError, match=r"names no server: pass base_url=… or set LLAMADAPRO_BASE_URL"):
+        AsyncLlamadaPro(KEY)
+    assert str(config(base_url="http://localhost").base_url) == "http://localhost"
+
+
 def test_options_are_frozen() -> None:
     used = config()
     for field in attrs.fields(Config):

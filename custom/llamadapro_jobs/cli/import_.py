@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from llamadapro_api.models import BulkSingleConversationCreateParamsDict as Created
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _run(options: argparse.Namespace) -> int:
-    ledger = options.ledger or f"{options.file}.ledger"
+    ledger: Any = options.ledger or f"{options.file}.ledger"
     with ExitStack() as stack:
         file = stack.enter_context(options.file.open(encoding=options.encoding, newline=""))
         table = Table(

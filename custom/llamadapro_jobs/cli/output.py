@@ -114,7 +114,9 @@ def write_rejects(
 
 def _is_reject(issue: ImportIssue | SendIssue) -> bool:
     """Warnings are none, nor is what may have been sent: it must not stand in a file that is to be sent."""
-    return bool(issue.errors) if hasattr(issue, "errors") else issue.state != "unknown"
+    from llamadapro._reports import SendIssue
+
+    return issue.state != "unknown" if isinstance(issue, SendIssue) else bool(issue.errors)
 
 
 def _line(issue: ImportIssue | SendIssue) -> str:
