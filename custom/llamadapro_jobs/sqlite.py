@@ -46,7 +46,7 @@ class SqliteLedger(SqlLedger):
     """
 
     dialect = SQLITE
-    lease = math.inf
+    lease: float = math.inf
     """The file is locked: what an earlier process had in hand is known to be lost."""
 
     def __init__(

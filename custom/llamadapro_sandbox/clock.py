@@ -20,7 +20,7 @@ class Clock:
     def __init__(self, *, ahead: float = 0.0, speed: float = 1.0, on_change: Callable[[float], None] | None = None):
         self._speed = _checked(speed)
         self._on_change = on_change
-        self.changes = 0
+        self.changes: int = 0
         """How often somebody has turned the clock."""
         self._real = time.monotonic()
         self._shown = time.time() + ahead

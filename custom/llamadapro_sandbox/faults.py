@@ -91,7 +91,7 @@ class Faults:
         self._random = random.Random(seed)
         self._seed = seed
         self._faults: list[Fault] = []
-        self.version = 0
+        self.version: int = 0
 
     def add(self, kind: str, **options: Any) -> Fault:
         """For example `add("status", status=429, retry_after=1, times=2, operation="CreateContact")`.

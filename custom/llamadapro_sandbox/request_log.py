@@ -142,7 +142,7 @@ class RequestLog:
         self._document = document
         self._lock = threading.Lock()
         self._number = 0
-        self.version = 0
+        self.version: int = 0
         """Grows with each request and each answer."""
         self.on_answer: Callable[[LoggedRequest], None] | None = None
         """Called with each request once it is answered."""
