@@ -12,7 +12,7 @@ from llamadapro_sandbox.state import State
 
 Handler = Callable[[State, ApiRequest], Any]
 HANDLERS: dict[str, Handler] = {}
-SECTIONS = {
+SECTIONS: dict[str, tuple[str, ...]] = {
     "calls": ("calls",),
     "contacts": ("contacts",),
     "conversations": ("conversations",),
