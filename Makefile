@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export REDOCLY_TELEMETRY := off
 export REDOCLY_SUPPRESS_UPDATE_NOTICE := true
 
-.PHONY: help setup demo test test-all lint types verifytypes document check-document generate check-generated prism redocly contract diff lowest faults tools soak rates pages downloads imports jobs writers schemathesis bench docs build package release-check audit coverage hooks clean
+.PHONY: help setup demo test test-slow test-all lint types verifytypes document check-document generate check-generated prism redocly contract diff lowest faults tools soak rates pages downloads imports jobs writers schemathesis bench docs build package release-check audit coverage hooks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -27,8 +27,12 @@ demo: $(READY) ## start the sandbox and run the quickstart against it (ARGS=--st
 	@$(BIN)/python examples/quickstart.py --sandbox $(ARGS)
 
 test: $(READY) ## run the tests: first in two processes, then those that measure time
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not serial" $(ARGS)
-	$(BIN)/python -m pytest -m serial $(ARGS) || test $$? = 5  # none of those that ARGS chose
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not serial and not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "serial and not slow" $(ARGS) || test $$? = 5  # none of those that ARGS chose
+
+test-slow: $(READY) ## the tests that `make test` leaves out: further engines, long proofs
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow and not serial" $(ARGS)
+	$(BIN)/python -m pytest -m "slow and serial" $(ARGS) || test $$? = 5
 
 test-all: $(READY) ## the unit, wire and sandbox tests on every Python from 3.11 that is found, in environments below build/
 	$(BIN)/python -m tests.tools.every_python $(ARGS)

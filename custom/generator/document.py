@@ -509,7 +509,7 @@ class Document:
             members = [one for one in raw.get(key) or () if not _is_condition(one)]
             if members and ("properties" in raw or "allOf" in raw):
                 raise Unsupported(
-                    (*pointer, key), f"{key} beside properties is not supported; put it in a schema of its own"
+                    (*pointer, key), f"{key} next to properties is not supported; put it in a schema of its own"
                 )
             if members:
                 out[key] = [
@@ -623,7 +623,7 @@ class Document:
     # --- what the parser leaves out ---------------------------------------------------------------------------------
 
     def flags(self, name: str, wire: str) -> Mapping[str, Any]:
-        """What the document says of a property beside its type: deprecated, readOnly, writeOnly."""
+        """What the document says of a property besides its type: deprecated, readOnly, writeOnly."""
         flags: dict[str, Any] = {}
         for raw, _ in self._parts_of(self._source(name)):
             one = (raw.get("properties") or {}).get(wire)

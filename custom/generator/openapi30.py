@@ -51,10 +51,10 @@ def schema_to_31(schema: Any) -> Any:
         return schema
     nullable = schema.get("nullable") is True
     if "$ref" in schema:
-        beside = {key: value for key, value in schema.items() if key in ANNOTATIONS or key.startswith("x-")}
+        siblings = {key: value for key, value in schema.items() if key in ANNOTATIONS or key.startswith("x-")}
         out = {"$ref": schema["$ref"]}
         out = {"anyOf": [out, {"type": "null"}]} if nullable else out
-        return {**out, **_with_examples(beside)}
+        return {**out, **_with_examples(siblings)}
     out = {key: _inner(key, value) for key, value in schema.items() if key != "nullable"}
     for limit, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if isinstance(out.get(limit), bool):

@@ -209,7 +209,7 @@ class Config:
             raise ConfigurationError("http_client brings its own engine, proxy and verify: set these on it instead")
         headers = self.headers_for(self.key_placement())
         object.__setattr__(self, "headers", headers)  # the way of a frozen class
-        # Where one number limits the attempt as a whole, a timer inside it can only ring later. aiohttp's are costly;
+        # Where one number limits the attempt, a timer inside it can only ring later. aiohttp's are costly;
         # httpx's are cheap, and hooks, mocks and instruments look at them.
         one_timer = self.engine == "aiohttp" and self.attempt_timeout is not None
         object.__setattr__(self, "httpx_timeouts", NO_TIMEOUTS if one_timer else httpx.Timeout(self.timeout).as_dict())
@@ -219,7 +219,7 @@ class Config:
 
     @property
     def attempt_timeout(self) -> float | None:
-        """Seconds for one attempt as a whole, where `timeout` is a number."""
+        """Total seconds for one attempt, where `timeout` is a number."""
         return None if isinstance(self.timeout, httpx.Timeout) else self.timeout
 
     def key_placement(self, security: str | None = None) -> KeyPlacement | None:

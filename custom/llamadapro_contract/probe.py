@@ -20,7 +20,7 @@ from .findings import Finding, Report, Severity
 Connect = Callable[[KeyPlacement, str | None], AsyncLlamadaPro]
 """Builds a client that sends this key, or without one the real key, in this way."""
 
-EXCLUDED = {
+EXCLUDED: dict[str, tuple[str, ...]] = {
     "sends a message": ("CreateMessage", "CreateTemplateMessage"),
     "starts a call": ("StartBridgeCall", "StartAgentCall", "StartAgentCallV2"),
     "leaves records that nothing deletes": ("UploadMedia", "LoadRecording", "CreateCall", "Create", "BulkCreate"),
@@ -31,7 +31,7 @@ EXCLUDED = {
 CRUD_NOUNS = ("Contact", "Task", "CustomFieldDefinition", "CustomFieldListOption")
 """What `--write` creates, changes and deletes."""
 
-PATH_ALTERNATIVES = {
+PATH_ALTERNATIVES: dict[str, tuple[str, ...]] = {
     "/custom-fields/definitions": ("/custom-field-definitions", "/customFields/definitions", "/custom-fields"),
     "/custom-fields/definitions/{definitionId}/options": (
         "/custom-field-definitions/{definitionId}/options",
@@ -52,7 +52,7 @@ KEY_PLACEMENTS = (
 )
 """The usual ways to send a key, tried on a 401. Not the query: servers write it into their logs."""
 
-NAMED = {
+NAMED: dict[str, tuple[str, ...]] = {
     "messageId": ("GetMessage",),
     "callId": ("GetCall", "GetCallTranscription", "GetCallRecording"),
     "recordingId": ("GetRecording",),

@@ -179,7 +179,7 @@ class ImportMany:
                 if isinstance(item, Exception):
                     raise InvalidRequestError(str(item))
                 ready = self.check(item)
-                orjson.dumps(ready)  # a row that JSON cannot hold would spoil the whole chunk
+                orjson.dumps(ready)  # a row that JSON cannot hold would spoil its chunk
                 good.append(ready)
             except ValidationError as error:
                 bad[row] = BulkIssue(field=error.place or None, message=error.reason, code="BAD_ROW").to_dict()

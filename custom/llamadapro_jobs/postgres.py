@@ -70,7 +70,7 @@ class PostgresLedger(SqlLedger):
 
     async def close(self) -> None:
         if self._connection is not None:
-            self._patience = 0.0  # what cannot be told to the ledger any more, its lease tells
+            self._patience = 0.0  # if the ledger cannot be reached any more, the lease lapses by itself
             with suppress(LlamadaProError):
                 await self.execute(lambda _: one_step(LEAVE, run=self._run, worker=self._worker))
         await self._disconnect()

@@ -280,7 +280,7 @@ class Run:
             await asyncio.sleep(LINGER)
 
     async def _read(self) -> None:
-        """Read as far ahead as there is room for."""
+        """Read as far ahead as the job allows."""
         breath = time.monotonic()
         try:
             while True:

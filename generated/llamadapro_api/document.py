@@ -7,7 +7,7 @@ TITLE: Final = "LlamadaPro API"
 VERSION: Final = "1.0.0"
 SERVER: Final = "https://api.llamadapro.app"
 """Where the service is; empty if the document does not say, or only in part."""
-DIGEST: Final = "1f9a04ae38ed3771f0b6247134e4ed93438cf978452bcc22bc8d6c11496ec165"
+DIGEST: Final = "0ed0d3267e5dc8a107b7f50049f9f421dacd7f175cbce035fc3ff61786cfb700"
 """SHA-256 of the document."""
 
 

@@ -270,7 +270,7 @@ def write_choice(values: Collection[Any]) -> Writer:
 
 
 def write_tagged(tag: Tag) -> Writer:
-    """For an object of several kinds, told apart by the value of one field."""
+    """For an object of several kinds, distinguished by the value of one field."""
     writers: dict[Any, Writer] = {kind: _dict_writer(cls) for kind, cls in tag.classes.items()}
     names = {tag.name} | {
         field.name for cls in tag.classes.values() for field in fields_of(cls).values() if field.wire == tag.name

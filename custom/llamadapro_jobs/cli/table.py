@@ -277,8 +277,8 @@ def _kinds(hint: Any) -> Iterator[Any]:
 
 
 def _number(text: str) -> Any:
-    if whole := _INTEGER.fullmatch(text):
-        return int(whole[1])
+    if integer := _INTEGER.fullmatch(text):
+        return int(integer[1])
     try:
         return float(text) if text.isascii() and "_" not in text else text
     except ValueError:

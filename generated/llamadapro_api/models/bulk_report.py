@@ -14,6 +14,6 @@ class BulkReport(Model):
     items_issues: list[models.BulkItemIssues] | None = ABSENT
     """The items about which there is something to say."""
     batch_errors: list[models.BulkIssue] | None = ABSENT
-    """What is wrong with the batch as a whole."""
+    """What is wrong with the batch itself."""
     counts: models.BulkCounts | None = ABSENT
     """How many items fared how."""

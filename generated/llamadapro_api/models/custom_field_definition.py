@@ -11,7 +11,7 @@ from ..reading import ABSENT, Model
 
 @attrs.define(kw_only=True, repr=False, eq=False)
 class CustomFieldDefinition(Model):
-    """A field that records of one kind can have beside those the service gives them."""
+    """A field that records of one kind can have in addition to those the service gives them."""
 
     id: int
     tenant_id: str | None = ABSENT

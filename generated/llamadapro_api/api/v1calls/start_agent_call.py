@@ -26,7 +26,7 @@ class StartAgentCallBody(StartAgentCallOptions, total=False):
     to: Required[str]
     """The number to call, E.164."""
     context_variables: Required[Mapping[str, Any]]
-    """What the agent is told about this call, by name."""
+    """What the agent knows about this call, by name."""
 
 
 def start_agent_call(**keywords: Unpack[StartAgentCallBody]) -> PreparedRequest[models.Call]:

@@ -17,7 +17,7 @@ class StartBridgeCallOptions(TypedDict, total=False):
     from_: str
     """The number to call from, E.164."""
     provider_data: Mapping[str, Any]
-    """What the carrier of the call is to be told."""
+    """Parameters for the carrier of the call."""
     call_custom_data: Mapping[str, Any]
     """Anything you want to keep with a call."""
 
