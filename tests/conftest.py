@@ -16,3 +16,26 @@ def sandbox() -> Iterator[Any]:
     sandbox = Sandbox(speed=0)
     yield sandbox
     sandbox.close()
+
+
+SLOW = (
+    "contract/test_battery.py",
+    "contract/test_refusals.py",
+    "contract/test_vendor_document.py",
+    "integration/sandbox/test_page.py",
+    "integration/test_contract_pipeline.py",
+    "integration/test_docs.py::test_the_code_of_a_page_runs",
+    "integration/test_shared_rate_limit.py",
+    "integration/test_soak.py",
+    "integration/test_testing_plugin.py",
+    "jobs/test_chaos.py",
+    "jobs/test_lost_commits.py",
+    "jobs/test_workers.py",
+)
+"""What starts browsers, servers or many processes, or generates code: `make test-slow`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(f"tests/{slow}" in item.nodeid for slow in SLOW):
+            item.add_marker(pytest.mark.slow)

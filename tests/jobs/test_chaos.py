@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.postgres import PostgresServer
 from tests.tools.jobs_chaos import prove
-
-pytestmark = pytest.mark.slow
 
 
 async def test_killed_workers_on_a_crashing_postgres_send_nothing_twice(
