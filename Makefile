@@ -95,7 +95,8 @@ lowest: $(READY) ## unit, wire and fault tests on the lowest allowed runtime dep
 	$(BIN)/python tests/contract/lowest.py > build/lowest/requirements.txt
 	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check -r build/lowest/requirements.txt -e ".[sandbox,aiohttp]"
-	build/lowest/bin/python -m pytest -p no:cacheprovider tests/unit tests/integration/test_faults.py tests/integration/test_secrecy.py
+	build/lowest/bin/python -m pytest -p no:cacheprovider -n 2 --dist worksteal -m "not serial and not slow" \
+		tests/unit tests/integration/test_faults.py tests/integration/test_secrecy.py
 
 faults: $(READY) ## print the fault matrix: what each broken answer costs, counted at the server
 	$(BIN)/python -m tests.faults
