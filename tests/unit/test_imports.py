@@ -91,7 +91,7 @@ def test_so_do_a_client_and_its_first_resource() -> None:
     code = "from llamadapro import AsyncLlamadaPro; client = AsyncLlamadaPro('key', 'http://localhost:1')"
     built, touched = loaded(code), loaded(f"{code}; client.contacts.list(page_size=5)")
     assert within(built, "llamadapro.resources") == set()
-    assert roots(touched) - roots(built) == {"typing_extensions"}
+    assert roots(touched) - roots(built) <= {"typing_extensions"}  # older neighbors load it themselves
     assert not HEAVY & roots(touched)
     assert within(touched, "llamadapro.resources") == {"llamadapro.resources._base", "llamadapro.resources._contacts"}
     assert {name.split(".")[2] for name in within(touched, "llamadapro_api.api")} == {"v1contacts"}

@@ -143,7 +143,7 @@ async def test_the_page_and_the_controls_eat_no_fault(sandbox: Sandbox, api: htt
 async def test_answers_and_times_are_logged(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     sandbox.faults.add("status", status=503, retry_after=2, times=1)
     await api.get(CONTACTS)
-    await api.post(CONTACTS, json={"firstName": "Jane"})
+    await api.post(CONTACTS, content='{"firstName":"Jane"}', headers={"Content-Type": "application/json"})
     failed, made = (one.answer for one in sandbox.requests)
     assert failed is not None
     assert made is not None
