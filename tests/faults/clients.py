@@ -298,12 +298,19 @@ async def _warm_up(engine: str) -> None:
 
 
 async def run_fault(engine: str, fault: Fault, *, once: bool = False) -> list[Seen]:
-    """One row of the matrix, all kinds at once (they have a server port and a client each), held against the table."""
+    """One row of the matrix, many kinds at once (they have a server port and a client each), held against the table."""
     await _warm_up(engine)
-    row = await asyncio.gather(*(run_case(engine, fault, kind, once=once) for kind in kinds_for(engine, fault)))
+    kinds = [*kinds_for(engine, fault)]
+    # Where a deadline is measured, building the others' clients must not use it up.
+    at_once = 6 if fault.row is Row.DEADLINE else len(kinds)
+    row: list[Seen] = []
+    for first in range(0, len(kinds), at_once):
+        row += await asyncio.gather(
+            *(run_case(engine, fault, kind, once=once) for kind in kinds[first : first + at_once])
+        )
     for seen in row:
         # Only now that all are done: looking for the key takes time, and some of the cases are about time.
         seen.faults = [*_judge(seen, fault, engine), *_judge_requests(seen.arrived, seen.kind, fault)]
         if seen.error is not None:
             seen.error = seen.error.with_traceback(None)  # or its frames would keep clients and sockets alive
-    return list(row)
+    return row
