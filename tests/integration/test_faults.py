@@ -26,6 +26,7 @@ from tests.faults.clients import (
     OWN,
     available,
     client_for,
+    kinds_for,
     leaks,
     outcome_of,
     run_fault,
@@ -60,21 +61,30 @@ def code(number: int, retry_after: str | None = None) -> Outcome:
 # --- the matrix --------------------------------------------------------------------------------------------------
 
 
-def _named(faults: list[Fault]) -> pytest.MarkDecorator:
+def _matrix(faults: list[Fault]) -> pytest.MarkDecorator:
+    """Each fault on each engine that some kind of operation is held to there."""
     serial = {Row.DEADLINE: [pytest.mark.serial]}
-    params = [pytest.param(fault, id=fault.name, marks=serial.get(fault.row, [])) for fault in faults]
-    return pytest.mark.parametrize("fault", params)
+    params = [
+        pytest.param(
+            *engine.values,
+            fault,
+            id=f"{fault.name}-{engine.values[0]}",
+            marks=[*engine.marks, *serial.get(fault.row, [])],
+        )
+        for fault in faults
+        for engine in _marked(ENGINES)
+        if any(kinds_for(engine.values[0], fault))
+    ]
+    return pytest.mark.parametrize(("engine", "fault"), params)
 
 
-@every_engine
-@_named(list(FAULTS))
+@_matrix(list(FAULTS))
 async def test_matrix(engine: str, fault: Fault) -> None:
     """Every kind of operation against a fault that stays."""
     assert [str(seen) for seen in await run_fault(engine, fault) if not seen.ok] == []
 
 
-@every_engine
-@_named([fault for fault in FAULTS if fault.row in (Row.LIMITED, Row.UNKNOWN)])
+@_matrix([fault for fault in FAULTS if fault.row in (Row.LIMITED, Row.UNKNOWN)])
 async def test_matrix_once(engine: str, fault: Fault) -> None:
     """Every kind of operation against a fault that happens once: whoever may retry succeeds, and nobody else tries."""
     assert [str(seen) for seen in await run_fault(engine, fault, once=True) if not seen.ok] == []
