@@ -18,7 +18,8 @@ from llamadapro._transport import Clock
 from llamadapro.errors import InvalidPhoneNumberError, InvalidRequestError, LlamadaProError
 from llamadapro_api.types import PreparedRequest
 
-from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State, open_ledger
+from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State
+from .opening import open_ledger
 from .run import BATCH, MAX_REASON, Limits, Run, check_integer, job_error
 from .source import Source
 
