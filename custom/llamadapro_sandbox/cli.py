@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .steer import STEERING as STEERING
-from .steer import complain, pairs
+from .steer import complain, pairs, say
 from .steer import main as steer
 
 if TYPE_CHECKING:
@@ -139,11 +139,11 @@ def _run(options: argparse.Namespace) -> int:
         if options.log:
             sandbox.requests.on_answer = _log
         server = sandbox.serve(host=options.host, port=options.port)
-        print(f"LlamadaPro sandbox on {server.url}", f"API key: {options.api_key}", sep="\n")
-        print(f"export LLAMADAPRO_BASE_URL={server.url} LLAMADAPRO_API_KEY={shlex.quote(options.api_key)}")
-        print(
+        say(
+            f"LlamadaPro sandbox on {server.url}",
+            f"API key: {options.api_key}",
+            f"export LLAMADAPRO_BASE_URL={server.url} LLAMADAPRO_API_KEY={shlex.quote(options.api_key)}",
             f"open {server.url}/ to look into it, and steer it with: llamadapro sandbox {'|'.join(STEERING)}",
-            flush=True,
         )
         server.run()
     finally:

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(f"needs {missing.name}: pip install 'llamadapro[sandbox]'")
     except (OSError, ValueError) as error:
         return complain(error)
-    print(json.dumps(answer, ensure_ascii=False, indent=2))
+    say(json.dumps(answer, ensure_ascii=False, indent=2))
     return 0
 
 
@@ -135,6 +135,14 @@ def _value(text: str) -> int | float | str:
         except ValueError:
             continue
     return text
+
+
+def say(*lines: str) -> None:
+    """Print; a reader that goes away (`| head`) is no failure."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(problem: object) -> int:
