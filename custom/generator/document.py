@@ -6,6 +6,7 @@ bodies and answers are followed, objects get a name each, and only what generate
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
@@ -50,9 +51,12 @@ SCHEMA_KEYS = SHAPE | {
 ADVICE = {
     "prefixItems": "tuples are not supported; describe an object, or an array of one type",
     "patternProperties": "is not supported; use additionalProperties",
+    "additionalItems": "tuples are not supported; describe an object, or an array of one type",
     "$dynamicRef": "is not supported; use $ref",
+    "$recursiveRef": "is not supported; use $ref",
     **dict.fromkeys(
-        ("not", "if", "then", "else", "dependentSchemas"), "is not supported; leave the condition to the service"
+        ("not", "if", "then", "else", "dependentSchemas", "dependencies"),
+        "is not supported; leave the condition to the service",
     ),
 }
 
@@ -134,6 +138,7 @@ class Document:
         self.discriminators: dict[frozenset[str], tuple[str, dict[str, str]]] = {}
         self.operations: dict[str, OperationInfo] = {}
         self._paths: dict[str, Any] = {}
+        self._annotations: set[str] = set()
         self._read_operations()
 
     def _load(self, path: Path) -> dict[str, Any]:
@@ -463,8 +468,23 @@ class Document:
         for key in raw:
             if key == "not" and _is_condition(raw[key]):
                 continue  # which properties go together is for the service to say
-            if key not in SCHEMA_KEYS and not str(key).startswith("x-"):
-                self.refusals.add((*pointer, key), f"{key} {ADVICE.get(key, 'is not known to the generator')}")
+            if key in ADVICE:
+                self.refusals.add((*pointer, key), f"{key} {ADVICE[key]}")
+            elif key not in SCHEMA_KEYS and not str(key).startswith("x-"):
+                self._unknown_keyword(str(key), pointer)
+
+    def _unknown_keyword(self, key: str, pointer: Pointer) -> None:
+        """JSON Schema takes any other keyword for an annotation; one that is nearly a known one is a slip."""
+        known = {_letters(one): one for one in SCHEMA_KEYS}
+        near = difflib.get_close_matches(_letters(key), known, n=1, cutoff=0.75)
+        if near:
+            advice = f"did you mean {known[near[0]]}? An annotation of your own begins with x-"
+            self.refusals.add((*pointer, key), f"{key} is no keyword of JSON Schema; {advice}")
+        elif key not in self._annotations:
+            self._annotations.add(key)
+            self.refusals.note(
+                (*pointer, key), f"{key} is no keyword of JSON Schema; passed over, here and wherever else it stands"
+            )
 
     def _component(self, name: str) -> None:
         """Rewrite a schema of the document, once."""
@@ -611,9 +631,7 @@ class Document:
         if not found or len(names) < 2:
             return
         mapping = {str(value): str(target).rpartition("/")[2] for value, target in (found.get("mapping") or {}).items()}
-        mapping = {value: target for value, target in mapping.items() if target in names} or {one: one for one in names}
-        if not set(names) <= set(mapping.values()):
-            mapping |= {one: one for one in names if one not in mapping.values()}
+        mapping = {value: target for value, target in mapping.items() if target in names}
         known = self.discriminators.setdefault(frozenset(names), (str(found.get("propertyName")), mapping))
         if known != (str(found.get("propertyName")), mapping):
             raise Unsupported(
@@ -660,6 +678,10 @@ def _is_json(kind: str) -> bool:
 
 def _is_form(kind: str) -> bool:
     return kind.partition(";")[0].strip().lower() in ("multipart/form-data", "application/x-www-form-urlencoded")
+
+
+def _letters(keyword: str) -> str:
+    return re.sub("[^a-z]", "", keyword.lower())
 
 
 def _is_condition(schema: Any) -> bool:

@@ -190,13 +190,17 @@ class Walk:
     def _tag(self, names: list[str], *, sending: bool) -> str | None:
         """What tells the objects of a union apart: a discriminator, or a property with one value in each."""
         found = self.document.discriminators.get(frozenset(self.components.get(name, name) for name in names))
+        by_wire = [{_wire(one): _values(one) for one in self._properties(name)} for name in names]
         if found:
             wire, mapping = found
             kinds = {value: self._class_name(target) for value, target in mapping.items()}
+            for name, values in zip(names, by_wire, strict=True):
+                if name not in kinds.values():  # its tag is what its property lists, else the schema's name
+                    tags = sorted(values.get(wire) or [self.components.get(name, name)])
+                    kinds = {**dict.fromkeys(tags, name), **kinds}
         else:
-            by_wire = [{_wire(one): one for one in self._properties(name)} for name in names]
             for wire in by_wire[0]:
-                sets = [_values(props.get(wire)) for props in by_wire]
+                sets = [values.get(wire) for values in by_wire]
                 if all(sets) and len(set().union(*sets)) == sum(map(len, sets)):  # no value in two of them
                     break
             else:
@@ -427,7 +431,7 @@ def _rest(field: FieldView) -> tuple[str, bool, str, dict[str, Any]]:
 def _check_scalar(prop: Any, parameter: Parameter) -> None:
     """Whether a parameter can be written as text."""
     kinds = [prop, *getattr(prop, "inner_properties", ())]
-    if parameter.place == "query":
+    if parameter.place != "path":
         kinds = [getattr(one, "inner_property", one) for one in kinds]
     for one in kinds:
         if isinstance(one, (ModelProperty, ListProperty, FileProperty)):

@@ -198,6 +198,8 @@ class Config:
     on_attempt: Callable[[Any], Any] | None = attrs.field(default=None, converter=_on_attempt)
     http_client: AnyAsyncClient | None = attrs.field(default=None, converter=_http_client)
 
+    address: str = attrs.field(init=False, eq=False)
+    """`base_url` as text, without a slash at its end: what the path of each request is written behind."""
     headers: RawHeaders = attrs.field(init=False, eq=False)
     """What goes with every request, encoded once."""
     httpx_timeouts: Mapping[str, float | None] = attrs.field(init=False, eq=False)
@@ -209,6 +211,7 @@ class Config:
             raise ConfigurationError("http_client brings its own engine, proxy and verify: set these on it instead")
         headers = self.headers_for(self.key_placement())
         object.__setattr__(self, "headers", headers)  # the way of a frozen class
+        object.__setattr__(self, "address", str(self.base_url).rstrip("/"))
         # Where one number limits the attempt, a timer inside it can only ring later. aiohttp's are costly;
         # httpx's are cheap, and hooks, mocks and instruments look at them.
         one_timer = self.engine == "aiohttp" and self.attempt_timeout is not None

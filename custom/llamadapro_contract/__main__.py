@@ -1,7 +1,7 @@
-"""`python -m llamadapro_contract`."""
+"""`python -m llamadapro_contract`: the same as `llamadapro contract`."""
 
 import sys
 
-from .cli import main
+from llamadapro._cli import main
 
-sys.exit(main())
+sys.exit(main(["contract", *sys.argv[1:]]))

@@ -11,12 +11,14 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .steer import STEERING as STEERING
+from .steer import complain, pairs, say
+from .steer import main as steer
+
 if TYPE_CHECKING:
     from .faults import Faults
     from .request_log import LoggedRequest
 
-STEERING = ("fault", "clock", "seed", "reset")
-"""Commands for a sandbox that runs."""
 EPILOG = """settings, with --set, in seconds but for the last:
   call_seconds=2        from the start of a call to its end
   message_seconds=1     from sending a message to its delivery
@@ -91,8 +93,6 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in STEERING:
-        from .steer import main as steer
-
         return steer(arguments)
     options = parser().parse_args(arguments)
     if not options.allow_remote and not _loopback(options.host):
@@ -107,11 +107,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(f"{options.db}: {error}")
     except (OSError, ValueError, OverflowError) as error:
         return complain(error)
-
-
-def complain(problem: object) -> int:
-    print(f"llamadapro sandbox: {problem}", file=sys.stderr)
-    return 2
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -144,11 +139,11 @@ def _run(options: argparse.Namespace) -> int:
         if options.log:
             sandbox.requests.on_answer = _log
         server = sandbox.serve(host=options.host, port=options.port)
-        print(f"LlamadaPro sandbox on {server.url}", f"API key: {options.api_key}", sep="\n")
-        print(f"export LLAMADAPRO_BASE_URL={server.url} LLAMADAPRO_API_KEY={shlex.quote(options.api_key)}")
-        print(
+        say(
+            f"LlamadaPro sandbox on {server.url}",
+            f"API key: {options.api_key}",
+            f"export LLAMADAPRO_BASE_URL={server.url} LLAMADAPRO_API_KEY={shlex.quote(options.api_key)}",
             f"open {server.url}/ to look into it, and steer it with: llamadapro sandbox {'|'.join(STEERING)}",
-            flush=True,
         )
         server.run()
     finally:
@@ -167,26 +162,6 @@ def _add(faults: Faults, fault: dict[str, Any]) -> None:
 def _key(text: str) -> str:
     if not text or not text.isascii() or not text.isprintable() or text != text.strip():
         raise argparse.ArgumentTypeError("it must be printable ASCII without spaces around it")
-    return text
-
-
-def pairs(text: str) -> dict[str, Any]:
-    """`kind=status,status=503`: numbers become numbers."""
-    pairs: dict[str, Any] = {}
-    for part in text.split(","):
-        name, equals, value = part.partition("=")
-        if not equals:
-            raise argparse.ArgumentTypeError(f"{part!r} is not name=value")
-        pairs[name.strip()] = _value(value.strip())
-    return pairs
-
-
-def _value(text: str) -> int | float | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
     return text
 
 

@@ -8,10 +8,11 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 
+from .core import Core
 from .errors import ApiError, BadRequest, MethodNotAllowed, NotFound, did_you_mean
 from .faults import KINDS
 from .query import Record
@@ -19,18 +20,15 @@ from .request import parse_json
 from .sections import calls, contacts, messages, tasks
 from .state import visible
 
-if TYPE_CHECKING:
-    from .app import Sandbox
-
 PREFIX = "/_sandbox"
 MAX_RECORDS = 100
 """So many records of a kind are answered at once."""
 MAX_WAIT = 25.0
 POLL_SECONDS = 0.05
-Action = Callable[["Sandbox", Any, Request], Any]
+Action = Callable[[Core, Any, Request], Any]
 
 
-def control(sandbox: Sandbox, request: Request, raw: bytes) -> tuple[Any, str]:
+def control(sandbox: Core, request: Request, raw: bytes) -> tuple[Any, str]:
     """The answer to one request to the control interface, and a warning that goes with it."""
     name = request.scope["path"].removeprefix(PREFIX).strip("/")
     group, _, number = name.partition("/")
@@ -52,7 +50,7 @@ def control(sandbox: Sandbox, request: Request, raw: bytes) -> tuple[Any, str]:
     return found if isinstance(found, tuple) else (found, "")
 
 
-def _overview(sandbox: Sandbox, body: Any, request: Request) -> Any:
+def _overview(sandbox: Core, body: Any, request: Request) -> Any:
     return {
         "clock": _clock_now(sandbox),
         "settings": asdict(sandbox.settings),
@@ -67,12 +65,12 @@ def _overview(sandbox: Sandbox, body: Any, request: Request) -> Any:
     }
 
 
-def _clock_now(sandbox: Sandbox) -> Record:
+def _clock_now(sandbox: Core) -> Record:
     clock = sandbox.clock
     return {"now": clock.stamp(), "ahead": clock.ahead, "speed": clock.speed}
 
 
-def _clock(sandbox: Sandbox, body: Record, request: Request) -> Any:
+def _clock(sandbox: Core, body: Record, request: Request) -> Any:
     if unknown := set(body) - {"advance", "speed"}:
         raise ValueError(f"{min(unknown)!r} is unknown; use advance (seconds) or speed")
     advance, before = float(body.get("advance", 0)), sandbox.clock.speed
@@ -85,30 +83,30 @@ def _clock(sandbox: Sandbox, body: Record, request: Request) -> Any:
     return _clock_now(sandbox)
 
 
-def _settings(sandbox: Sandbox, body: Record, request: Request) -> Any:
+def _settings(sandbox: Core, body: Record, request: Request) -> Any:
     sandbox.settings.change(body)
     return asdict(sandbox.settings)
 
 
-def _reset(sandbox: Sandbox, body: Any, request: Request) -> None:
+def _reset(sandbox: Core, body: Any, request: Request) -> None:
     sandbox.reset()
 
 
-def _snapshot(sandbox: Sandbox, body: Any, request: Request) -> Any:
+def _snapshot(sandbox: Core, body: Any, request: Request) -> Any:
     return sandbox.snapshot()
 
 
-def _restore(sandbox: Sandbox, body: Record, request: Request) -> None:
+def _restore(sandbox: Core, body: Record, request: Request) -> None:
     sandbox.restore(body)
 
 
-def _requests(sandbox: Sandbox, body: Any, request: Request) -> Any:
+def _requests(sandbox: Core, body: Any, request: Request) -> Any:
     operation = request.query_params.get("operation")
     found = sandbox.requests if operation is None else sandbox.requests.of(operation)
     return {"requests": [one.to_dict() for one in found]}
 
 
-def _request(sandbox: Sandbox, body: Any, request: Request) -> Any:
+def _request(sandbox: Core, body: Any, request: Request) -> Any:
     number = request.scope["path"].rsplit("/", 1)[1]
     found = sandbox.requests.find(int(number[:18]))
     if found is None:
@@ -116,18 +114,18 @@ def _request(sandbox: Sandbox, body: Any, request: Request) -> Any:
     return found.to_dict()
 
 
-def _matches(sandbox: Sandbox, body: Any, request: Request) -> Any:
+def _matches(sandbox: Core, body: Any, request: Request) -> Any:
     """The numbers of the requests that hold a text anywhere: path, query, headers, body or answer."""
     text = request.query_params.get("text", "").casefold()
     held = ((one.number, json.dumps(one.to_dict(), ensure_ascii=False)) for one in sandbox.requests)
     return {"numbers": [number for number, content in held if text in content.casefold()]}
 
 
-def _forget_requests(sandbox: Sandbox, body: Any, request: Request) -> None:
+def _forget_requests(sandbox: Core, body: Any, request: Request) -> None:
     sandbox.requests.clear()
 
 
-async def wait_for_changes(sandbox: Sandbox, request: Request) -> None:
+async def wait_for_changes(sandbox: Core, request: Request) -> None:
     """Hold back the answer to `/_sandbox/changes?after=…&wait=…` until there is something new."""
     if request.scope["path"] != f"{PREFIX}/changes":
         return
@@ -137,18 +135,18 @@ async def wait_for_changes(sandbox: Sandbox, request: Request) -> None:
     except (ApiError, ValueError):
         return  # what is wrong is said by the answer
     after, ends = request.query_params.get("after", ""), time.monotonic() + wait
-    while _version(sandbox) == after and time.monotonic() < ends and not sandbox.stopping:  # noqa: ASYNC110
+    while _version(sandbox) == after and time.monotonic() < ends and not sandbox.stopping.is_set():  # noqa: ASYNC110
         await asyncio.sleep(POLL_SECONDS)  # changes come from other threads, and from the clock of a test
 
 
-def _version(sandbox: Sandbox) -> str:
+def _version(sandbox: Core) -> str:
     """Changes with everything that the web page shows, but for what the clock brings about."""
     clock = sandbox.clock
     parts = (sandbox.requests.version, sum(sandbox.store.versions.values()), clock.changes, sandbox.faults.version)
     return "-".join(map(str, parts))
 
 
-def _changes(sandbox: Sandbox, body: Any, request: Request) -> Any:
+def _changes(sandbox: Core, body: Any, request: Request) -> Any:
     """What is new since `after`: the requests since then, and the state of all the rest."""
     version = _version(sandbox)
     after = request.query_params.get("after", "").split("-")[0]
@@ -167,28 +165,28 @@ def _changes(sandbox: Sandbox, body: Any, request: Request) -> Any:
     }
 
 
-def _faults(sandbox: Sandbox, body: Any, request: Request) -> Any:
+def _faults(sandbox: Core, body: Any, request: Request) -> Any:
     return {"faults": sandbox.faults.listed()}
 
 
-def _add_fault(sandbox: Sandbox, body: Record, request: Request) -> Any:
+def _add_fault(sandbox: Core, body: Record, request: Request) -> Any:
     sandbox.faults.add(**body)
     return _faults(sandbox, body, request)
 
 
-def _clear_faults(sandbox: Sandbox, body: Any, request: Request) -> None:
+def _clear_faults(sandbox: Core, body: Any, request: Request) -> None:
     sandbox.faults.clear()
 
 
-def _seed(sandbox: Sandbox, body: Record, request: Request) -> Any:
+def _seed(sandbox: Core, body: Record, request: Request) -> Any:
     return sandbox.seed_quietly(body)
 
 
-def _recordings(sandbox: Sandbox, body: Record, request: Request) -> Any:
+def _recordings(sandbox: Core, body: Record, request: Request) -> Any:
     return sandbox.add_recording(**body, base_url=str(request.base_url).rstrip("/"))
 
 
-def _records(sandbox: Sandbox, body: Any, request: Request) -> Any:
+def _records(sandbox: Core, body: Any, request: Request) -> Any:
     """The latest records of the kinds that the web page shows, or of one: `?kind=contacts&before=ID&limit=50`."""
     state, url, query = sandbox.state, str(request.base_url).rstrip("/"), request.query_params
     views: dict[str, Callable[[Record], Record]] = {

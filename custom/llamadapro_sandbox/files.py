@@ -13,7 +13,8 @@ from starlette.responses import Response, StreamingResponse
 
 from .audio import size_of, wav
 from .errors import MethodNotAllowed, NotFound
-from .signing import PREFIX, check_signature
+from .signing import PREFIX as PREFIX
+from .signing import check_signature
 from .state import State
 
 RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import httpx
-
-if TYPE_CHECKING:
-    from .app import Sandbox
 
 
 class InProcess(httpx.ASGITransport):
     """An answer arrives in one piece: slow drips and large downloads want `Sandbox.serve()`."""
-
-    def __init__(self, sandbox: Sandbox):
-        super().__init__(app=sandbox)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:

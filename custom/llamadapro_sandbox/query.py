@@ -45,6 +45,8 @@ class Condition:
     """Texts that every match contains."""
     exact: bool = False
     """Whether the index alone decides."""
+    alternatives: tuple[Condition, ...] = ()
+    """Conditions of which every match meets one."""
 
     @property
     def points(self) -> list[bytes]:
@@ -237,6 +239,18 @@ def condition(field: str, operator: str, wanted: Any) -> Condition:
         exact = bool(spans) and all(len(bound) < KEY_BYTES for span in spans for bound in span)
         return Condition(holds, name, field, spans, exact=exact)
     return Condition(holds, name, texts=_texts_of([plain(wanted)]))
+
+
+def any_of(must: list[Condition], enough: list[Condition]) -> Condition:
+    """All of the first kind, or one of the second."""
+
+    def holds(record: Record) -> bool:
+        return (bool(must) and all(one.holds(record) for one in must)) or any(one.holds(record) for one in enough)
+
+    name = " or ".join(one.name for one in [*must, *enough]) + f" {len(must)}"
+    narrowest = sorted(must, key=lambda one: not one.spans)[:1]
+    exact = len(must) < 2 and all(one.exact for one in [*must, *enough])
+    return Condition(holds, name, alternatives=(*narrowest, *enough), exact=exact)
 
 
 def text_condition(text: str) -> Condition:

@@ -92,7 +92,7 @@ def _ids(operation: Operation, request: Request) -> dict[str, Any]:
     ids: dict[str, Any] = {}
     declared = {one.name: one for one in operation.parameters if one.place == "path"}
     for index, name in enumerate(re.findall(r"{([^}]+)}", operation.path)):
-        text = request.path_params[f"p{index}"]
+        text = request.scope["path_params"][index]
         ids[name] = text
         if parameter := declared.get(name):
             if parameter.type == "integer" and not INTEGER.fullmatch(text):

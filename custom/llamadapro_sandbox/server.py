@@ -9,20 +9,28 @@ import socket
 import threading
 from collections.abc import Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-if TYPE_CHECKING:
-    from .app import Sandbox
+from .faults import Connections
 
 
 class Server:
     """Listens from the moment it is made, so that a client may connect before the first request is answered."""
 
-    def __init__(self, sandbox: Sandbox, *, host: str = "127.0.0.1", port: int = 0):
-        self._sandbox = sandbox
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        connections: Connections | None = None,
+        stopping: threading.Event | None = None,
+    ):
+        self._stopping = stopping or threading.Event()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # With the protocol named, asyncio turns Nagle's algorithm off; without, each answer waits 40 ms for an ACK.
         self.socket: socket.socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -37,8 +45,8 @@ class Server:
         self.port: int = self.socket.getsockname()[1]
         self.url: str = f"http://{shown}:{self.port}"
         config = uvicorn.Config(
-            sandbox,
-            http=_known_connections(sandbox),
+            app,
+            http=_known_connections({} if connections is None else connections),
             log_level="warning",
             access_log=False,
             lifespan="off",
@@ -53,7 +61,7 @@ class Server:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        self._sandbox.stopping = False
+        self._stopping.clear()
         loop = asyncio.get_running_loop()
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -65,7 +73,7 @@ class Server:
             self.socket.close()
 
     def ask_to_stop(self) -> None:
-        self._sandbox.stopping = True  # whoever waits for something new gets an answer
+        self._stopping.set()  # whoever waits for something new gets an answer
         self._uvicorn.should_exit = True
 
     def start(self) -> Self:
@@ -96,16 +104,16 @@ class _Quiet(uvicorn.Server):
         yield
 
 
-def _known_connections(sandbox: Sandbox) -> type[asyncio.Protocol]:
-    """uvicorn's protocol, which also registers its connections with the sandbox, so that a fault can cut one."""
+def _known_connections(connections: Connections) -> type[asyncio.Protocol]:
+    """uvicorn's protocol, which also notes its connections, so that a fault can cut one."""
     base: Any = AutoHTTPProtocol
 
     def connection_made(self: Any, transport: Any) -> None:
         base.connection_made(self, transport)
-        sandbox.connections[self.client] = transport
+        connections[self.client] = transport
 
     def connection_lost(self: Any, error: Exception | None) -> None:
-        sandbox.connections.pop(self.client, None)
+        connections.pop(self.client, None)
         base.connection_lost(self, error)
 
     return type("Protocol", (base,), {"connection_made": connection_made, "connection_lost": connection_lost})

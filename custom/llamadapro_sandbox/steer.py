@@ -11,9 +11,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
-from .cli import complain, pairs
-from .cli import parser as server_parser
-
+STEERING = ("fault", "clock", "seed", "reset")
 TIMEOUT = 30.0
 EPILOG = """It steers the sandbox at $LLAMADAPRO_BASE_URL with the key $LLAMADAPRO_API_KEY, which `llamadapro sandbox`
 prints; --base-url and --api-key go before these.
@@ -62,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(f"needs {missing.name}: pip install 'llamadapro[sandbox]'")
     except (OSError, ValueError) as error:
         return complain(error)
-    print(json.dumps(answer, ensure_ascii=False, indent=2))
+    say(json.dumps(answer, ensure_ascii=False, indent=2))
     return 0
 
 
@@ -87,6 +85,7 @@ def _steer(options: argparse.Namespace) -> Any:
 
 
 def _send(options: argparse.Namespace, method: str, action: str, body: Any = None) -> Any:
+    from .core import DEFAULT_KEY
     from .request import CONTROL_KEY
 
     url = options.base_url or os.environ.get("LLAMADAPRO_BASE_URL")
@@ -94,7 +93,7 @@ def _send(options: argparse.Namespace, method: str, action: str, body: Any = Non
         raise ValueError("which sandbox? set LLAMADAPRO_BASE_URL or --base-url to the address that it printed")
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"{url} must start with http:// or https://")
-    key = options.api_key or os.environ.get("LLAMADAPRO_API_KEY") or server_parser().get_default("api_key")
+    key = options.api_key or os.environ.get("LLAMADAPRO_API_KEY") or DEFAULT_KEY
     headers = {"Content-Type": "application/json", CONTROL_KEY.name: key}
     data = None if body is None else json.dumps(body).encode()
     request = Request(f"{url.rstrip('/')}/_sandbox/{action}", data, headers, method=method)  # noqa: S310
@@ -116,3 +115,36 @@ def _reason(url: str, status: int, body: bytes) -> str:
         return "; ".join(f"{one['in']}.{one['field']} {one['message']}" for one in issues) or str(said["message"])
     except (ValueError, LookupError, TypeError):
         return f"what answers at {url} is not a sandbox: it answers {status}"
+
+
+def pairs(text: str) -> dict[str, Any]:
+    """`kind=status,status=503`: numbers become numbers."""
+    pairs: dict[str, Any] = {}
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise argparse.ArgumentTypeError(f"{part!r} is not name=value")
+        pairs[name.strip()] = _value(value.strip())
+    return pairs
+
+
+def _value(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def say(*lines: str) -> None:
+    """Print; a reader that goes away (`| head`) is no failure."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def complain(problem: object) -> int:
+    print(f"llamadapro sandbox: {problem}", file=sys.stderr)
+    return 2

@@ -30,14 +30,12 @@ create table if not exists entries (
   field integer, key blob, row integer, first integer, primary key (field, key, row)
 ) without rowid;
 create table if not exists sequences (kind text primary key, last integer not null) without rowid;
-create table if not exists addresses (address text, contact integer, primary key (address, contact)) without rowid;
-create index if not exists addresses_by_contact on addresses (contact);
 create table if not exists notes (name text primary key, value text not null) without rowid;
 """
 TEXTS = "create virtual table if not exists texts using fts5(text, tokenize = 'trigram')"
 SEARCHED = ("contacts", "definitions")
 """The kinds whose texts are indexed: lists of all others are short, and searched record by record."""
-FORMAT = 2
+FORMAT = 3
 APPLICATION = 0x6C6C5342
 """Marks the file as a sandbox's, and no other program's."""
 KIND_BITS = 40
@@ -65,7 +63,7 @@ class Store:
         # A test's thread may reset while the server's thread answers: one lock, one writer at a time.
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self.close: Callable[[], object] = weakref.finalize(self, self._db.close)
+        self.close: weakref.finalize[[], Any] = weakref.finalize(self, self._db.close)
         """Closes the database; what nobody closes is closed when it is no longer referenced."""
         self.versions: dict[str, int] = {}
         """How often the records of a kind have changed."""
@@ -279,11 +277,17 @@ class Store:
             if not one.points:
                 inner, inner_values = self._rows_of(kind, one)
                 where, more = f"{where} and o.row in ({inner})", [*more, *inner_values]
-        distinct = "distinct " if first.spans and len(first.points) != 1 else ""
+        distinct = "" if first.texts or len(first.points) == 1 else "distinct "
         return int(self._row(f"select count({distinct}o.row) from ({query}) o where 1{where}", *values, *more)[0])
 
     def _rows_of(self, kind: str, one: Condition) -> tuple[str, list[Any]]:
         """A query for the rows that the index has for a condition; empty if it cannot help."""
+        if one.alternatives:
+            queries = [self._rows_of(kind, alternative) for alternative in one.alternatives]
+            united = " union all ".join(f"select row from ({query})" for query, _ in queries)
+            return (
+                (united, [value for _, some in queries for value in some]) if all(q for q, _ in queries) else ("", [])
+            )
         if one.spans:
             field, keys = self._field(kind, one.field), one.points
             query = "select row from entries where field = ? and key"
@@ -380,20 +384,6 @@ class Store:
 
     # -------------------------------------------------------------------------------------------------------- others
 
-    def set_addresses(self, contact: int, addresses: set[str]) -> None:
-        """Make the contact findable by these addresses and no others."""
-        self._run("delete from addresses where contact = ?", contact)
-        for address in addresses:
-            self._run("insert into addresses values (?, ?)", address, contact)
-
-    def contact_at(self, addresses: list[str]) -> int | None:
-        """The oldest contact that has one of the addresses, the first address given counting most."""
-        for address in addresses:
-            row = self._row("select min(contact) from addresses where address = ?", address)
-            if row and row[0] is not None:
-                return int(row[0])
-        return None
-
     def note(self, name: str, value: Any) -> None:
         self._run("insert or replace into notes values (?, ?)", name, json.dumps(value))
 
@@ -408,13 +398,12 @@ class Store:
             return {
                 "records": [[kinds[row >> KIND_BITS], row % 2**KIND_BITS, body] for row, body in records],
                 "sequences": [list(row) for row in self._rows("select * from sequences")],
-                "addresses": [list(row) for row in self._rows("select * from addresses")],
             }
 
     def load(self, dump: dict[str, list[list[Any]]]) -> None:
         """Forget everything and remember the dump instead; an empty dump empties the store."""
         with self.transaction():
-            for table in ("records", "entries", "fields", "kinds", "sequences", "addresses"):
+            for table in ("records", "entries", "fields", "kinds", "sequences"):
                 self._run(f"delete from {table}")
             if self._searched:
                 self._run("delete from texts")
@@ -423,7 +412,6 @@ class Store:
             for kind, number, body in dump.get("records", []):
                 self.put(kind, number, json.loads(body))
             self._db.executemany("insert into sequences values (?, ?)", dump.get("sequences", []))
-            self._db.executemany("insert into addresses values (?, ?)", dump.get("addresses", []))
 
     def watch(self, call: Callable[[], int] | None, instructions: int) -> None:
         """Have SQLite call something every so many of its instructions: a measure of cost that no load changes."""

@@ -113,9 +113,10 @@ class Operation(Generic[T]):
             body=body,
             content_type=content_type,
             headers={
-                wire: header_value(serialize_argument(write, keywords[name], name), name)
+                wire: header_value(text, name)
                 for name, wire, write in self._headers
                 if keywords.get(name) is not None
+                for text in serialize_argument(write, keywords[name], name)
             },
             security=self._security,
             answers=self._answers,
@@ -180,11 +181,25 @@ class Operation(Generic[T]):
 
     @cached_property
     def _query(self) -> list[tuple[str, str, Writer]]:
-        return [(name, quote(field.wire, safe="[]"), _query_writer(field)) for name, field in self._fields[0].items()]
+        return [
+            (
+                name,
+                quote(field.wire, safe="[]"),
+                _parameter_writer(
+                    writer(field.hint),
+                    lambda text: quote(text, safe=""),
+                    joined=any(isinstance(mark, CommaSeparated) for mark in marks_of(field.hint)),
+                ),
+            )
+            for name, field in self._fields[0].items()
+        ]
 
     @cached_property
     def _headers(self) -> list[tuple[str, str, Writer]]:
-        return [(name, field.wire, writer(field.hint)) for name, field in self._fields[1].items()]
+        return [
+            (name, field.wire, _parameter_writer(writer(field.hint), str, joined=True))
+            for name, field in self._fields[1].items()
+        ]
 
     @cached_property
     def _write(self) -> Writer:
@@ -206,17 +221,16 @@ def _answer(hint: Any) -> Answer:
     return Answer("text" if any(isinstance(mark, Format) for mark in marks_of(hint)) else "json", reader(hint))
 
 
-def _query_writer(field: Field) -> Callable[[Any], list[str]]:
-    """What writes a keyword of a query as the values of its parameter, encoded."""
-    write, joined = writer(field.hint), any(isinstance(mark, CommaSeparated) for mark in marks_of(field.hint))
+def _parameter_writer(write: Writer, encode: Callable[[str], str], *, joined: bool) -> Callable[[Any], list[str]]:
+    """What writes a keyword as the values of its parameter, encoded; those of a list one by one, or joined."""
 
-    def write_query(value: Any) -> list[str]:
+    def write_parameter(value: Any) -> list[str]:
         written = write(value)
         if not isinstance(written, list):
-            return [quote(to_text(written), safe="")]
+            return [encode(to_text(written))]
         if None in written:
-            raise ValidationError("null has no form in a query").at(written.index(None))
-        texts = [quote(to_text(one), safe="") for one in written]
+            raise ValidationError("null has no form in a query or a header").at(written.index(None))
+        texts = [encode(to_text(one)) for one in written]
         return [",".join(texts)] if joined and texts else texts
 
-    return write_query
+    return write_parameter

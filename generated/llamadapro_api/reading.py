@@ -41,7 +41,7 @@ class _WireNames:
     """Computed from the annotations when first asked for, which loads the models that they name."""
 
     def __get__(self, _instance: object, cls: type[Model]) -> Mapping[str, str]:
-        names = {field.name: field.wire for field in _declared(cls).values()}
+        names = {field.name: field.wire for field in declared(cls).values()}
         cls.wire_names = names
         return names
 
@@ -134,50 +134,16 @@ class Model:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
-        from pydantic_core import core_schema  # only pydantic calls this
+        from .schema import core_schema_of  # only pydantic calls this
 
-        return core_schema.no_info_plain_validator_function(
-            lambda value: value if isinstance(value, cls) else cls.from_dict(value),
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda model: to_plain(model)),
-        )
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:
-        properties = {field.wire: _json_schema(field.hint) for field in _declared(cls).values()}
-        return {"type": "object", "title": cls.__name__, "description": cls.__doc__ or "", "properties": properties}
-
-
-def _json_schema(hint: Any) -> dict[str, Any]:
-    """The JSON Schema of a field, without those of the models within it."""
-    names: dict[Any, dict[str, Any]] = {
-        str: {"type": "string"},
-        int: {"type": "integer"},
-        float: {"type": "number"},
-        bool: {"type": "boolean"},
-        datetime: {"type": "string", "format": "date-time"},
-        date: {"type": "string", "format": "date"},
-        UUID: {"type": "string", "format": "uuid"},
-    }
-    kinds: list[dict[str, Any]] = []
-    for member in members_of(hint):
-        kind = typing.get_origin(member) or member
-        if kind is list:
-            kinds.append({"type": "array", "items": _json_schema(typing.get_args(member)[0])})
-        elif kind is dict or (isinstance(kind, type) and issubclass(kind, Model)):
-            kinds.append({"type": "object"} if kind is dict else {"type": "object", "title": kind.__name__})
-        elif kind in names:
-            kinds.append(names[kind])
-        elif kind is not Literal:  # enums are open when they are read
-            return {}
-    if NoneType in typing.get_args(hint):
-        kinds.append({"type": "null"})
-    return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+        return core_schema_of(cls)
 
 
 # --- rules: how values of a type are read ---------------------------------------------------------------------------
 
-Odd = list[Any]
-"""Values that nobody can read, collected on the way."""
+Odd = list[Any] | None
+"""Values that nobody can read, collected on the way for a model's `unparsed`; outside models (None), where nothing else
+would keep them, they stay where they are."""
 Read = Callable[[Any, Odd], Any]
 
 
@@ -267,10 +233,14 @@ def _map(item: Rule) -> Rule:
 def _mismatch(kind: str, expected: str, value: Any, odd: Odd) -> Any:
     if kind == "object":
         raise _expected(expected, value)
-    if kind == "odd":
-        odd.append(value)
-        return None
-    return value
+    return _unreadable(value, odd) if kind == "odd" else value
+
+
+def _unreadable(value: Any, odd: Odd) -> Any:
+    if odd is None:
+        return value
+    odd.append(value)
+    return None
 
 
 def _union(members: list[Any]) -> Rule:
@@ -301,13 +271,12 @@ def _union(members: list[Any]) -> Rule:
             return to_int(value)
         if type(value) is str and texts:
             for read in texts:
-                failed: Odd = []
+                failed: list[Any] = []
                 found = read(value, failed)
                 if not failed:
                     return found
             if not keeps_text:
-                odd.append(value)
-                return None
+                return _unreadable(value, odd)
         return value
 
     kinds = {one.kind for _, one in rules}
@@ -350,8 +319,8 @@ def reader(hint: Any) -> Callable[[Any], Any]:
     """What reads an answer of a type."""
     read = rule(hint).read
     if len(members_of(hint)) == 1 and NoneType not in typing.get_args(hint) and read is not _as_it_came:
-        return lambda value: read(value, [])
-    return lambda value: None if value is None else read(value, [])
+        return lambda value: read(value, None)
+    return lambda value: None if value is None else read(value, None)
 
 
 # --- models ---------------------------------------------------------------------------------------------------------
@@ -361,7 +330,7 @@ _dumpers: dict[type[Model], Callable[[Any], dict[str, Any]]] = {}
 _lock = RLock()
 
 
-def _declared(cls: type[Model]) -> dict[str, Field]:
+def declared(cls: type[Model]) -> dict[str, Field]:
     """The fields of the generated class: a subclass made by hand may have others, which no answer has."""
     lineage = cls.__mro__
     return fields_of(lineage[lineage.index(Model) - 1])
@@ -384,7 +353,7 @@ def _model_reader(cls: type[Model]) -> Read:
 
 
 def _compile_reader(cls: type[Model]) -> Read:
-    fields = _declared(cls)
+    fields = declared(cls)
     rules = {name: rule(field.hint) for name, field in fields.items()}
     moments = [name for name, field in fields.items() if members_of(field.hint) == [datetime]]
     wires = dict.fromkeys(field.wire for field in fields.values())
@@ -454,7 +423,7 @@ def _compile_reader(cls: type[Model]) -> Read:
         lines.append("        self._unknown = {key: src[key] for key in src if key not in WIRES}")
     else:
         namespace["read_extra"] = _map(rule(extra())).read
-        lines.append("        self._unknown = read_extra({key: src[key] for key in src if key not in WIRES}, [])")
+        lines.append("        self._unknown = read_extra({key: src[key] for key in src if key not in WIRES}, None)")
     for field in attrs.fields(cls):
         if field.name not in fields and not field.name.startswith("_"):
             namespace[f"default_{field.name}"] = field.default
@@ -473,7 +442,7 @@ def _collects(hint: Any) -> bool:
 
 
 def _field_reader(cls: type[Model], name: str) -> Callable[[Any], Any]:
-    read = rule(_declared(cls)[name].hint).read
+    read = rule(declared(cls)[name].hint).read
     return lambda raw: None if raw is None else read(raw, [])
 
 
@@ -483,7 +452,7 @@ def _note(model: Model, name: str, raw: Any) -> None:
 
 def _read_moments(model: Model, raw: Mapping[str, Any]) -> None:
     for name, value in raw.items():
-        odd: Odd = []
+        odd: list[Any] = []
         setattr(model, name, None if value is None else read_datetime(value, odd))
         if odd:
             model.unparsed[name] = value
@@ -499,7 +468,7 @@ def _dumper(cls: type[Model]) -> Callable[[Any], dict[str, Any]]:
 
 def _compile_dumper(cls: type[Model]) -> Callable[[Any], dict[str, Any]]:
     lines = [f"def {cls.__name__}(self):", "    out = {"]
-    for field in _declared(cls).values():
+    for field in declared(cls).values():
         value = f"self.{field.name}"
         if members_of(field.hint) == [datetime]:
             value = f"None if (it := {value}) is None else format_datetime(it)"
@@ -528,7 +497,7 @@ def assume_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC)
 
 
-def read_datetime(value: Any, odd: Odd) -> datetime | None:
+def read_datetime(value: Any, odd: Odd) -> Any:
     """Read a date and time. One without an offset is taken as UTC."""
     try:
         read = from_iso(value)
@@ -539,37 +508,33 @@ def read_datetime(value: Any, odd: Odd) -> datetime | None:
 
         lenient = parse_datetime(value)
         if lenient is None:
-            odd.append(value)
-            return None
+            return _unreadable(value, odd)
         read = lenient
     return read if read.tzinfo is not None else assume_utc(read)
 
 
-def read_date(value: Any, odd: Odd) -> date | None:
+def read_date(value: Any, odd: Odd) -> Any:
     """Read a date, also one that came with a time of midnight."""
     try:
         return date.fromisoformat(value)
     except (TypeError, ValueError):
-        failed: Odd = []
-        moment = read_datetime(value, failed)
+        moment = read_datetime(value, [])
         if moment is None or (moment.hour, moment.minute, moment.second, moment.microsecond) != (0, 0, 0, 0):
-            odd.append(value)
-            return None
+            return _unreadable(value, odd)
         return moment.date()
 
 
-def read_uuid(value: Any, odd: Odd) -> UUID | None:
+def read_uuid(value: Any, odd: Odd) -> Any:
     """Read a UUID."""
     try:
         return UUID(value)
     except (TypeError, ValueError, AttributeError):
-        odd.append(value)
-        return None
+        return _unreadable(value, odd)
 
 
-def _read_short_date(value: Any, odd: Odd) -> date | None:
+def _read_short_date(value: Any, odd: Odd) -> Any:
     """Read what can only be a date, where it may be a date and time as well."""
-    return read_date(value if len(value) == len("2026-01-02") else None, odd)
+    return read_date(value, odd) if len(value) == len("2026-01-02") else _unreadable(value, odd)
 
 
 _ODD: Final[dict[Any, Read]] = {datetime: read_datetime, date: read_date, UUID: read_uuid}

@@ -141,6 +141,12 @@ OBJECTS = [
         {"oneOf": [ref("Oak"), ref("Fir")], "discriminator": {"propertyName": "tree"}},
         {"tree": "Fir", "height": 3.5},
     ),
+    Kind(
+        "tagged_by_values_of_a_discriminator",
+        {"oneOf": [ref("Mail"), ref("Post")], "discriminator": {"propertyName": "way"}},
+        {"way": "post", "street": "x"},
+    ),
+    Kind("tagged_optionally", {"oneOf": [ref("Plain"), ref("Fancy")]}, {"frills": 3}),
     Kind("text_or_object", either(STRING, ref("Pet")), {"pet_name": "Tom"}, {"petName": "Tom"}),
     Kind("object_or_text", either(ref("Pet"), STRING), "Tom"),
     Kind(
@@ -214,6 +220,8 @@ SCHEMAS: dict[str, Schema] = {
     "Dog": an_object(["kind"], kind={"const": "dog"}, name=STRING, born=DAY),
     "Mail": an_object(["way"], way={"type": "string", "enum": ["mail"]}, name=STRING, street=STRING, box=INTEGER),
     "Post": an_object(["way"], way={"type": "string", "enum": ["post"]}, name=STRING, street=STRING),
+    "Plain": an_object(cut={"const": "plain"}, seams=INTEGER),
+    "Fancy": an_object(cut={"const": "fancy"}, frills=INTEGER),
     "Apple": an_object(["sort"], sort=STRING, size={"type": "number"}),
     "Pear": an_object(["sort"], sort=STRING, size={"type": "number"}),
     "Oak": an_object(["tree"], tree=STRING, height={"type": "number"}),
@@ -258,8 +266,8 @@ def paths() -> dict[str, Any]:
     for kind in [*SCALARS, *LISTS]:
         parameter = {"name": "theValue", "in": "query", "schema": kind.schema}
         add(f"query_{kind.name}", parameters=[parameter])
+        add(f"header_{kind.name}", parameters=[{**parameter, "name": "X-The-Value", "in": "header"}])
         if kind in SCALARS:
-            add(f"header_{kind.name}", parameters=[{**parameter, "name": "X-The-Value", "in": "header"}])
             add(f"path_{kind.name}", suffix="/{theValue}", parameters=[{**parameter, "in": "path", "required": True}])
         else:
             add(f"joined_{kind.name}", parameters=[{**parameter, "explode": False, "name": "ids[]"}])
@@ -488,6 +496,16 @@ async def test_a_header_is_sent(kind: Kind, api: Any, server: Server) -> None:
     await send(server, getattr(api, f"header_{kind.name}")(x_the_value=value))
     assert server.headers["x-the-value"] == wire
     await send(server, getattr(api, f"header_{kind.name}")())
+    assert "x-the-value" not in server.headers
+
+
+@every_list
+async def test_a_list_in_a_header_is_joined(kind: Kind, api: Any, server: Server) -> None:
+    sent = ["x y", "z"] if kind.name == "list_of_text" else kind.sent
+    await send(server, getattr(api, f"header_{kind.name}")(x_the_value=sent))
+    wires = sent if kind.name == "list_of_text" else [text(one) for one in kind.on_wire]
+    assert server.headers["x-the-value"] == ",".join(wires)
+    await send(server, getattr(api, f"header_{kind.name}")(x_the_value=[]))
     assert "x-the-value" not in server.headers
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from generator import build
 from generator.build import Package, main
+from generator.document import Document
 
 from tests.contract.check_generated import COMMITTED, ROOT, files
 
@@ -120,7 +121,8 @@ SCHEMAS: dict[str, tuple[Schema, str, str]] = {
         "use additionalProperties",
     ),
     "Dynamic": ({"$dynamicRef": "#x"}, '"$dynamicRef"', "use $ref"),
-    "Odd": ({"type": "string", "frobnicate": 1}, '"frobnicate"', "is not known to the generator"),
+    "Slip": ({"type": "array", "min_items": 1}, '"min_items"', "is no keyword of JSON Schema; did you mean minItems?"),
+    "Old": ({"$recursiveRef": "#"}, '"$recursiveRef"', "use $ref"),
     "Mixed": ({"enum": ["a", 1]}, '"enum"', "values of several kinds"),
     "Collision": (
         {"type": "object", "properties": {"first_name": STRING, "firstName": STRING}},
@@ -239,6 +241,17 @@ def test_what_is_no_such_document_is_refused(raw: bytes, words: str, tmp_path: P
     lines = run(tmp_path / "openapi.yaml", tmp_path / "package")
     assert words in lines[0]
     assert not (tmp_path / "package").exists()
+
+
+def test_a_keyword_that_is_none_is_passed_over_and_reported_once(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"a": {**STRING, "frobnicate": 1}, "b": {**STRING, "frobnicate": 2}}}
+    operation = {"operationId": "get", "responses": {"200": json_of(schema)}}
+    document = {"openapi": "3.1.0", "info": {}, "paths": {"/x": {"get": operation}}}
+    (tmp_path / "openapi.yaml").write_text(json.dumps(document))
+    refusals = Document(tmp_path / "openapi.yaml").refusals
+    assert refusals.found == []
+    (note,) = refusals.notes
+    assert "properties.a.frobnicate: frobnicate is no keyword of JSON Schema; passed over" in note
 
 
 # --- whatever fails ------------------------------------------------------------------------------------------------

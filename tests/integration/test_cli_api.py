@@ -252,10 +252,13 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 def test_a_reader_that_goes_away_is_no_failure(sandbox: Sandbox) -> None:
     sandbox.seed({"contacts": [{"firstName": "x" * 1000} for _ in range(100)]})
     lines = ("api get_contacts --page_size 100", "api --list", "--help", "sandbox fault")
-    for arguments in map(str.split, lines):
+    modules = ("llamadapro_contract --rate 1000 --only GetContacts", "llamadapro_sandbox fault")
+    commands = [[*COMMAND, *line.split()] for line in lines]
+    commands += [[sys.executable, "-W", "error", "-m", *line.split()] for line in modules]
+    for command in commands:
         reader, writer = os.pipe()
         os.close(reader)
-        done = subprocess.run([*COMMAND, *arguments], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
         os.close(writer)
         assert (done.returncode, done.stderr) == (0, "")
 
@@ -320,6 +323,7 @@ def complete(tmp_path: Path) -> Callable[[str], set[str]]:
         ("llamadapro contract --fail-on ", {"contradiction", "addition", "never"}),
         ("llamadapro import --chunk", {"--chunk-size"}),
         ("llamadapro campaign --temp", {"--template"}),
+        ("llamadapro campaign st", {"status"}),
         ("llamadapro campaign status --led", {"--ledger"}),
         ("llamadapro sandbox ", {*STEERING}),
         ("llamadapro sandbox --spe", {"--speed"}),

@@ -67,7 +67,7 @@ class Service(Rewriting):
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Service]:
     service = Service()
-    with Server(service) as server:  # type: ignore[arg-type]  # it serves any ASGI application
+    with Server(service, connections=service.app.connections) as server:
         monkeypatch.setenv("LLAMADAPRO_BASE_URL", server.url)
         monkeypatch.setenv("LLAMADAPRO_API_KEY", KEY)
         monkeypatch.chdir(tmp_path)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from generator import build
-from generator.document import METHODS, Document
+from generator.document import METHODS, SHAPE, Document
 from generator.openapi30 import to_31
 from generator.refusals import Pointer, Refused
 from generator.walk import Walk
@@ -37,9 +37,10 @@ def operations(document: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def references(node: Any) -> Iterator[str]:
+    """Components that something refers to, each as ``schemas/Pet``."""
     if isinstance(node, dict):
         if isinstance(node.get("$ref"), str):
-            yield node["$ref"]
+            yield "/".join(node["$ref"].removeprefix("#/components/").replace("~1", "|").split("/")[:2])
         for value in node.values():
             yield from references(value)
     elif isinstance(node, list):
@@ -47,18 +48,27 @@ def references(node: Any) -> Iterator[str]:
             yield from references(value)
 
 
-def reached(document: dict[str, Any], start: Any) -> set[str]:
-    """Every component that something refers to, at any remove, as ``schemas/Pet``."""
-    seen: set[str] = set()
-    waiting = [*references(start)]
-    while waiting:
-        ref = waiting.pop()
-        name = ref.removeprefix("#/components/")
-        if name not in seen:
+def reached(document: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
+    """Operation → every component that it refers to, at any remove."""
+    direct = {
+        component(kind, name): set(references(one))
+        for kind, named in document.get("components", {}).items()
+        for name, one in named.items()
+    }
+    found = {}
+    for path, method in operations(document):
+        item = document["paths"][path]
+        waiting, seen = {*references([item[method], item.get("parameters")])}, set[str]()
+        while waiting:
+            name = waiting.pop()
             seen.add(name)
-            kind, _, key = name.partition("/")
-            waiting += references(document.get("components", {}).get(kind, {}).get(key.replace("~1", "/"), {}))
-    return seen
+            waiting |= direct.get(name, set()) - seen
+        found[path, method] = seen
+    return found
+
+
+def component(kind: str, name: object) -> str:
+    return f"{kind}/{str(name).replace('/', '|')}"
 
 
 def refusals(path: Path) -> dict[Pointer, str]:
@@ -78,42 +88,52 @@ def run(path: Path, scratch: Path) -> None:
     total = operations(document)
     refused: dict[tuple[str, str], str] = {}
     target = scratch / "openapi.yaml"
-    for _round in range(12):
+    while True:
+        prune(document)
         target.write_text(json.dumps(document, default=str))
         found = refusals(target)
-        if not found:
+        hits = {operation: what for pointer, what in found.items() for operation in hit(document, pointer)}
+        if not hits:  # nothing is refused any more; or something that no operation has, which is a fault
             break
-        for pointer, what in found.items():
-            for operation in hit(document, pointer):
-                refused.setdefault(operation, what)
-                document["paths"].get(operation[0], {}).pop(operation[1], None)
+        for operation in hits:
+            del document["paths"][operation[0]][operation[1]]
+        refused |= hits
     right, wrong = check(target, document, scratch) if operations(document) else ([], {})
-    print(f"{path.name}: {len(total)} operations, {len(right)} right, {len(refused)} refused, {len(wrong)} wrong")
+    share = f"{len(right) / len(total):.0%}" if total else "none"
+    counts = f"{len(right)} right ({share}), {len(refused)} refused, {len(wrong)} wrong"
+    print(f"{path.name}: {len(total)} operations, {counts}")
     for what, count in collections.Counter(words.split(";")[0][:110] for words in refused.values()).most_common(8):
         print(f"    refused {count}: {what}")
     for name, what in [*wrong.items()][:8]:
         print(f"    WRONG {name}: {what[:300]}")
 
 
+def prune(document: dict[str, Any]) -> None:
+    """Leave out the components that no operation reaches, so that what is refused in them condemns no other."""
+    used = set[str]().union(*reached(document).values())
+    for kind, named in document.get("components", {}).items():
+        if kind != "securitySchemes":
+            for name in [one for one in named if component(kind, one) not in used]:
+                del named[name]
+
+
 def hit(document: dict[str, Any], pointer: Pointer) -> list[tuple[str, str]]:
     """The operations that a refusal is about."""
     left = operations(document)
-    if pointer[0] == "paths" and len(pointer) > 2 and pointer[2] in METHODS:
+    if pointer[0] == "paths" and len(pointer) > 2 and (pointer[1], pointer[2]) in left:
         return [(str(pointer[1]), str(pointer[2]))]
     if pointer[0] == "paths":
         return [one for one in left if one[0] == pointer[1]]
-    if pointer[0] == "components" and len(pointer) > 2:
-        name = f"{pointer[1]}/{pointer[2]}"
-        scheme = pointer[1] == "securitySchemes"
+    if pointer[:2] == ("components", "securitySchemes"):
         usual = document.get("security", [])
-        hits = []
-        for path, method in left:
-            item = document["paths"][path]
-            raw = [item[method], item.get("parameters"), item.get("$ref")]
-            named = any(pointer[2] in one for one in item[method].get("security", usual))
-            if (scheme and named) or name in reached(document, raw):
-                hits.append((path, method))
-        return hits or left
+        return [
+            (path, method)
+            for path, method in left
+            if any(pointer[2] in one for one in document["paths"][path][method].get("security", usual))
+        ]
+    if pointer[0] == "components" and len(pointer) > 2:
+        name = component(str(pointer[1]), pointer[2])
+        return [operation for operation, names in reached(document).items() if name in names]
     return left
 
 
@@ -139,9 +159,7 @@ def sample(document: Mapping[str, Any], schema: Any, depth: int = 0, skip: str =
             return sample(document, members[0], depth, skip)
     if "allOf" in schema:
         rest = {key: value for key, value in schema.items() if key != "allOf"}
-        parts = [
-            sample(document, one, depth, skip) for one in (*schema["allOf"], *([rest] if "properties" in rest else ()))
-        ]
+        parts = [sample(document, one, depth, skip) for one in (*schema["allOf"], rest) if SHAPE & one.keys()]
         objects = [part for part in parts if isinstance(part, dict)]
         return {key: value for part in objects for key, value in part.items()} if objects else parts[0] if parts else {}
     kinds = schema.get("type")

@@ -5,7 +5,8 @@
 Each send carries a text of its own, so the server can tell what it took in how often. Held against the promise:
 
 - a send is taken at most once (a 429 is a refusal, so it is not taken), and a send that succeeded exactly once;
-- a send that was taken, or may have been, and failed, says `may_have_been_processed`; no other does;
+- a send that was taken, or may have been, and failed, says `may_have_been_processed`; no other does (a refusal that
+  the client no longer waited for is counted apart: who gave up waiting cannot know);
 - a cancelled send is taken at most once, and nothing else goes wrong by it;
 - at the end no connection, task or file descriptor is left, and never were more than `max_connections` open.
 
@@ -131,7 +132,7 @@ class Report:
 
 async def soak(engine: str, sends: int, concurrency: int, seed: int) -> Report:
     """One engine's soak, in the running loop."""
-    from llamadapro.errors import APIError
+    from llamadapro.errors import APIError, APITimeoutError
 
     scripts, to_cancel = plan(sends, seed)
     report, ledger = Report(engine), Ledger({text: list(script) for text, script in scripts.items()})
@@ -160,7 +161,7 @@ async def soak(engine: str, sends: int, concurrency: int, seed: int) -> Report:
                 results[text] = error.with_traceback(None)
 
     with fault_server().site(then=ledger.take) as site:
-        options = {"timeout": httpx.Timeout(10.0, read=0.25), "deadline": 1.5, "clock": HurriedClock(seed)}
+        options = {"timeout": httpx.Timeout(10.0, read=0.5), "deadline": 2.0, "clock": HurriedClock(seed)}
         async with client_for(engine, site.url, max_connections=concurrency, **options) as client:
             await asyncio.gather(*(send(client, f"send-{number}") for number in range(sends)))
         took = time.monotonic() - began
@@ -192,7 +193,10 @@ async def soak(engine: str, sends: int, concurrency: int, seed: int) -> Report:
                 report.violations.append(f"{text} was cancelled by nobody")
         elif isinstance(result, APIError):
             outcomes["ambiguous"] += result.may_have_been_processed
-            if result.may_have_been_processed is not (taken == 1):
+            turned_down = ledger.refused[text] + ledger.rejected[text]
+            if taken == 0 and turned_down and isinstance(result, APITimeoutError) and result.may_have_been_processed:
+                outcomes["refusal after the read timeout"] += 1
+            elif result.may_have_been_processed is not (taken == 1):
                 said = f"may_have_been_processed={result.may_have_been_processed}"
                 report.violations.append(f"{text} was taken {taken} times, yet {type(result).__name__} says {said}")
         elif isinstance(result, BaseException):

@@ -8,7 +8,7 @@ import pickle
 import sys
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import attrs
@@ -20,6 +20,7 @@ from fastapi.testclient import TestClient
 from llamadapro import models
 from llamadapro_api import api
 from llamadapro_api.errors import ValidationError
+from llamadapro_api.reading import ABSENT, Model
 
 REPLACE = getattr(copy, "replace", copy.copy)
 """copy.replace is of Python 3.13."""
@@ -106,9 +107,12 @@ def test_pydantic_takes_models(contact: models.Contact) -> None:
     assert holder.others[0] is contact
     assert holder.model_dump(mode="json")["contact"] == RAW
     assert Holder.model_validate_json(holder.model_dump_json()) == holder
-    assert Holder.model_json_schema()["properties"]["contact"]["properties"]["createdAt"] == {
-        "anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]
-    }
+    schema = Holder.model_json_schema()
+    assert schema["properties"]["contact"] == {"$ref": "#/$defs/Contact"}
+    assert schema["$defs"]["Contact"]["properties"]["createdAt"]["anyOf"] == [
+        {"type": "string", "format": "date-time"},
+        {"type": "null"},
+    ]
     with pytest.raises(pydantic.ValidationError, match="addresses: expected a list, found a number"):
         Holder(contact={"addresses": 5})  # type: ignore[arg-type]
 
@@ -146,7 +150,43 @@ def test_fastapi_answers_with_models(contact: models.Contact) -> None:
         assert client.get("/one").json() == RAW
         assert client.post("/many", json={"first_name": "Jane"}).json() == [{"id": 7, "firstName": "Jane"}]
         assert client.post("/many", json={"first_name": 5}).status_code == 422
-        assert "/many" in client.get("/openapi.json").json()["paths"]
+        document = client.get("/openapi.json").json()
+    answers = [item[method]["responses"]["200"] for item in document["paths"].values() for method in item]
+    one_answer, many_answer = (answer["content"]["application/json"]["schema"] for answer in answers)
+    assert one_answer == {"$ref": "#/components/schemas/Contact"} == many_answer["items"]
+    schemas = document["components"]["schemas"]
+    assert {"Contact", "ContactAddress"} <= schemas.keys()
+    addresses = {"type": "array", "items": {"$ref": "#/components/schemas/ContactAddress"}}
+    assert addresses in schemas["Contact"]["properties"]["addresses"]["anyOf"]
+
+
+@attrs.define(kw_only=True, repr=False, eq=False)
+class Wheel(Model):
+    """A wheel."""
+
+    car: Car | None = ABSENT
+    size: Literal["small"] | str = ABSENT
+    tags: dict[str, UUID] = ABSENT
+
+
+@attrs.define(kw_only=True, repr=False, eq=False)
+class Car(Model):
+    """A car."""
+
+    wheels: list[Wheel] | None = ABSENT
+
+
+def test_models_that_lead_back_to_themselves_have_a_json_schema() -> None:
+    adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(list[Car] | Wheel)
+    definitions = adapter.json_schema()["$defs"]
+    wheel, car = ({"$ref": f"#/$defs/{name}"} for name in ("Wheel", "Car"))
+    assert wheel in [one.get("items") for one in definitions["Car"]["properties"]["wheels"]["anyOf"]]
+    assert car in definitions["Wheel"]["properties"]["car"]["anyOf"]
+    assert definitions["Wheel"]["description"] == "A wheel."
+    tags = definitions["Wheel"]["properties"]["tags"]
+    assert tags["additionalProperties"] == {"type": "string", "format": "uuid"}
+    raw = [{"wheels": [{"car": {"wheels": [], "plate": 5}, "size": "huge"}]}]
+    assert adapter.dump_python(adapter.validate_python(raw)) == raw
 
 
 # --- odd arguments -------------------------------------------------------------------------------------------------

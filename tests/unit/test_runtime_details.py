@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, Literal, NotRequired
+from uuid import UUID
 
 import attrs
 import pytest
@@ -19,8 +20,8 @@ from typing_extensions import TypedDict
 from llamadapro import models
 from llamadapro_api.errors import DeserializationError, ValidationError
 from llamadapro_api.lenient_dates import parse_datetime
-from llamadapro_api.reading import ABSENT, Model, rule, to_int
-from llamadapro_api.types import Tag
+from llamadapro_api.reading import ABSENT, Model, reader, rule, to_int, to_plain
+from llamadapro_api.types import Tag, extra_items
 from llamadapro_api.writing import (
     body_id,
     compile_writer,
@@ -308,6 +309,35 @@ def test_what_is_no_object_is_kept_and_what_is_broken_names_its_place() -> None:
     with pytest.raises(DeserializationError) as caught:
         read({"a": 1, "b": "broken"}, [])
     assert str(caught.value) == "b: expected a list, found a string"
+
+
+@extra_items(lambda: date)
+@attrs.define(kw_only=True, repr=False, eq=False)
+class Open(Model):
+    days: list[date] | None = ABSENT
+
+
+@pytest.mark.parametrize(
+    ("hint", "raw"),
+    [
+        (list[date], ["2026-01-02", "soon", 5, None]),
+        (list[datetime], ["2026-01-02T00:00:00Z", "soon", {"a": 1}]),
+        (dict[str, UUID], {"a": "soon", "b": "12345678-1234-5678-1234-567812345678"}),
+        (list[list[date]], [["soon"], "later", ["2026-01-02"]]),
+        (list[UUID | int], ["soon", 5]),
+        (date, "soon"),
+        (list[Open], [{"days": ["soon", "2026-01-02"], "other": "soon", "third": "2026-01-02"}]),
+    ],
+    ids=str,
+)
+def test_what_nobody_can_read_is_kept_wherever_it_stands(hint: Any, raw: Any) -> None:
+    assert to_plain(reader(hint)(raw)) == raw
+
+
+def test_outside_models_a_date_that_nobody_can_read_is_the_text_that_came() -> None:
+    assert reader(list[date])(["2026-01-02", "soon", None]) == [date(2026, 1, 2), "soon", None]
+    (model,) = reader(list[Open])([{"days": ["soon"], "other": "soon"}])
+    assert (model.days, model.unparsed, model.additional_properties) == ([None], {"days": ["soon"]}, {"other": "soon"})
 
 
 def test_a_field_that_is_absent_says_so_in_a_signature() -> None:

@@ -272,13 +272,15 @@ def write_choice(values: Collection[Any]) -> Writer:
 def write_tagged(tag: Tag) -> Writer:
     """For an object of several kinds, distinguished by the value of one field."""
     writers: dict[Any, Writer] = {kind: _dict_writer(cls) for kind, cls in tag.classes.items()}
-    names = {tag.name} | {
-        field.name for cls in tag.classes.values() for field in fields_of(cls).values() if field.wire == tag.name
-    }
+    tags = {cls: [one for one in fields_of(cls).values() if one.wire == tag.name] for cls in tag.classes.values()}
+    names = {tag.name, *(field.name for fields in tags.values() for field in fields)}
+    untagged = [_dict_writer(cls) for cls, fields in tags.items() if not any(field.required for field in fields)]
 
     def write(value: Any) -> Any:
         if not isinstance(value, Mapping):
             _type_error("a dictionary", value)
+        if untagged and not names & value.keys():
+            return _write_first(untagged, value)
         kind = next((value[name] for name in sorted(names) if name in value), None)
         found = writers.get(kind) if isinstance(kind, (str, int)) else None
         if found is None:
@@ -348,20 +350,22 @@ def _write_union(members: list[Any]) -> Writer:
     if len(writers) == 1:
         return writers[0]
 
-    def write_one_of(value: Any) -> Any:
-        refusals: list[ValidationError] = []
-        for write in writers:
-            try:
-                return write(value)
-            except ValidationError as error:
-                refusals.append(error)
-        # The member that came furthest into the value is the one that was meant.
-        deepest = max(refusals, key=lambda error: len(error.place))
-        if deepest.place:
-            raise deepest
-        raise ValidationError("; or it ".join(dict.fromkeys(error.reason for error in refusals)))
+    return lambda value: _write_first(writers, value)
 
-    return write_one_of
+
+def _write_first(writers: Sequence[Writer], value: Any) -> Any:
+    """By the first that takes the value."""
+    refusals: list[ValidationError] = []
+    for write in writers:
+        try:
+            return write(value)
+        except ValidationError as error:
+            refusals.append(error)
+    # The member that came furthest into the value is the one that was meant.
+    deepest = max(refusals, key=lambda error: len(error.place))
+    if deepest.place:
+        raise deepest
+    raise ValidationError("; or it ".join(dict.fromkeys(error.reason for error in refusals)))
 
 
 def write_nothing(value: Any) -> NoReturn:

@@ -7,8 +7,11 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 SHELLS = ("bash", "zsh", "fish")
+FURTHER_COMMANDS = ("export", "status")
+"""Of `llamadapro campaign`, in the place of its file."""
 EPILOG = """examples:
   eval "$(llamadapro completion bash)"            # in ~/.bashrc
   eval "$(llamadapro completion zsh)"             # in ~/.zshrc, after compinit
@@ -45,12 +48,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def complete() -> None:
     """Answer the shell that completes a command line, and exit; the shell has put the line into the environment."""
     import argcomplete
+    from argcomplete.completers import FilesCompleter
 
     from . import parser as parser_of_all
 
     words = _words()
     found = _subparser(words[0], words[1:]) if words else None
-    argcomplete.autocomplete(parser_of_all({words[0]: found} if found else {}), always_complete_options="long")
+    further = FURTHER_COMMANDS if words == ["campaign"] else ()
+
+    class Values(FilesCompleter):
+        def __call__(self, prefix: str, **about: Any) -> list[str]:
+            names = () if about["action"].option_strings else further
+            return [*super().__call__(prefix, **about), *(name for name in names if name.startswith(prefix))]
+
+    parser_of_them = parser_of_all({words[0]: found} if found else {})
+    argcomplete.autocomplete(parser_of_them, always_complete_options="long", default_completer=Values())
 
 
 def _words() -> list[str]:

@@ -90,7 +90,7 @@ class AiohttpEngine(PooledEngine):
     async def _ask(self, request: OutgoingRequest) -> aiohttp.ClientResponse:
         headers = CIMultiDict((name.decode("ascii"), value.decode("ascii")) for name, value in request.headers)
         through = dict(self._through)
-        if self._proxy is not None and request.url.scheme == "http":
+        if self._proxy is not None and request.url.startswith("http:"):
             headers.extend(through.pop("proxy_headers"))
         content = request.content
         return (
@@ -99,7 +99,7 @@ class AiohttpEngine(PooledEngine):
             .request(
                 request.method,
                 # As it is written: a signed query in which %2F became / would no longer be what was signed.
-                URL(str(request.url), encoded=True),
+                URL(request.url, encoded=True),
                 headers=headers,
                 data=(content if len(content) < _STREAMED_FROM else io.BytesIO(content)) if content else None,
                 allow_redirects=False,

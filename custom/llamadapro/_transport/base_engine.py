@@ -56,14 +56,14 @@ class OutgoingRequest:
     def __init__(
         self,
         method: str,
-        url: httpx.URL,
+        url: str,
         headers: RawHeaders,
         content: bytes,
         timeout: Mapping[str, float | None],
         max_received: float = math.inf,
     ) -> None:
         self.method: str = method
-        self.url: httpx.URL = url
+        self.url: str = url
         self.headers: RawHeaders = headers
         self.content: bytes = content
         self.timeout: Mapping[str, float | None] = timeout

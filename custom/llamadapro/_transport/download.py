@@ -159,7 +159,7 @@ class Download(RequestState[None]):
         if self._sink.size and self._sink.validator:
             headers |= {"Range": f"bytes={self._sink.size}-", "If-Range": self._sink.validator}
         raw = RawHeaders((name.encode("ascii"), value.encode("ascii")) for name, value in headers.items())
-        return OutgoingRequest("GET", url, raw, b"", NO_TIMEOUTS)
+        return OutgoingRequest("GET", str(url), raw, b"", NO_TIMEOUTS)
 
     def _is_stale(self, response: httpx.Response) -> bool:
         """Whether the rest cannot be had, so that all has to be asked for."""

@@ -41,7 +41,7 @@ class HttpxEngine(PooledEngine):
         library = self._library
         built = library.http.Request(
             request.method,
-            library.from_url(request.url),
+            library.url(request.url),
             headers=request.headers,
             stream=library.body_class(request),
             extensions={"timeout": request.timeout, MAX_RECEIVED: request.max_received},
@@ -115,7 +115,7 @@ class UserClientEngine:
         build = http.Request if self._bare else self._client.build_request
         built = build(
             request.method,
-            self._library.from_url(request.url),
+            self._library.url(request.url),
             headers=[(name.decode(), value.decode()) for name, value in request.headers],
             content=request.content or None,
             extensions={"timeout": request.timeout},

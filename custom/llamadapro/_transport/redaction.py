@@ -197,7 +197,7 @@ _log_filter = _LogFilter()
 
 
 def redact_request(
-    method: str, url: httpx.URL, headers: list[tuple[bytes, bytes]], content: bytes, key_header: str
+    method: str, url: str, headers: list[tuple[bytes, bytes]], content: bytes, key_header: str
 ) -> httpx.Request:
     """A copy of a request for errors and callers, without the key and other credentials."""
     hidden = {key_header.lower(), *HIDDEN}

@@ -13,8 +13,7 @@ from llamadapro_sandbox.signing import signed
 from llamadapro_sandbox.state import State, visible
 from llamadapro_sandbox.store import part
 
-from . import handles, recordings
-from .contacts import normal
+from . import contacts, handles, recordings
 
 KIND = "calls"
 TRANSCRIPTIONS = "transcriptions"
@@ -136,8 +135,8 @@ def to_response(state: State, call: Record) -> Record:
 def _start(state: State, values: Record, text: str) -> Record:
     """Dial: the call is queued now, and goes its way by itself."""
     given = {**EMPTY, **values, "direction": "outgoing", "status": "queued", "startTime": state.clock.stamp()}
-    contact = state.store.contact_at([normal(values["to"])])
-    given |= {"contactId": contact} if contact is not None else {}
+    contact = contacts.find(state, values["to"])
+    given |= {"contactId": contact["id"]} if contact else {}
     return to_response(state, _add(state, given, 0.0, state.settings.recording_seconds, text))
 
 

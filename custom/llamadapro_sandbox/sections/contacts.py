@@ -6,7 +6,16 @@ from typing import Any
 
 from llamadapro_sandbox.errors import TooManyRequests, bad_field
 from llamadapro_sandbox.paging import page
-from llamadapro_sandbox.query import Condition, Record, Sort, check_field, condition, list_options, text_condition
+from llamadapro_sandbox.query import (
+    Condition,
+    Record,
+    Sort,
+    any_of,
+    check_field,
+    condition,
+    list_options,
+    text_condition,
+)
 from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.state import TENANT, State, visible
 from llamadapro_sandbox.store import many
@@ -52,7 +61,6 @@ def update_contact(state: State, request: ApiRequest) -> Any:
 def delete_contact(state: State, request: ApiRequest) -> Any:
     contact = state.find(KIND, request.ids["id"], "contact")
     state.store.delete(KIND, contact["id"])
-    state.store.set_addresses(contact["id"], set())
     return to_response(contact)
 
 
@@ -81,13 +89,15 @@ def search_contacts(state: State, request: ApiRequest) -> Any:
 def create(state: State, values: Record) -> Record:
     contact = state.new(KIND, {**EMPTY, "customFields": {}, **values, "addresses": []})
     contact["addresses"] = _addresses(state, contact, many(values, "addresses"))
-    return _keep(state, contact)
+    contact |= _findable(contact)
+    state.store.put(KIND, contact["id"], contact)
+    return contact
 
 
 def update(state: State, contact: Record, values: Record) -> Record:
     if "addresses" in values:
         values["addresses"] = _addresses(state, contact, many(values, "addresses"))
-    return _keep(state, state.change(KIND, contact["id"], contact, values))
+    return state.change(KIND, contact["id"], contact, {**values, **_findable({**contact, **values})})
 
 
 def archive(state: State, number: int, when: str) -> None:
@@ -97,9 +107,14 @@ def archive(state: State, number: int, when: str) -> None:
 
 def match(state: State, described: Record) -> Record | None:
     """The contact that already has one of the described person's telephone numbers or e-mail addresses."""
-    wanted = [normal(text) for text in [*many(described, "phones"), *many(described, "emails")]]
-    number = state.store.contact_at(wanted)
-    return state.store.get(KIND, number) if number is not None else None
+    return find(state, *many(described, "phones"), *many(described, "emails"))
+
+
+def find(state: State, *addresses: str) -> Record | None:
+    """The oldest contact that has one of the addresses, the first address given counting most."""
+    conditions = (condition("_addresses", "eq", normal(address)) for address in addresses)
+    found = (state.store.select(KIND, [one], limit=1) for one in conditions)
+    return next((contacts[0].record for contacts in found if contacts), None)
 
 
 def from_description(state: State, described: Record, known: Record | None = None) -> Record:
@@ -137,11 +152,10 @@ def normal(address: str) -> str:
     return "".join(address.split()).casefold()
 
 
-def _keep(state: State, contact: Record) -> Record:
-    state.store.put(KIND, contact["id"], contact)
-    texts = [contact.get("phone"), contact.get("email"), *(address["address"] for address in contact["addresses"])]
-    state.store.set_addresses(contact["id"], {normal(text) for text in texts if text})
-    return contact
+def _findable(contact: Record) -> Record:
+    """By which addresses the contact is found, as the index holds them."""
+    texts = [contact.get("phone"), contact.get("email"), *(one["address"] for one in contact["addresses"])]
+    return {"_addresses": sorted({normal(text) for text in texts if text})}
 
 
 def _addresses(state: State, contact: Record, given: list[Record]) -> list[Record]:
@@ -178,13 +192,7 @@ def _search_filters(request: ApiRequest) -> list[Condition]:
         except ValueError as problem:
             raise bad_field(f"{place}.operator", str(problem)) from None
         (enough if one.get("or") else must).append(found)
-    if not enough:
-        return must
-
-    def holds(contact: Record) -> bool:
-        return (bool(must) and all(one.holds(contact) for one in must)) or any(one.holds(contact) for one in enough)
-
-    return [Condition(holds, " or ".join(one.name for one in [*must, *enough]) + f" {len(must)}")]
+    return [any_of(must, enough)] if enough else must
 
 
 def _field(name: str) -> str:

@@ -75,7 +75,7 @@ def to_response(state: State, message: Record, base_url: str) -> Record:
 
 def _send(state: State, request: ApiRequest, content: str, metadata: Record, attachments: list[Record]) -> Record:
     body = request.body
-    contact = state.store.contact_at([contacts.normal(body["toPhoneNumber"])])
+    contact = contacts.find(state, body["toPhoneNumber"])
     values: Record = {
         "content": content,
         "status": "pending",
@@ -88,7 +88,7 @@ def _send(state: State, request: ApiRequest, content: str, metadata: Record, att
         "errors": [],
         "customFields": body.get("customFields") or {},
         **({"userId": body["userId"]} if "userId" in body else {}),
-        **({"contactId": contact} if contact is not None else {}),
+        **({"contactId": contact["id"]} if contact else {}),
         "_plan": plan(
             MESSAGE,
             FAILED_MESSAGE,

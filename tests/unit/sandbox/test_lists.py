@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llamadapro_sandbox.query import Condition, condition, key, order_of, text_condition, values
+from llamadapro_sandbox.query import Condition, any_of, condition, key, order_of, text_condition, values
 from llamadapro_sandbox.store import Store
 
 SCALARS = st.one_of(
@@ -53,6 +53,7 @@ def by_looking(
     word=st.sampled_from(["", "é", "tru"]),
     sort=SORTS,
     few=st.sampled_from([0, 3, 400]),
+    must=st.sampled_from([None, 0, 1]),
 )
 def test_the_index_finds_what_looking_finds(
     records: list[dict[str, Any]],
@@ -61,11 +62,14 @@ def test_the_index_finds_what_looking_finds(
     word: str,
     sort: list[tuple[str, bool]],
     few: int,
+    must: int | None,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("llamadapro_sandbox.store.FEW", few)  # so that both ways are taken
         store = filled(records)
         conditions = [condition(*test) for test in tests] + ([text_condition(word)] if word else [])
+        if must is not None and conditions:
+            conditions = [any_of(conditions[:must], conditions[must:])]
         order, descending = order_of(sort) if sort else ("", False)
         store.select("contacts", conditions, order=order, descending=descending, limit=5)
         for number, record in enumerate(later, 1):  # changes, additions and a deletion after the order was first asked
@@ -134,6 +138,8 @@ def stores() -> list[Store]:
         {"conditions": [condition("createdAt", "gte", "2024-01-01T12:00:00Z")], "order": "name"},
         {"conditions": [text_condition("example")]},
         {"conditions": [text_condition("n77@")]},
+        {"conditions": [any_of([condition("half", "eq", True)], [condition("email", "eq", "n77@example.org")])]},
+        {"conditions": [any_of([], [condition("email", "eq", f"n{n}@example.org") for n in (7, 77)])], "order": "name"},
     ],
     ids=lambda how: " ".join([*(one.name for one in how["conditions"]), how.get("order", "")]),
 )
