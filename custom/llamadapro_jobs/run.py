@@ -60,7 +60,7 @@ def check_integer(name: str, value: object, least: int) -> None:
 
 def check_number(name: str, value: object, unit: str) -> None:
     """Raise `InvalidRequestError` for what is neither None nor a number above 0."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
         raise InvalidRequestError(f"{name} must be a number {unit} above 0, or None, not {value!r}")
 
 
