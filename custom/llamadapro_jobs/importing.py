@@ -23,7 +23,8 @@ from llamadapro.errors import InvalidRequestError
 from llamadapro_api.errors import ValidationError
 from llamadapro_api.models import BulkIssue, BulkReport, BulkResult
 
-from .ledger import POLL, Claim, Entry, Ledger, NewUnit, Outcome, State, Turn, open_ledger
+from .ledger import POLL, Claim, Entry, Ledger, NewUnit, Outcome, State, Turn
+from .opening import open_ledger
 from .run import MAX_REASON, Limits, Run, StopRun, check_integer, job_error
 from .source import Source
 

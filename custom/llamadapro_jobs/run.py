@@ -138,7 +138,6 @@ class Run:
         # whose answer was lost, and has not been sent.
         self._held: dict[int, Claim] = {}
         self._outcomes: list[Outcome] = []
-        self._recover = False
         self._failures = 0
         self._sending_ends = 0.0
         self._ledger_ahead = -math.inf
@@ -204,7 +203,6 @@ class Run:
             add=self._take(),
             places=0 if self.stopped else self._limits.concurrency - len(self._flights),
             feeding=self._reading and not self.stopped,
-            recover=self._recover,
             only_added=self._job.only_added,
         )
         began = time.monotonic()
@@ -219,8 +217,7 @@ class Run:
         await self._note(turn.add, granted.known, settled)
         if self.stopped and not self._held:
             return False
-        self._recover = granted.sending > len(self._held)
-        busy = self._recover or self.stopped or self._reading or self._incoming or self._held or self._source_error
+        busy = self.stopped or self._reading or self._incoming or self._held or self._source_error
         if not busy and granted.wait is None:
             return False
         await self._pause(granted.wait)
@@ -233,7 +230,7 @@ class Run:
                 # An answer that is late must not shift the turns: of all answers the quickest shows the ledger's clock.
                 self._ledger_ahead = max(self._ledger_ahead, claim.now - heard)
                 self._held[claim.id] = claim
-                flight = asyncio.create_task(self._fly(claim, claim.at - self._ledger_ahead if granted.paced else None))
+                flight = asyncio.create_task(self._fly(claim, claim.at - self._ledger_ahead if claim.paced else None))
                 self._flights.add(flight)
                 flight.add_done_callback(partial(self._land, claim))
 

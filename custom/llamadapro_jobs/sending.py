@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
 from typing import Any, Protocol
@@ -18,7 +18,8 @@ from llamadapro._transport import Clock
 from llamadapro.errors import InvalidPhoneNumberError, InvalidRequestError, LlamadaProError
 from llamadapro_api.types import PreparedRequest
 
-from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State, open_ledger
+from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State
+from .opening import open_ledger
 from .run import BATCH, MAX_REASON, Limits, Run, check_integer, job_error
 from .source import Source
 
@@ -52,8 +53,8 @@ class SendMany:
     ahead = 2 * BATCH
 
     session: Session
-    builders: Mapping[str, Callable[..., PreparedRequest[Any]]]
-    """What prepares the request of an operation; the first is the default."""
+    builders: Mapping[str, Callable[..., Awaitable[Any]]]
+    """What prepares the request of an operation: its method, run dry; the first is the default."""
     operation: str | None
     common: Mapping[str, Any] | None
     key: Key
@@ -72,7 +73,7 @@ class SendMany:
     report: SendReport = attrs.field(init=False, factory=SendReport)
     _source: Source | None = attrs.field(init=False, default=None)
     _book: Ledger = attrs.field(init=False)
-    _build: Callable[..., PreparedRequest[Any]] = attrs.field(init=False)
+    _build: Callable[..., Awaitable[Any]] = attrs.field(init=False)
     _common: Mapping[str, Any] = attrs.field(init=False)
     _began: float = attrs.field(init=False, default=0.0)
     _place: int = attrs.field(init=False, default=-1)
@@ -134,13 +135,13 @@ class SendMany:
         # A row of a file knows its line.
         self._place = place = getattr(row, "line", self._place + 1)
         try:
-            return self._unit(place, row)
+            return await self._unit(place, row)
         except Exception as error:  # also what the row's own values raise
             reason = str(error) if isinstance(error, InvalidRequestError) else f"{type(error).__name__}: {error}"
             self._add_issue(place, None, "bad", reason, row)
             return NewUnit(place, None, _to_json(row, default=str), reason.replace("\0", "")[:MAX_REASON])
 
-    def _unit(self, place: int, row: Any) -> NewUnit:
+    async def _unit(self, place: int, row: Any) -> NewUnit:
         if isinstance(row, Exception):
             raise InvalidRequestError(str(row))
         if not isinstance(row, Mapping):
@@ -151,7 +152,7 @@ class SendMany:
             raise InvalidRequestError(f"{hole} is missing: leave the keyword out where nothing is to be sent")
         row = _with_e164(self.session, dict(row))
         try:
-            self._build(**{**self._common, **row})
+            await self._build(**{**self._common, **row})
         except TypeError as error:
             raise InvalidRequestError(_keywords_only(error)) from None
         payload = _to_json(row)
@@ -165,7 +166,8 @@ class SendMany:
         return NewUnit(place, key, payload)
 
     async def send(self, claim: Claim) -> Outcome:
-        answer = await self.session.send(self._build(**{**self._common, **json.loads(claim.payload)}))
+        prepared = await self._build(**{**self._common, **json.loads(claim.payload)})
+        answer = await self.session.send(prepared)
         number = getattr(answer, "id", None)
         return Outcome(claim.id, claim.attempt, "sent", None if number is None else str(number))
 
