@@ -58,9 +58,9 @@ def check_integer(name: str, value: object, least: int) -> None:
         raise InvalidRequestError(f"{name} must be an integer of at least {least}, not {value!r}")
 
 
-def check_number(name: str, value: object, unit: str) -> None:
+def check_number(name: str, value: object, unit: str, most: float = math.inf) -> None:
     """Raise `InvalidRequestError` for what is neither None nor a number above 0."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= most):
         raise InvalidRequestError(f"{name} must be a number {unit} above 0, or None, not {value!r}")
 
 
@@ -107,6 +107,8 @@ class Job(ABC, Generic[Report, Issue]):
         check_integer("stop_after", self.stop_after, 1)
         check_integer("max_issues", self.max_issues, 0)
         check_number("timeout", self.timeout, "of seconds")
+        if self.run_name is not None and (not isinstance(self.run_name, str) or "\0" in self.run_name):
+            raise InvalidRequestError(f"run must be a name, or None, not {self.run_name!r}")
 
     @property
     @abstractmethod
