@@ -44,7 +44,11 @@ BATCH = 500
 HEARTBEAT = 1.0
 """Seconds: a turn is taken at least so often; a lease holds longer than any of them should take."""
 LINGER = 0.004
-"""Seconds to wait for more outcomes to write down in the same commit."""
+MAX_LINGER = 0.02
+"""Seconds to wait for more outcomes to write down in the same commit: an eighth of what an answer takes, within these.
+
+Longer, and the places that are free meanwhile would tell in the throughput; shorter, and there is a commit for each.
+"""
 BACK_OFF = 1.0
 """Seconds before a unit that was not taken is tried again, if the service does not say; doubled with each 429."""
 MAX_BACK_OFF = 300.0
@@ -188,6 +192,7 @@ class Run:
         self._held: dict[int, Claim] = {}
         self._outcomes: list[Outcome] = []
         self._failures = 0
+        self._answer_time = 0.0
         self._sending_ends = 0.0
         self._ledger_ahead = -math.inf
         self._pacing = asyncio.Lock()
@@ -323,7 +328,7 @@ class Run:
         if self._reading and 0 < len(self._incoming) < BATCH:
             await asyncio.sleep(2 * LINGER)
         elif len(self._outcomes) < len(self._flights) // 4:
-            await asyncio.sleep(LINGER)
+            await asyncio.sleep(min(MAX_LINGER, max(LINGER, self._answer_time / 8)))
 
     async def _read(self) -> None:
         """Read as far ahead as the job allows."""
@@ -361,8 +366,10 @@ class Run:
             # A process that was held up longer than its lease must not send what others may know as unknown.
             if time.monotonic() < self._sending_ends:
                 outcome = attrs.evolve(outcome, state="unknown", detail=INTERRUPTED)
+                began = time.monotonic()
                 outcome = await self._job.send(claim)
                 self._failures = 0
+                self._answer_time += (time.monotonic() - began - self._answer_time) / 8
         except asyncio.CancelledError:
             pass
         except Exception as error:
