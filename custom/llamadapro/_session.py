@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     import httpx
@@ -44,8 +44,19 @@ class Session:
         """The same for an answer that the OpenAPI document does not describe."""
         return await self.transport.send_raw(prepared, self.config)
 
+    def dry_run(self) -> Session:
+        """One that sends nothing: the methods of its resources return the prepared request instead of an answer."""
+        return _DryRun(self.transport, self.config)
+
     def to_e164(self, value: str) -> str:
         """A number in E.164 form; `default_region` allows national ones. Raises `InvalidPhoneNumberError`."""
         from .phone import to_e164
 
         return to_e164(value, self.config.default_region)
+
+
+class _DryRun(Session):
+    __slots__ = ()
+
+    async def send(self, prepared: PreparedRequest[T]) -> T:
+        return cast(T, prepared)

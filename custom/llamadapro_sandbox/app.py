@@ -250,7 +250,7 @@ class Sandbox(Core):
         """A web page that has its own name resolve to this machine must not reach the sandbox (DNS rebinding)."""
         given = request.headers.get("host", "")
         name = given.rsplit(":", 1)[0] if given.rsplit(":", 1)[-1].isdigit() else given
-        name = name.strip("[]").lower()
+        name = name.strip("[]").rstrip(".").lower()
         server = str((request.scope.get("server") or ("",))[0]).lower()
         if not given or name == server or name in self.hosts or "*" in self.hosts or is_loopback(name):
             return None

@@ -106,9 +106,13 @@ class Core:
         return {"records": self.store.dump(), "ahead": self.clock.ahead}
 
     def restore(self, snapshot: dict[str, Any]) -> None:
-        with self.store.transaction():
-            self.store.load(snapshot["records"])
-            self.clock.set_ahead(snapshot["ahead"])
+        """Bring back what `snapshot` gave; anything else is a ValueError, and changes nothing."""
+        try:
+            with self.store.transaction():
+                self.store.load(snapshot["records"])
+                self.clock.set_ahead(snapshot["ahead"])
+        except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as problem:
+            raise ValueError(f"this is not what snapshot() gave: {problem!r}") from None
 
     def add_recording(
         self, *, bytes: int | None = None, seconds: float | None = None, base_url: str = "http://sandbox"
@@ -140,6 +144,8 @@ class Core:
         self.close()
 
     def __repr__(self) -> str:
+        if not self.store.close.alive:
+            return "<Sandbox: closed>"
         records = ", ".join(f"{count} {kind}" for kind, count in self.store.counts().items()) or "no records"
         return f"<Sandbox: {records}; {len(self.requests)} requests, {len(self.faults)} faults, {self.clock!r}>"
 

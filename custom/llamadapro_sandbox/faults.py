@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import re
 import socket
@@ -59,11 +60,20 @@ class Fault:
         self.kind = SHORT_KINDS.get(self.kind, self.kind)
         if self.kind not in KINDS:
             raise ValueError(f"there is no fault {self.kind!r}{did_you_mean(str(self.kind), KINDS)}")
-        if self.when not in ("before", "after", "within"):
-            raise ValueError(f"when must be before, after or within, not {self.when!r}")
+        moments = ("before", "after", "within") if self.kind == "reset" else ("before", "after")
+        if self.when not in moments:
+            raise ValueError(f"when must be {' or '.join(moments)} for {self.kind}, not {self.when!r}")
         HTTPStatus(self.status)
-        if not 0 <= self.probability <= 1 or not 0 <= self.seconds < 1e6 or self.size < 1 or (self.times or 0) < 0:
-            raise ValueError("probability must be from 0 to 1, seconds and times 0 or more, size 1 or more")
+        header = str(self.retry_after)
+        for name, is_right, wanted in (
+            ("retry_after", header.isascii() and header.isprintable(), "fit into a header"),
+            ("seconds", _is_number(self.seconds, 0, 1e6), "be from 0 to 1e6"),
+            ("size", _is_number(self.size, 1, math.inf, int), "be an integer of 1 or more"),
+            ("times", self.times is None or _is_number(self.times, 1, math.inf, int), "be an integer of 1 or more"),
+            ("probability", _is_number(self.probability, 0, 1), "be from 0 to 1"),
+        ):
+            if not is_right:
+                raise ValueError(f"{name} must {wanted}, not {getattr(self, name)!r}")
 
     @property
     def is_preemptive(self) -> bool:
@@ -180,6 +190,10 @@ def can_match(pattern: str, path: str) -> bool:
     tokens = tuple(re.findall(r"\[[^]]+\]|.", pattern))
     segments = tuple(None if one[0] == "{" else one for one in re.findall(r"{[^}]+}|.", path))
     return meet(0, 0)
+
+
+def _is_number(value: Any, least: float, most: float, kind: Any = (int, float)) -> bool:
+    return isinstance(value, kind) and least <= value <= most
 
 
 class ConnectionCut(Exception):

@@ -10,11 +10,10 @@ from yaml import YAMLError
 
 from .clock import DATE
 from .document import issues, load_yaml, unknown
-from .errors import Issue, bad_field, invalid
+from .errors import bad_field, invalid
 from .request import ApiRequest, warning_of
 from .sections import contacts
 from .state import State
-from .store import many
 
 Seeded = tuple[dict[str, list[Any]], str]
 """The records by kind, and what is odd about the seed."""
@@ -45,47 +44,52 @@ def read_seed(path: str) -> dict[str, Any]:
     return data
 
 
-def seed(state: State, handlers: dict[str, Any], data: dict[str, Any], *, strict: bool = False) -> Seeded:
+def seed(state: State, handlers: dict[str, Any], data: Any, *, strict: bool = False) -> Seeded:
     """Create it all, or nothing if something in it is wrong; returns the records as the API answers them."""
-    unsure = [unknown("seed", name, name, OPERATIONS) for name in data if name not in OPERATIONS]
+    if not isinstance(data, dict):
+        raise bad_field("", f"must be an object whose keys are of {', '.join(OPERATIONS)}", place="seed")
+    given: dict[str, Any] = data
+    unsure = [unknown("seed", name, name, OPERATIONS) for name in given if name not in OPERATIONS]
     if unsure:
         raise invalid(unsure, "the seed")
-    created: dict[str, list[Any]] = {}
-    with state.store.transaction():
-        for name, operation_id in OPERATIONS.items():
-            for index, item in enumerate(many(data, name)):
-                one = _Seeding(state, handlers, f"{name}.{index}", unsure)
-                created.setdefault(name, []).append(one.create(operation_id, dict(item)))
-        if unsure and strict:
-            raise invalid(unsure, "the seed")
-    return created, warning_of(unsure)
 
-
-class _Seeding:
-    """One item of a seed, at its place."""
-
-    def __init__(self, state: State, handlers: dict[str, Any], at: str, unsure: list[Issue]):
-        self.state, self.handlers, self.at, self.unsure = state, handlers, at, unsure
-
-    def create(self, operation_id: str, item: dict[str, Any]) -> Any:
-        options = item.pop("options", [])
-        archived = item.pop("archivedAt", None) if operation_id == "CreateContact" else None
-        record = self._perform(operation_id, {}, item, self.at)
-        if archived is not None:
-            if not DATE.match(archived):
-                raise bad_field(f"{self.at}.archivedAt", "is not a date-time", place="seed")
-            contacts.archive(self.state, record["id"], archived)
-        for index, option in enumerate(options):
-            ids, body = {"definitionId": record["id"]}, {**option, "definitionId": record["id"]}
-            self._perform("CreateCustomFieldListOption", ids, body, f"{self.at}.options.{index}")
-        return record
-
-    def _perform(self, operation_id: str, ids: dict[str, Any], body: dict[str, Any], at: str) -> Any:
-        operation, document = self.state.document.operations.get(operation_id), self.state.document
+    def perform(operation_id: str, ids: dict[str, Any], body: dict[str, Any], at: str) -> Any:
+        operation = state.document.operations.get(operation_id)
         if operation is None:
             raise bad_field(at, f"cannot be created: the document has no {operation_id}", place="seed")
         if operation.body:
             if found := issues(operation.body.validator, body, "seed", at):
                 raise invalid(found, "the seed")
-            self.unsure += document.unknown_fields(operation.body.schema, body, "seed", at)
-        return self.handlers[operation_id](self.state, ApiRequest(operation, ids, {}, body, path=operation.path))
+            unsure.extend(state.document.unknown_fields(operation.body.schema, body, "seed", at))
+        return handlers[operation_id](state, ApiRequest(operation, ids, {}, body, path=operation.path))
+
+    def create(operation_id: str, item: dict[str, Any], at: str) -> Any:
+        options = (
+            _objects(item.pop("options", []), f"{at}.options") if operation_id == "CreateCustomFieldDefinition" else []
+        )
+        archived = item.pop("archivedAt", None) if operation_id == "CreateContact" else None
+        record = perform(operation_id, {}, item, at)
+        if archived is not None:
+            if not DATE.match(str(archived)):
+                raise bad_field(f"{at}.archivedAt", "is not a date-time", place="seed")
+            contacts.archive(state, record["id"], archived)
+        for index, option in enumerate(options):
+            ids, body = {"definitionId": record["id"]}, {**option, "definitionId": record["id"]}
+            perform("CreateCustomFieldListOption", ids, body, f"{at}.options.{index}")
+        return record
+
+    created: dict[str, list[Any]] = {}
+    with state.store.transaction():
+        for name, operation_id in OPERATIONS.items():
+            for index, item in enumerate(_objects(given.get(name), name)):
+                created.setdefault(name, []).append(create(operation_id, dict(item), f"{name}.{index}"))
+        if unsure and strict:
+            raise invalid(unsure, "the seed")
+    return created, warning_of(unsure)
+
+
+def _objects(found: Any, at: str) -> list[dict[str, Any]]:
+    items: list[Any] = [] if found is None else found
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise bad_field(at, "must be a list of objects", place="seed")
+    return items

@@ -63,7 +63,7 @@ class Store:
         # A test's thread may reset while the server's thread answers: one lock, one writer at a time.
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self.close: Callable[[], object] = weakref.finalize(self, self._db.close)
+        self.close: weakref.finalize[[], Any] = weakref.finalize(self, self._db.close)
         """Closes the database; what nobody closes is closed when it is no longer referenced."""
         self.versions: dict[str, int] = {}
         """How often the records of a kind have changed."""

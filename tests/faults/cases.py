@@ -402,7 +402,7 @@ def _cut(kind: Kind) -> bytes:
     return response(200, body(kind)[:-2], length=len(body(kind)))
 
 
-SOON = httpx.Timeout(5.0, read=0.1)
+SOON = httpx.Timeout(5.0, read=0.2)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 STATUS_CLASS = {
     400: "BadRequestError",

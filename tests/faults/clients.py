@@ -301,8 +301,8 @@ async def run_fault(engine: str, fault: Fault, *, once: bool = False) -> list[Se
     """One row of the matrix, many kinds at once (they have a server port and a client each), held against the table."""
     await _warm_up(engine)
     kinds = [*kinds_for(engine, fault)]
-    # Where a deadline is measured, building the others' clients must not use it up.
-    at_once = 6 if fault.row is Row.DEADLINE else len(kinds)
+    # Where time is measured, building the others' clients must not use it up.
+    at_once = 6 if fault.row is Row.DEADLINE or "timeout" in fault.options else len(kinds)
     row: list[Seen] = []
     for first in range(0, len(kinds), at_once):
         row += await asyncio.gather(

@@ -20,7 +20,8 @@ from typing import Any
 import httpx
 
 from llamadapro import AsyncLlamadaPro
-from llamadapro_jobs.ledger import Ledger, NewUnit, Outcome, Turn, open_ledger
+from llamadapro_jobs.ledger import Ledger, NewUnit, Outcome, Turn
+from llamadapro_jobs.opening import open_ledger
 from tests.clocks import FakeClock
 from tests.postgres import PostgresServer, find_binaries
 from tests.tools.jobs_chaos import COMMON, number

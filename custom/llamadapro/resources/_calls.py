@@ -7,12 +7,10 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from llamadapro_api import api, models
-from llamadapro_api.types import PreparedRequest
 
 from .._lazy import LazyModule
 from .._polling import poll, poll_until_found
-from .._signatures import named
-from ._base import Resource, build_request
+from ._base import Resource
 
 if TYPE_CHECKING:
     from .. import _reports as reports
@@ -35,15 +33,9 @@ class Calls(Resource, section="calls"):
 
             await client.calls.bridge(to="+14155552671", from_="+56912345678")
         """
-        return await self._session.send(self._prepare_bridge(to=to, **options))
-
-    @named("calls.bridge")
-    def _prepare_bridge(
-        self, *, to: str, **options: Unpack[models.StartBridgeCallOptions]
-    ) -> PreparedRequest[models.Call]:
         fields: dict[str, Any] = {"to": to, **options}
         self._normalize_in_place(fields, "to", "from_")
-        return build_request(api.start_bridge_call, **fields)
+        return await self._send(api.start_bridge_call, **fields)
 
     async def start_agent(
         self,
@@ -63,22 +55,8 @@ class Calls(Resource, section="calls"):
             )
             call = await client.calls.wait(call.id)
         """
-        prepared = self._prepare_agent(
-            voice_agent_id=voice_agent_id, to=to, context_variables=context_variables, **options
-        )
-        return await self._session.send(prepared)
-
-    @named("calls.start_agent")
-    def _prepare_agent(
-        self,
-        *,
-        voice_agent_id: int,
-        to: str,
-        context_variables: Mapping[str, Any],
-        **options: Unpack[models.StartAgentCallOptions],
-    ) -> PreparedRequest[models.Call]:
         [to] = self._normalize(to=to)
-        return build_request(
+        return await self._send(
             api.start_agent_call,
             voice_agent_id=voice_agent_id,
             to=to,
@@ -103,22 +81,11 @@ class Calls(Resource, section="calls"):
                 to="+14155552671", objectives=["Confirm the appointment"], max_duration_seconds=180
             )
         """
-        return await self._session.send(self._prepare_adhoc_agent(to=to, objectives=objectives, from_=from_, **options))
-
-    @named("calls.start_adhoc_agent")
-    def _prepare_adhoc_agent(
-        self,
-        *,
-        to: str,
-        objectives: Sequence[str],
-        from_: str | None = None,
-        **options: Unpack[models.StartAgentCallV2Options],
-    ) -> PreparedRequest[models.Call]:
         if from_ is not None:
             options = {**options, "from_phone_number": from_}
         [to] = self._normalize(to=to)
         self._normalize_in_place(options, "from_phone_number")
-        return build_request(api.start_agent_call_v2, to_phone_number=to, objectives=objectives, **options)
+        return await self._send(api.start_agent_call_v2, to_phone_number=to, objectives=objectives, **options)
 
     async def start_many(
         self,
@@ -153,13 +120,10 @@ class Calls(Resource, section="calls"):
         """
         from llamadapro_jobs.sending import SendMany
 
+        dry = Calls(self._session.dry_run())
         job = SendMany(
             session=self._session,
-            builders={
-                "start_agent": self._prepare_agent,
-                "start_adhoc_agent": self._prepare_adhoc_agent,
-                "bridge": self._prepare_bridge,
-            },
+            builders={"start_agent": dry.start_agent, "start_adhoc_agent": dry.start_adhoc_agent, "bridge": dry.bridge},
             operation=operation,
             common=common,
             key=key,

@@ -12,7 +12,6 @@ from llamadapro_api.types import PreparedRequest
 
 from .._lazy import LazyModule
 from .._polling import poll
-from .._signatures import named
 from ..errors import InvalidRequestError
 from ._base import Resource, build_request, drop_none
 
@@ -51,12 +50,8 @@ class Messages(Resource, section="messages"):
                 type_="document", file_id=media.file_id, content="Our offer",
             )
         """
-        return await self._session.send(self._prepare_message(**fields))
-
-    @named("messages.send")
-    def _prepare_message(self, **fields: Unpack[models.CreateMessageBody]) -> PreparedRequest[models.Message]:
         self._normalize_in_place(fields, "from_phone_number", "to_phone_number")
-        return build_request(api.create_message, **fields)
+        return await self._send(api.create_message, **fields)
 
     async def send_text(
         self, *, to: str, text: str, from_: str, **options: Unpack[models.CreateMessageOptions]
@@ -67,14 +62,8 @@ class Messages(Resource, section="messages"):
 
             await client.messages.send_text(to="+14155552671", from_="+56912345678", text="Hi Jane")
         """
-        return await self._session.send(self._prepare_text(to=to, text=text, from_=from_, **options))
-
-    @named("messages.send_text")
-    def _prepare_text(
-        self, *, to: str, text: str, from_: str, **options: Unpack[models.CreateMessageOptions]
-    ) -> PreparedRequest[models.Message]:
         to, from_ = self._normalize(to=to, from_=from_)
-        return build_request(
+        return await self._send(
             api.create_message, to_phone_number=to, from_phone_number=from_, content=text, type_="text", **options
         )
 
@@ -100,38 +89,13 @@ class Messages(Resource, section="messages"):
                 template_name="welcome", language_code="en", variables=["Jane"],
             )
         """
-        prepared = self._prepare_template(
-            to=to,
-            from_=from_,
-            template_name=template_name,
-            language_code=language_code,
-            variables=variables,
-            components=components,
-            user_id=user_id,
-            custom_fields=custom_fields,
-        )
-        return await self._session.send(prepared)
-
-    @named("messages.send_template")
-    def _prepare_template(
-        self,
-        *,
-        to: str,
-        from_: str,
-        template_name: str,
-        language_code: str,
-        variables: Sequence[str | models.WhatsAppTemplateMessageVariableDict] | None = None,
-        components: Sequence[Mapping[str, Any]] | None = None,
-        user_id: str | None = None,
-        custom_fields: Mapping[str, Any] | None = None,
-    ) -> PreparedRequest[models.Message]:
         if variables is not None and components is not None:
             raise InvalidRequestError("give variables or components, not both: the service takes one of the two")
         options: dict[str, Any] = {"components": components, "user_id": user_id, "custom_fields": custom_fields}
         if variables is not None:
             options["variables"] = [{"value": item} if isinstance(item, str) else item for item in variables]
         to, from_ = self._normalize(to=to, from_=from_)
-        return build_request(
+        return await self._send(
             api.create_template_message,
             to_phone_number=to,
             from_phone_number=from_,
@@ -303,13 +267,10 @@ class Messages(Resource, section="messages"):
         """
         from llamadapro_jobs.sending import SendMany
 
+        dry = Messages(self._session.dry_run())
         job = SendMany(
             session=self._session,
-            builders={
-                "send_template": self._prepare_template,
-                "send_text": self._prepare_text,
-                "send": self._prepare_message,
-            },
+            builders={"send_template": dry.send_template, "send_text": dry.send_text, "send": dry.send},
             operation=operation,
             common=common,
             key=key,

@@ -9,7 +9,7 @@ from typing import Any
 
 from llamadapro_sandbox.clock import moment, written
 from llamadapro_sandbox.errors import NotFound, invalid, issue
-from llamadapro_sandbox.lifecycle import FAILED_MESSAGE, FAILING_NUMBER, MESSAGE, plan, plan_reached
+from llamadapro_sandbox.lifecycle import FAILED_MESSAGE, MESSAGE, plan, reached
 from llamadapro_sandbox.query import Record
 from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.signing import signed
@@ -65,7 +65,7 @@ def upload_media(state: State, request: ApiRequest) -> Any:
 
 
 def to_response(state: State, message: Record, base_url: str) -> Record:
-    now = plan_reached(message, state.clock.time())
+    now = reached(message, state.clock.time())
     assert now is not None
     errors = [UNDELIVERABLE] if now.status == "failed" else []
     attachments = [_attachment(state, one, base_url, now.index > 0) for one in message["attachments"]]
@@ -75,7 +75,7 @@ def to_response(state: State, message: Record, base_url: str) -> Record:
 
 def _send(state: State, request: ApiRequest, content: str, metadata: Record, attachments: list[Record]) -> Record:
     body = request.body
-    contact = contacts.find(state, body["toPhoneNumber"])
+    contact, seconds = contacts.find(state, body["toPhoneNumber"]), state.settings.message_seconds
     values: Record = {
         "content": content,
         "status": "pending",
@@ -89,13 +89,7 @@ def _send(state: State, request: ApiRequest, content: str, metadata: Record, att
         "customFields": body.get("customFields") or {},
         **({"userId": body["userId"]} if "userId" in body else {}),
         **({"contactId": contact["id"]} if contact else {}),
-        "_plan": plan(
-            MESSAGE,
-            FAILED_MESSAGE,
-            fails=body["toPhoneNumber"] == FAILING_NUMBER,
-            start=state.clock.time(),
-            seconds=state.settings.message_seconds,
-        ),
+        "_plan": plan(body["toPhoneNumber"], MESSAGE, FAILED_MESSAGE, start=state.clock.time(), seconds=seconds),
     }
     return to_response(state, state.add(KIND, values, public_id=lambda number: f"{PREFIX}{number}"), request.base_url)
 

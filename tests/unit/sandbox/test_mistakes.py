@@ -239,3 +239,61 @@ async def test_a_form_of_another_site_steers_nothing(sandbox: Sandbox, api: http
     answer = await api.post("/_sandbox/seed", content=b'{"contacts": [{}]}', headers={"Content-Type": "text/plain"})
     assert answer.status_code == 400
     assert sandbox.store.counts() == {}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"times": 0},
+        {"times": 1.5},
+        {"size": 1.5},
+        {"probability": "often"},
+        {"probability": 2},
+        {"seconds": float("nan")},
+        {"retry_after": "1\r\nX-Evil: yes"},
+        {"when": "within"},
+        {"when": "later"},
+    ],
+)
+def test_a_fault_whose_numbers_make_no_sense_is_refused_by_name(sandbox: Sandbox, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        sandbox.faults.add("status", **options)
+    assert len(sandbox.faults) == 0
+
+
+@pytest.mark.parametrize(
+    ("seed", "place"),
+    [
+        ([], "seed must be an object"),
+        ({"contacts": {"firstName": "Jane"}}, r"seed\.contacts must be a list of objects"),
+        ({"contacts": ["Jane"]}, r"seed\.contacts must be a list of objects"),
+        ({"contacts": [{"archivedAt": 5}]}, r"contacts\.0\.archivedAt is not a date-time"),
+        (
+            {"definitions": [{"entityType": "CONTACT", "fieldKey": "a", "fieldType": "LIST", "options": "b"}]},
+            r"definitions\.0\.options must be a list",
+        ),
+    ],
+)
+def test_a_seed_of_another_shape_is_refused_with_its_place(sandbox: Sandbox, seed: Any, place: str) -> None:
+    with pytest.raises(BadRequest, match=place):
+        sandbox.seed(seed)
+    assert sandbox.store.counts() == {}
+
+
+@pytest.mark.parametrize(
+    "snapshot", [{}, {"records": 5, "ahead": 0}, {"records": {}, "ahead": "x"}, {"records": {"records": [[1]]}}]
+)
+async def test_what_is_no_snapshot_is_refused_and_changes_nothing(
+    sandbox: Sandbox, api: httpx.AsyncClient, snapshot: Any
+) -> None:
+    sandbox.seed({"contacts": [{"firstName": "Jane"}]})
+    with pytest.raises(ValueError, match=r"not what snapshot\(\) gave"):
+        sandbox.restore(snapshot)
+    answer = await api.put("/_sandbox/snapshot", json=snapshot)
+    assert (answer.status_code, sandbox.store.counts()) == (400, {"contacts": 1})
+
+
+def test_a_closed_sandbox_says_so() -> None:
+    sandbox = Sandbox()
+    sandbox.close()
+    assert repr(sandbox) == "<Sandbox: closed>"

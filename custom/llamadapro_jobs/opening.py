@@ -1,0 +1,22 @@
+"""Which ledger an address means."""
+
+from __future__ import annotations
+
+from os import PathLike
+
+from llamadapro._transport import Clock
+
+from .ledger import Ledger
+
+
+def open_ledger(ledger: str | PathLike[str] | Ledger | None, clock: Clock, noun: str) -> Ledger:
+    """The ledger at a path or a ``postgresql://`` URL; None for a temporary one. `noun` is what uses it."""
+    if isinstance(ledger, Ledger):
+        return ledger
+    if isinstance(ledger, str) and ledger.startswith(("postgresql://", "postgres://")):
+        from .postgres import PostgresLedger
+
+        return PostgresLedger(ledger)
+    from .sqlite import SqliteLedger
+
+    return SqliteLedger(ledger, now=clock.now, noun=noun)
