@@ -57,12 +57,11 @@ class PostgresLedger(Ledger):
         self.lease = lease
         self._patience = patience
         self._url = url
-        try:
+        parts = None
+        with suppress(psycopg.Error):  # raised from here, ours would keep it as its context, and it quotes the password
             parts = conninfo_to_dict(url)
-        except psycopg.Error:
-            raise InvalidRequestError(
-                "the ledger's address is no PostgreSQL URL: postgresql://USER@HOST/DATABASE"
-            ) from None
+        if parts is None:
+            raise InvalidRequestError("the ledger's address is no PostgreSQL URL: postgresql://USER@HOST/DATABASE")
         self._name = f"ledger {parts.get('dbname', '')!r} at {parts.get('host', 'the local socket')}"
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._pipeline: psycopg.AsyncPipeline | None = None

@@ -44,7 +44,11 @@ BATCH = 500
 HEARTBEAT = 1.0
 """Seconds: a turn is taken at least so often; a lease holds longer than any of them should take."""
 LINGER = 0.004
-"""Seconds to wait for more outcomes to write down in the same commit."""
+MAX_LINGER = 0.02
+"""Seconds to wait for more outcomes to write down in the same commit: an eighth of what an answer takes, within these.
+
+Longer, and the places that are free meanwhile would tell in the throughput; shorter, and there is a commit for each.
+"""
 BACK_OFF = 1.0
 """Seconds before a unit that was not taken is tried again, if the service does not say; doubled with each 429."""
 MAX_BACK_OFF = 300.0
@@ -58,9 +62,9 @@ def check_integer(name: str, value: object, least: int) -> None:
         raise InvalidRequestError(f"{name} must be an integer of at least {least}, not {value!r}")
 
 
-def check_number(name: str, value: object, unit: str) -> None:
+def check_number(name: str, value: object, unit: str, most: float = math.inf) -> None:
     """Raise `InvalidRequestError` for what is neither None nor a number above 0."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= most):
         raise InvalidRequestError(f"{name} must be a number {unit} above 0, or None, not {value!r}")
 
 
@@ -107,6 +111,8 @@ class Job(ABC, Generic[Report, Issue]):
         check_integer("stop_after", self.stop_after, 1)
         check_integer("max_issues", self.max_issues, 0)
         check_number("timeout", self.timeout, "of seconds")
+        if self.run_name is not None and (not isinstance(self.run_name, str) or "\0" in self.run_name):
+            raise InvalidRequestError(f"run must be a name, or None, not {self.run_name!r}")
 
     @property
     @abstractmethod
@@ -186,6 +192,7 @@ class Run:
         self._held: dict[int, Claim] = {}
         self._outcomes: list[Outcome] = []
         self._failures = 0
+        self._answer_time = 0.0
         self._sending_ends = 0.0
         self._ledger_ahead = -math.inf
         self._pacing = asyncio.Lock()
@@ -321,7 +328,7 @@ class Run:
         if self._reading and 0 < len(self._incoming) < BATCH:
             await asyncio.sleep(2 * LINGER)
         elif len(self._outcomes) < len(self._flights) // 4:
-            await asyncio.sleep(LINGER)
+            await asyncio.sleep(min(MAX_LINGER, max(LINGER, self._answer_time / 8)))
 
     async def _read(self) -> None:
         """Read as far ahead as the job allows."""
@@ -359,8 +366,10 @@ class Run:
             # A process that was held up longer than its lease must not send what others may know as unknown.
             if time.monotonic() < self._sending_ends:
                 outcome = attrs.evolve(outcome, state="unknown", detail=INTERRUPTED)
+                began = time.monotonic()
                 outcome = await self._job.send(claim)
                 self._failures = 0
+                self._answer_time += (time.monotonic() - began - self._answer_time) / 8
         except asyncio.CancelledError:
             pass
         except Exception as error:

@@ -55,7 +55,11 @@ class SendMany(Job[SendReport, SendIssue]):
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         check_integer("max_attempts", self.max_attempts, 1)
-        check_number("rate", self.rate, "per second")
+        check_number("rate", self.rate, "per second", 1e6)
+        if self.common is not None and not isinstance(self.common, Mapping):
+            raise InvalidRequestError(f"common must be a dictionary of keywords, not {type(self.common).__name__}")
+        if hole := _find_none(dict(self.common or {})):
+            raise InvalidRequestError(f"common: {hole} is None: leave the keyword out where nothing is to be sent")
         if not isinstance(self.key, str) and not callable(self.key):
             raise InvalidRequestError(f"key must be a keyword or a function of a row, not {self.key!r}")
         if self.operation is not None and self.operation not in self.builders:
