@@ -147,11 +147,10 @@ def _parameters(
 
 
 def _list(document: Document, parameter: Parameter, given: list[str]) -> list[Any]:
-    items = [one["items"] for one in document.parts(parameter.schema) if "items" in one]
-    kinds = [kind for kind in document.types({"anyOf": items}) if kind != "null"] or ["string"]
+    kind = document.kind(document.items(parameter.schema))
     explode = parameter.explode and parameter.place == "query"
     texts = given if explode else [part.strip() for text in given for part in text.split(",")]
-    return [_typed(kinds[0], text) for text in texts]
+    return [_typed(kind, text) for text in texts]
 
 
 def _typed(kind: str, text: str) -> Any:
@@ -209,22 +208,21 @@ def _form(document: Document, schema: Any, fields: list[tuple[str, str]]) -> dic
     values: dict[str, Any] = {}
     for name, text in fields:
         wanted = {"anyOf": properties.get(name, [])}
-        kinds = document.types(wanted)
-        if "array" in kinds:
-            items = {"anyOf": [one["items"] for one in document.parts(wanted) if "items" in one]}
-            values.setdefault(name, []).append(_field(document.types(items), text))
+        if "array" in document.types(wanted):
+            values.setdefault(name, []).append(_field(document, document.items(wanted), text))
         else:
-            values[name] = _field(kinds, text)
+            values[name] = _field(document, wanted, text)
     return values
 
 
-def _field(kinds: list[str], text: str) -> Any:
+def _field(document: Document, schema: Any, text: str) -> Any:
+    kinds = document.types(schema)
     if "object" in kinds or "array" in kinds:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
             return text
-    return text if "string" in kinds else _typed(next((kind for kind in kinds if kind != "null"), "string"), text)
+    return text if "string" in kinds else _typed(document.kind(schema), text)
 
 
 def _text(raw: bytes) -> str:
