@@ -39,17 +39,24 @@ class CuttingProxy:
         try:
             while data := await reader.read(65536):
                 said += data
-                commit = b"COMMIT" in data
+                commit = b"COMMIT\0" in data
                 if commit and self._cut(said):
                     self.cuts += 1
                     answers.cancel()
                     await asyncio.gather(answers, return_exceptions=True)
                     to_writer.write(data)
-                    async with asyncio.timeout(10):
-                        # The server's "ready, not in a transaction" is the sign that it has committed.
-                        heard = b""
-                        while not heard.endswith(b"Z\0\0\0\5I"):
-                            heard += await to_reader.read(65536)
+                    # The end of what the client says may come by itself.
+                    rest = asyncio.create_task(_pump(reader, to_writer))
+                    try:
+                        async with asyncio.timeout(10):
+                            # The server's "ready, not in a transaction" is the sign that it has committed.
+                            heard = b""
+                            while not heard.endswith(b"Z\0\0\0\5I"):
+                                piece = await to_reader.read(65536)
+                                assert piece, "the server has hung up"
+                                heard += piece
+                    finally:
+                        rest.cancel()
                     return
                 to_writer.write(data)
                 if commit:

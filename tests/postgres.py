@@ -87,6 +87,13 @@ class PostgresServer:
         self._tool("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", name)
         return self.url(name)
 
+    def add_role(self, name: str, password: str) -> None:
+        """A role that must give a password, unlike all others."""
+        rules = self._folder / "data" / "pg_hba.conf"
+        rules.write_text(f"host all {name} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+        text = f"create role {name} login superuser password '{password}'; select pg_reload_conf()"
+        self._tool("psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-c", text, "postgres")
+
     def url(self, name: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
 

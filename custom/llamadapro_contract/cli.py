@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     add("--patch", type=Path, metavar="FILE", help="write the suggested change of openapi.yaml there, as a diff")
     add("--document", type=Path, metavar="FILE", help="another openapi.yaml than that of this package")
     add("--rate", type=requests_per_second, default=2.0, metavar="N", help="requests per second at most (default: 2)")
-    add("--items", type=int, default=3, metavar="N", help="how many items of a list are read (default: 3)")
+    add("--items", type=_count, default=3, metavar="N", help="how many items of a list are read (default: 3)")
     return found
 
 
@@ -188,6 +188,12 @@ def requests_per_second(text: str) -> float:
     if not 0 < rate < float("inf"):
         raise argparse.ArgumentTypeError("it must be above 0")
     return rate
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("it must be 1 or more")
+    return int(text)
 
 
 def _id(text: str) -> tuple[str, str]:

@@ -196,7 +196,8 @@ class _Probe:
             response = await self.raw("GET", operation.path)
             if response.status_code == 401:
                 response = await self._place_key(operation, documented)
-            wrong_path = self._is_wrong_path(response, operation.path, real=True)
+            alike = response.is_success and _normalize(response, operation.path) == self.missing  # as any path is
+            wrong_path = alike or self._is_wrong_path(response, operation.path, real=True)
             if _body(response)[1] and not wrong_path and response.status_code < 500:
                 return
             answer = f"GET {operation.path} answers {response.status_code} ({_content_type(response)})"

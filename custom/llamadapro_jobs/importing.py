@@ -10,22 +10,19 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import blake2b
-from os import PathLike
 from typing import Any
 
 import attrs
 import orjson
 
 from llamadapro._bulk import iter_issues
-from llamadapro._reports import ImportIssue, ImportReport, Rows, UnfinishedChunk
-from llamadapro._transport import Clock
+from llamadapro._reports import ImportIssue, ImportReport, UnfinishedChunk
 from llamadapro.errors import InvalidRequestError
 from llamadapro_api.errors import ValidationError
 from llamadapro_api.models import BulkIssue, BulkReport, BulkResult
 
-from .ledger import POLL, Claim, Entry, Ledger, NewUnit, Outcome, State, Turn, open_ledger
-from .run import MAX_REASON, Limits, Run, StopRun, check_integer, job_error
-from .source import Source
+from .ledger import POLL, Claim, Entry, Ledger, NewUnit, Outcome, State, Turn
+from .run import MAX_REASON, Job, OtherSource, StopRun, check_integer
 
 
 @attrs.frozen
@@ -42,67 +39,42 @@ class Chunk:
 
 
 @attrs.define(kw_only=True)
-class ImportMany:
+class ImportMany(Job[ImportReport, ImportIssue]):
     """The job of an import; its units are chunks."""
 
+    noun = "import"
+    rows_name = "items"
     only_added = True
-    max_attempts = None
+    not_taken = "pending"
 
     check: Callable[[Any], Any]
     """Makes a row what is to be sent, or raises `ValidationError` or `InvalidRequestError`."""
     send_rows: Callable[[list[Any]], Awaitable[BulkResult]]
-    about: Mapping[str, Any]
-    """What must not change between the runs on one ledger."""
-    ledger: str | PathLike[str] | Ledger | None
-    run_name: str | None
+    operation: str
     chunk_size: int
-    concurrency: int
-    resend_unknown: bool
-    stop_after: int
-    timeout: float | None
-    max_issues: int
-    on_progress: Callable[[ImportReport], object] | None
-    on_issue: Callable[[ImportIssue], object] | None
-    clock: Clock
 
     report: ImportReport = attrs.field(init=False, factory=ImportReport)
-    _source: Source = attrs.field(init=False)
     _known_rows: int = attrs.field(init=False, default=0)
-    _began: float = attrs.field(init=False, default=0.0)
     _number: int = attrs.field(init=False, default=0)
     _ended: bool = attrs.field(init=False, default=False)
     _in_hand: dict[str, Chunk] = attrs.field(init=False, factory=dict)
     # Chunks that another worker is sending; without their rows.
     _elsewhere: dict[str, Chunk] = attrs.field(init=False, factory=dict)
 
-    @property
-    def not_taken(self) -> State:
-        return "pending"
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        check_integer("chunk_size", self.chunk_size, 1)
 
     @property
     def ahead(self) -> int:
         return self.concurrency
 
-    async def run(self, items: Rows) -> ImportReport:
-        """Import all rows; what stops the import early is raised, with the report so far as its `report`."""
-        limits = Limits(concurrency=self.concurrency, stop_after=self.stop_after, timeout=self.timeout)
-        check_integer("chunk_size", self.chunk_size, 1)
-        check_integer("max_issues", self.max_issues, 0)
-        self._source = Source(items, "items")
-        self._began = self.clock.now()
-        about = {**self.about, "chunk_size": self.chunk_size}
-        book = open_ledger(self.ledger, self.clock, "import")
-        try:
-            _, self._known_rows = await book.begin(self.run_name or "", about, resend_unknown=self.resend_unknown)
-            loop = Run(self, book, limits, self.clock, has_source=True)
-            await loop.run(self.report)
-            error = loop.stopped or await self._see_others(book)
-        finally:
-            await book.close()
-        return self._result(error)
+    async def begin(self, ledger: Ledger) -> None:
+        about = {"operation": self.operation, "base_url": str(self.session.base_url), "chunk_size": self.chunk_size}
+        _, self._known_rows = await ledger.begin(self.run_name or "", about, resend_unknown=self.resend_unknown)
 
     async def read(self) -> NewUnit | None:
-        items = [] if self._ended else await self._source.take(self.chunk_size)
+        items = [] if self._ended or self.source is None else await self.source.take(self.chunk_size)
         self._ended = len(items) < self.chunk_size
         if not items:
             return None
@@ -145,31 +117,29 @@ class ImportMany:
     async def progress(self) -> None:
         """After each chunk, in `_count`."""
 
-    async def _see_others(self, ledger: Ledger) -> InvalidRequestError | None:
-        """Wait for the chunks that other workers are sending; an error if the source ended before them."""
-        while self._elsewhere:
-            await ledger.turn(Turn())  # what they leave behind becomes unknown
-            async for entry in ledger.entries("pending", "sent", "unknown"):
-                if chunk := self._elsewhere.pop(entry.key or "", None):
-                    self._count(chunk, entry.state, entry.payload, entry.detail)
-            if self._elsewhere:
-                await asyncio.sleep(POLL)
-        if self._known_rows > self.report.read:
-            return _other_source(f"it ended after {self.report.read} rows, and the ledger knows {self._known_rows}")
-        return None
-
-    def _result(self, error: Exception | None) -> ImportReport:
-        """The report, or what stopped the import raised with it."""
+    async def end(self, ledger: Ledger, stopped: Exception | None) -> Exception | None:
         report = self.report
-        report.elapsed = self.clock.now() - self._began
+        try:
+            while self._elsewhere and stopped is None:
+                await self._see_others(ledger)
+        except Exception as error:  # also out of a callback of the user's
+            stopped = error
+        report.elapsed = self.session.clock.now() - self.began
         for listed in (report.unknown, report.failed):
             listed.sort(key=lambda chunk: chunk.number)
         report.issues.sort(key=lambda issue: -1 if issue.row is None else issue.row)
-        if error is None:
-            return report
-        if isinstance(error, _OtherSource):
-            raise error.with_report(report)
-        raise job_error("import", error, report) from error
+        if stopped is None and self._known_rows > report.read:
+            return _other_source(f"it ended after {report.read} rows, and the ledger knows {self._known_rows}")
+        return stopped
+
+    async def _see_others(self, ledger: Ledger) -> None:
+        """Count the chunks that other workers have sent meanwhile."""
+        await ledger.turn(Turn())  # what they leave behind becomes unknown
+        async for entry in ledger.entries("pending", "sent", "unknown"):
+            if chunk := self._elsewhere.pop(entry.key or "", None):
+                self._count(chunk, entry.state, entry.payload, entry.detail)
+        if self._elsewhere:
+            await asyncio.sleep(POLL)
 
     def _checked(self, first: int, items: list[Any]) -> tuple[list[Any], dict[int, Any]]:
         good: list[Any] = []
@@ -214,7 +184,7 @@ class ImportMany:
             self._add_issue(chunk, row, False, [BulkIssue.from_dict(issue)], [])
         for index, errors, warnings in entries:
             self._add_issue(chunk, None if index is None else sent[index], True, errors, warnings)
-        report.elapsed = self.clock.now() - self._began
+        report.elapsed = self.session.clock.now() - self.began
         if self.on_progress is not None:
             self.on_progress(report)
 
@@ -271,21 +241,12 @@ def _int_or(count: Any, otherwise: int) -> int:
     return count if isinstance(count, int) else otherwise
 
 
-class _OtherSource(InvalidRequestError):
-    """The source is not that of the ledger."""
-
-    def with_report(self, report: ImportReport) -> InvalidRequestError:
-        error = InvalidRequestError(*self.args)
-        vars(error)["report"] = report
-        return error
-
-
-def _changed(chunk: Chunk) -> InvalidRequestError:
+def _changed(chunk: Chunk) -> OtherSource:
     return _other_source(f"rows {chunk.first} to {chunk.first + len(chunk.items) - 1} differ, counted from 0")
 
 
-def _other_source(how: str) -> InvalidRequestError:
-    return _OtherSource(
+def _other_source(how: str) -> OtherSource:
+    return OtherSource(
         f"this is not the source that the ledger was begun with: {how}. Give a changed source a ledger of its own, and "
         "leave out what has been imported"
     )

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from llamadapro.errors import ConfigurationError, InvalidRequestError, LlamadaProError
 
@@ -20,9 +20,8 @@ try:
 except ImportError:
     raise ConfigurationError("a PostgreSQL ledger needs psycopg: pip install 'llamadapro[postgres]'") from None
 
-from .ledger import LEAVE, SCHEMA, Dialect, SqlLedger, Steps, one_step
-
-T = TypeVar("T")
+from .ledger import Batch, Ledger, Rows
+from .statements import LEAVE, SCHEMA, Dialect
 
 LEASE = 30.0
 PATIENCE = 120.0
@@ -32,7 +31,7 @@ MAX_PAUSE = 2.0
 POSTGRES = Dialect(
     now="extract(epoch from statement_timestamp())::double precision",
     identity="bigint generated always as identity primary key",
-    for_update=" for update",
+    lock=" for update",
     skip_locked=" for update skip locked",
     json_rows="json_to_recordset(cast(:{parameter} as json)) as s({columns})",
     json_column="{name} {type}",
@@ -48,7 +47,7 @@ _DURABLE = "select set_config('synchronous_commit', 'on', false) where current_s
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, TimeoutError)
 
 
-class PostgresLedger(SqlLedger):
+class PostgresLedger(Ledger):
     """A `Ledger` in PostgreSQL. `lease` is the time in seconds after which a silent worker's claims are unknown."""
 
     dialect = POSTGRES
@@ -58,30 +57,31 @@ class PostgresLedger(SqlLedger):
         self.lease = lease
         self._patience = patience
         self._url = url
-        try:
+        parts = None
+        with suppress(psycopg.Error):  # raised from here, ours would keep it as its context, and it quotes the password
             parts = conninfo_to_dict(url)
-        except psycopg.Error:
-            raise InvalidRequestError(
-                "the ledger's address is no PostgreSQL URL: postgresql://USER@HOST/DATABASE"
-            ) from None
+        if parts is None:
+            raise InvalidRequestError("the ledger's address is no PostgreSQL URL: postgresql://USER@HOST/DATABASE")
         self._name = f"ledger {parts.get('dbname', '')!r} at {parts.get('host', 'the local socket')}"
         self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._pipeline: psycopg.AsyncPipeline | None = None
+        self._stack = AsyncExitStack()
         self._known_good = False
 
     async def close(self) -> None:
         if self._connection is not None:
             self._patience = 0.0  # if the ledger cannot be reached any more, the lease lapses by itself
             with suppress(LlamadaProError):
-                await self.execute(lambda _: one_step(LEAVE, run=self._run, worker=self._worker))
+                await self._rows({"leave": LEAVE}, run=self._run, worker=self._worker)
         await self._disconnect()
 
-    async def execute(self, steps: Callable[[bool], Steps[T]]) -> T:
+    async def execute(self, batch: Callable[[bool], Batch]) -> Rows:
         ends = asyncio.get_running_loop().time() + self._patience
         pause, recover = 0.05, False
         while True:
             try:
                 async with asyncio.timeout(max(1.0, min(self.lease, LEASE) / 2)):
-                    return await self._transaction(await self._connect(), steps(recover))
+                    return await self._transaction(await self._connect(), *batch(recover))
             except _LOST as error:
                 await self._disconnect()
                 if not self._known_good or asyncio.get_running_loop().time() + pause > ends:
@@ -93,24 +93,23 @@ class PostgresLedger(SqlLedger):
             except psycopg.Error as error:
                 await self._disconnect()
                 raise LlamadaProError(f"{self._name} cannot be used: {self._reason(error)}") from None
+            except BaseException:
+                await self._disconnect()
+                raise
 
-    async def _transaction(self, connection: psycopg.AsyncConnection[Any], steps: Steps[T]) -> T:
-        # One round trip for all statements of a batch; the first takes the BEGIN along.
-        async with connection.pipeline() as pipeline, connection.transaction():
-            batch = next(steps)
-            while True:
-                cursors = {
-                    name: await connection.execute(_positional(text), parameters)
-                    for name, (text, parameters) in batch.items()
-                }
-                await pipeline.sync()
-                rows = {name: await cursor.fetchall() if cursor.description else [] for name, cursor in cursors.items()}
-                try:
-                    batch = steps.send(rows)
-                except StopIteration as done:
-                    value: T = done.value
-                    break
-        return value
+    async def _transaction(
+        self, connection: psycopg.AsyncConnection[Any], texts: Mapping[str, str], parameters: Mapping[str, Any]
+    ) -> Rows:
+        # Two round trips: the commit waits for the rows. So either a lost connection has ended the transaction, or its
+        # lock on the worker's row keeps the next one waiting until that is decided.
+        assert self._pipeline is not None
+        await connection.execute(b"BEGIN ISOLATION LEVEL READ COMMITTED")
+        cursors = {name: await connection.execute(_positional(text), parameters) for name, text in texts.items()}
+        await self._pipeline.sync()
+        rows = {name: await cursor.fetchall() if cursor.description else [] for name, cursor in cursors.items()}
+        await connection.execute(b"COMMIT")
+        await self._pipeline.sync()
+        return rows
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
@@ -118,9 +117,9 @@ class PostgresLedger(SqlLedger):
                 self._url, autocommit=True, connect_timeout=10, application_name="llamadapro"
             )
             self._connection = connection
-            await connection.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
             await connection.execute(_DURABLE)
             await self._create(connection)
+            self._pipeline = await self._stack.enter_async_context(connection.pipeline())
             self._known_good = True
         return self._connection
 
@@ -138,6 +137,9 @@ class PostgresLedger(SqlLedger):
         if connection is not None:
             with suppress(psycopg.Error):
                 await connection.close()
+            # Behind the connection, and never with an exception: psycopg would log that it could not send a rollback.
+            with suppress(psycopg.Error):
+                await self._stack.aclose()
 
     def _reason(self, error: BaseException) -> str:
         """What the database says, on a line; never the URL, which may hold a password."""

@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from os import PathLike
+from typing import Any, ClassVar, Generic, TypeVar
 
 import attrs
 
-from llamadapro._transport import Clock
+from llamadapro._reports import Rows
+from llamadapro._session import Session
 from llamadapro.errors import (
     APIConnectionError,
     APIError,
@@ -30,77 +33,27 @@ from llamadapro.errors import (
 )
 
 from .ledger import Claim, Entry, Granted, Ledger, NewUnit, Outcome, State, Turn
+from .opening import open_ledger
+from .source import Source
+
+Report = TypeVar("Report")
+Issue = TypeVar("Issue")
 
 BATCH = 500
 """Units that are added in one turn."""
 HEARTBEAT = 1.0
 """Seconds: a turn is taken at least so often; a lease holds longer than any of them should take."""
 LINGER = 0.004
-"""Seconds to wait for more outcomes to write down in the same commit."""
+MAX_LINGER = 0.02
+"""Seconds to wait for more outcomes to write down in the same commit: an eighth of what an answer takes, within these.
+
+Longer, and the places that are free meanwhile would tell in the throughput; shorter, and there is a commit for each.
+"""
 BACK_OFF = 1.0
 """Seconds before a unit that was not taken is tried again, if the service does not say; doubled with each 429."""
 MAX_BACK_OFF = 300.0
 MAX_REASON = 500
 INTERRUPTED = "it was interrupted before its answer came"
-
-
-class Job(Protocol):
-    """What differs between jobs."""
-
-    @property
-    def only_added(self) -> bool:
-        """Whether only this process has what its units hold."""
-        ...
-
-    @property
-    def ahead(self) -> int:
-        """How many units may be read before the first of them is done with."""
-        ...
-
-    @property
-    def not_taken(self) -> State:
-        """What a unit becomes that the service has refused for itself: refused, or pending for the next run."""
-        ...
-
-    @property
-    def max_attempts(self) -> int | None:
-        """How often a unit may be answered with 429 before it is refused; None: not again in this run."""
-        ...
-
-    async def read(self) -> NewUnit | None:
-        """The next unit of the source; None at its end."""
-        ...
-
-    async def send(self, claim: Claim) -> Outcome:
-        """Send a unit."""
-        ...
-
-    def added(self, units: Sequence[NewUnit], known: Mapping[str, Entry]) -> int:
-        """Take note of what is in the ledger now; returns how many units are done with, so that more may be read."""
-        ...
-
-    def settled(self, claim: Claim, outcome: Outcome) -> int:
-        """Take note of what has become of a unit; returns as `added`."""
-        ...
-
-    async def progress(self) -> None:
-        """Report on the run so far."""
-        ...
-
-
-@attrs.frozen(kw_only=True)
-class Limits:
-    """How much at a time, and until when."""
-
-    concurrency: int
-    stop_after: int
-    timeout: float | None
-
-    def __attrs_post_init__(self) -> None:
-        check_integer("concurrency", self.concurrency, 1)
-        check_integer("stop_after", self.stop_after, 1)
-        if self.timeout is not None and not self.timeout > 0:
-            raise InvalidRequestError(f"timeout must be a number of seconds above 0, or None, not {self.timeout!r}")
 
 
 def check_integer(name: str, value: object, least: int) -> None:
@@ -109,28 +62,128 @@ def check_integer(name: str, value: object, least: int) -> None:
         raise InvalidRequestError(f"{name} must be an integer of at least {least}, not {value!r}")
 
 
+def check_number(name: str, value: object, unit: str, most: float = math.inf) -> None:
+    """Raise `InvalidRequestError` for what is neither None nor a number above 0."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= most):
+        raise InvalidRequestError(f"{name} must be a number {unit} above 0, or None, not {value!r}")
+
+
 class StopRun(Exception):
     """Raised by `Job.send`: the unit was not sent, and the run must stop because of the cause."""
 
 
-def job_error(noun: str, error: Exception, report: Any) -> JobError:
-    """What is raised, from `error`, when a job has stopped early."""
-    words = f"the {noun} stopped early: {error or type(error).__name__}"
-    return JobError(f"{words}. {report}. With a ledger, the next run goes on from here.", report=report)
+class OtherSource(InvalidRequestError):
+    """The source is not that of the ledger."""
+
+    report: Any = None
+
+
+@attrs.define(kw_only=True)
+class Job(ABC, Generic[Report, Issue]):
+    """What all jobs are given, and what differs between them."""
+
+    noun: ClassVar[str]
+    rows_name: ClassVar[str] = "rows"
+    only_added: ClassVar[bool]
+    """Whether only this process has what its units hold."""
+    not_taken: ClassVar[State]
+    """What a unit becomes that the service has refused for itself: refused, or pending for the next run."""
+
+    session: Session
+    ledger: str | PathLike[str] | Ledger | None
+    run_name: str | None
+    concurrency: int
+    resend_unknown: bool
+    max_attempts: int | None = None
+    """How often a unit may be answered with 429 before it is refused; None: not again in this run."""
+    stop_after: int
+    timeout: float | None
+    on_progress: Callable[[Report], object] | None
+    on_issue: Callable[[Issue], object] | None
+    max_issues: int
+
+    report: Report
+    source: Source | None = attrs.field(init=False, default=None)
+    began: float = attrs.field(init=False, default=0.0)
+
+    def __attrs_post_init__(self) -> None:
+        check_integer("concurrency", self.concurrency, 1)
+        check_integer("stop_after", self.stop_after, 1)
+        check_integer("max_issues", self.max_issues, 0)
+        check_number("timeout", self.timeout, "of seconds")
+        if self.run_name is not None and (not isinstance(self.run_name, str) or "\0" in self.run_name):
+            raise InvalidRequestError(f"run must be a name, or None, not {self.run_name!r}")
+
+    @property
+    @abstractmethod
+    def ahead(self) -> int:
+        """How many units may be read before the first of them is done with."""
+
+    @abstractmethod
+    async def begin(self, ledger: Ledger) -> None:
+        """Begin or join the run."""
+
+    @abstractmethod
+    async def read(self) -> NewUnit | None:
+        """The next unit of the source; None at its end."""
+
+    @abstractmethod
+    async def send(self, claim: Claim) -> Outcome:
+        """Send a unit."""
+
+    @abstractmethod
+    def added(self, units: Sequence[NewUnit], known: Mapping[str, Entry]) -> int:
+        """Take note of what is in the ledger now; returns how many units are done with, so that more may be read."""
+
+    @abstractmethod
+    def settled(self, claim: Claim, outcome: Outcome) -> int:
+        """Take note of what has become of a unit; returns as `added`."""
+
+    @abstractmethod
+    async def progress(self) -> None:
+        """Report on the run so far."""
+
+    @abstractmethod
+    async def end(self, ledger: Ledger, stopped: Exception | None) -> Exception | None:
+        """Complete the report; returns what has stopped the run."""
+
+    async def run(self, rows: Rows | None) -> Report:
+        """Work until nothing is left; without rows, on what others have left pending.
+
+        What stops that early is raised as a `JobError`, with the report so far.
+        """
+        self.source = None if rows is None and not self.only_added else Source(rows, self.rows_name)
+        self.began = self.session.clock.now()
+        ledger = open_ledger(self.ledger, self.session.clock, self.noun)
+        try:
+            await self.begin(ledger)
+            loop = Run(self, ledger)
+            await loop.run()
+            error = await self.end(ledger, loop.stopped)
+        finally:
+            await ledger.close()
+        if isinstance(error, OtherSource):
+            error.report = self.report
+            raise error
+        if error is not None:
+            words = f"the {self.noun} stopped early: {error or type(error).__name__}"
+            raise JobError(
+                f"{words}. {self.report}. With a ledger, the next run goes on from here.", report=self.report
+            ) from error
+        return self.report
 
 
 class Run:
     """One process's part of a run."""
 
-    def __init__(self, job: Job, ledger: Ledger, limits: Limits, clock: Clock, *, has_source: bool) -> None:
+    def __init__(self, job: Job[Any, Any], ledger: Ledger) -> None:
         self._job = job
         self._ledger = ledger
-        self._limits = limits
-        self._clock = clock
+        self._clock = job.session.clock
         self._wake = asyncio.Event()
         self._incoming: deque[NewUnit] = deque()
         self._room = asyncio.Semaphore(job.ahead)
-        self._reading = has_source
+        self._reading = job.source is not None
         self._source_error: Exception | None = None
         self._reader: asyncio.Task[None] | None = None
         self._flights: set[asyncio.Task[Outcome]] = set()
@@ -138,22 +191,22 @@ class Run:
         # whose answer was lost, and has not been sent.
         self._held: dict[int, Claim] = {}
         self._outcomes: list[Outcome] = []
-        self._recover = False
         self._failures = 0
+        self._answer_time = 0.0
         self._sending_ends = 0.0
         self._ledger_ahead = -math.inf
         self._pacing = asyncio.Lock()
         self._last_turn = (-math.inf, -math.inf)
         self.stopped: Exception | None = None
 
-    async def run(self, last: object) -> None:
-        """Work until nothing is left or something stops the run, which is `stopped` then. `last` is the report."""
+    async def run(self) -> None:
+        """Work until nothing is left or something stops the run, which is `stopped` then."""
         turns = asyncio.create_task(self._turns())
         try:
-            done, _ = await asyncio.wait({turns}, timeout=self._limits.timeout)
+            done, _ = await asyncio.wait({turns}, timeout=self._job.timeout)
             if not done:
-                words = f"the job did not end within its timeout of {self._limits.timeout:g} s"
-                self._abort(WaitTimeoutError(words, last=last))
+                words = f"the job did not end within its timeout of {self._job.timeout:g} s"
+                self._abort(WaitTimeoutError(words, last=self._job.report))
                 await asyncio.wait({turns})
         except asyncio.CancelledError as error:
             self._abort(LlamadaProError("the job was cancelled"))
@@ -202,9 +255,8 @@ class Run:
         turn = Turn(
             settle=outcomes,
             add=self._take(),
-            places=0 if self.stopped else self._limits.concurrency - len(self._flights),
+            places=0 if self.stopped else self._job.concurrency - len(self._flights),
             feeding=self._reading and not self.stopped,
-            recover=self._recover,
             only_added=self._job.only_added,
         )
         began = time.monotonic()
@@ -219,8 +271,7 @@ class Run:
         await self._note(turn.add, granted.known, settled)
         if self.stopped and not self._held:
             return False
-        self._recover = granted.sending > len(self._held)
-        busy = self._recover or self.stopped or self._reading or self._incoming or self._held or self._source_error
+        busy = self.stopped or self._reading or self._incoming or self._held or self._source_error
         if not busy and granted.wait is None:
             return False
         await self._pause(granted.wait)
@@ -233,7 +284,7 @@ class Run:
                 # An answer that is late must not shift the turns: of all answers the quickest shows the ledger's clock.
                 self._ledger_ahead = max(self._ledger_ahead, claim.now - heard)
                 self._held[claim.id] = claim
-                flight = asyncio.create_task(self._fly(claim, claim.at - self._ledger_ahead if granted.paced else None))
+                flight = asyncio.create_task(self._fly(claim, claim.at - self._ledger_ahead if claim.paced else None))
                 self._flights.add(flight)
                 flight.add_done_callback(partial(self._land, claim))
 
@@ -277,7 +328,7 @@ class Run:
         if self._reading and 0 < len(self._incoming) < BATCH:
             await asyncio.sleep(2 * LINGER)
         elif len(self._outcomes) < len(self._flights) // 4:
-            await asyncio.sleep(LINGER)
+            await asyncio.sleep(min(MAX_LINGER, max(LINGER, self._answer_time / 8)))
 
     async def _read(self) -> None:
         """Read as far ahead as the job allows."""
@@ -295,6 +346,9 @@ class Run:
                     breath = time.monotonic()
         except Exception as error:
             self._source_error = error
+        except asyncio.CancelledError:
+            if self.stopped is None:  # by something within the source, which has not come to its end
+                self._source_error = LlamadaProError("the source was cancelled")
         finally:
             self._reading = False
             self._wake.set()
@@ -312,8 +366,10 @@ class Run:
             # A process that was held up longer than its lease must not send what others may know as unknown.
             if time.monotonic() < self._sending_ends:
                 outcome = attrs.evolve(outcome, state="unknown", detail=INTERRUPTED)
+                began = time.monotonic()
                 outcome = await self._job.send(claim)
                 self._failures = 0
+                self._answer_time += (time.monotonic() - began - self._answer_time) / 8
         except asyncio.CancelledError:
             pass
         except Exception as error:
@@ -361,7 +417,7 @@ class Run:
             state = "unknown"  # what is no error of ours came from a tool around the call
         if state == "unknown" or isinstance(error, (APIConnectionError, RateLimitError)):
             self._failures += 1
-            if self._failures >= self._limits.stop_after:
+            if self._failures >= self._job.stop_after:
                 self.stop(error)
         else:
             self._failures = 0

@@ -7,20 +7,17 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from os import PathLike
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 import orjson
 
-from llamadapro._reports import Rows, SendIssue, SendReport
-from llamadapro._transport import Clock
+from llamadapro._reports import SendIssue, SendReport
+from llamadapro._session import Session
 from llamadapro.errors import InvalidPhoneNumberError, InvalidRequestError, LlamadaProError
-from llamadapro_api.types import PreparedRequest
 
-from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State, open_ledger
-from .run import BATCH, MAX_REASON, Limits, Run, check_integer, job_error
-from .source import Source
+from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State
+from .run import BATCH, MAX_REASON, Job, check_integer, check_number
 
 Key = str | Callable[[Any], str]
 
@@ -30,104 +27,74 @@ OPEN_STATES: tuple[State, ...] = ("bad", "refused", "unknown")
 MIN_RECOUNT = 0.2
 
 
-class Session(Protocol):
-    """What is asked of the client's session."""
-
-    @property
-    def clock(self) -> Clock: ...
-
-    @property
-    def base_url(self) -> object: ...
-
-    def to_e164(self, value: str) -> str: ...
-
-    async def send(self, prepared: PreparedRequest[Any]) -> Any: ...
-
-
 @attrs.define(kw_only=True)
-class SendMany:
+class SendMany(Job[SendReport, SendIssue]):
     """The job of a campaign; its units are rows."""
 
+    noun = "campaign"
     only_added = False
+    not_taken = "refused"
     ahead = 2 * BATCH
 
-    session: Session
     builders: Mapping[str, Callable[..., Awaitable[Any]]]
     """What prepares the request of an operation: its method, run dry; the first is the default."""
     operation: str | None
     common: Mapping[str, Any] | None
     key: Key
-    ledger: str | PathLike[str] | Ledger | None
-    run_name: str | None
     rate: float | None
-    concurrency: int
-    resend_unknown: bool
     max_attempts: int
-    stop_after: int
-    timeout: float | None
-    on_progress: Callable[[SendReport], object] | None
-    on_issue: Callable[[SendIssue], object] | None
-    max_issues: int
 
     report: SendReport = attrs.field(init=False, factory=SendReport)
-    _source: Source | None = attrs.field(init=False, default=None)
     _book: Ledger = attrs.field(init=False)
     _build: Callable[..., Awaitable[Any]] = attrs.field(init=False)
     _common: Mapping[str, Any] = attrs.field(init=False)
-    _began: float = attrs.field(init=False, default=0.0)
     _place: int = attrs.field(init=False, default=-1)
     _recounted: float = attrs.field(init=False, default=0.0)
     _recount_took: float = attrs.field(init=False, default=0.0)
 
-    @property
-    def not_taken(self) -> State:
-        return "refused"
-
-    async def run(self, rows: Rows | None) -> SendReport:
-        """Send a request for each row; what stops that early is raised as a `JobError`. None joins a run."""
-        session, join = self.session, rows is None
-        limits = Limits(concurrency=self.concurrency, stop_after=self.stop_after, timeout=self.timeout)
-        self._check(join)
-        self._source = None if rows is None else Source(rows, "rows")
-        self._began = session.clock.now()
-        about = _about(session, self.operation, self.common, self.key, join)
-        self._book = book = open_ledger(self.ledger, session.clock, "campaign")
-        try:
-            known, _ = await book.begin(
-                self.run_name or "", about, join=join, rate=self.rate, resend_unknown=self.resend_unknown
-            )
-            operation = known["operation"]
-            if operation not in self.builders:
-                raise InvalidRequestError(f"the ledger is of {operation}, which is another method's to resume")
-            self._build, self._common = self.builders[operation], known["common"]
-            if operation == "send" and self.key == "to":
-                self.key = "to_phone_number"
-            loop = Run(self, book, limits, session.clock, has_source=not join)
-            await loop.run(self.report)
-            with suppress(LlamadaProError):  # of a ledger that is gone, which is what has stopped the run then
-                await self._complete()
-        finally:
-            await book.close()
-        if loop.stopped is not None:
-            raise job_error("campaign", loop.stopped, self.report) from loop.stopped
-        return self.report
-
-    def _check(self, join: bool) -> None:
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
         check_integer("max_attempts", self.max_attempts, 1)
-        check_integer("max_issues", self.max_issues, 0)
-        rate = self.rate
-        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1e6):
-            raise InvalidRequestError(f"rate must be a number per second above 0, or None, not {rate!r}")
+        check_number("rate", self.rate, "per second", 1e6)
+        if self.common is not None and not isinstance(self.common, Mapping):
+            raise InvalidRequestError(f"common must be a dictionary of keywords, not {type(self.common).__name__}")
+        if hole := _find_none(dict(self.common or {})):
+            raise InvalidRequestError(f"common: {hole} is None: leave the keyword out where nothing is to be sent")
         if not isinstance(self.key, str) and not callable(self.key):
             raise InvalidRequestError(f"key must be a keyword or a function of a row, not {self.key!r}")
-        if self.operation is None and not join:
-            self.operation = next(iter(self.builders))
         if self.operation is not None and self.operation not in self.builders:
             raise InvalidRequestError(f"operation must be one of {', '.join(self.builders)}, not {self.operation!r}")
 
+    async def begin(self, ledger: Ledger) -> None:
+        self._book = ledger
+        join = self.source is None
+        known, _ = await ledger.begin(
+            self.run_name or "", self._about(join), join=join, rate=self.rate, resend_unknown=self.resend_unknown
+        )
+        operation = known["operation"]
+        if operation not in self.builders:
+            raise InvalidRequestError(f"the ledger is of {operation}, which is another method's to resume")
+        self._build, self._common = self.builders[operation], known["common"]
+        if operation == "send" and self.key == "to":
+            self.key = "to_phone_number"
+
+    def _about(self, join: bool) -> dict[str, Any]:
+        """What a ledger is the ledger of. Who joins a run names only what should be held against it."""
+        about: dict[str, Any] = {"base_url": str(self.session.base_url)}
+        if self.operation is not None or not join:
+            about["operation"] = self.operation or next(iter(self.builders))
+        if self.common is not None or not join:
+            try:
+                # As JSON holds it: what a resumed run reads back must be equal.
+                about["common"] = orjson.loads(orjson.dumps(_with_e164(self.session, dict(self.common or {}))))
+            except TypeError as error:
+                raise InvalidRequestError(f"common cannot be written as JSON: {error}") from None
+        if not join:
+            about["key"] = self.key if isinstance(self.key, str) else "a function"
+        return about
+
     async def read(self) -> NewUnit | None:
-        assert self._source is not None
-        taken = await self._source.take(1)
+        taken = await self.source.take(1) if self.source is not None else []
         if not taken:
             return None
         [row] = taken
@@ -190,16 +157,17 @@ class SendMany:
                 await self._recount()
             self.on_progress(self.report)
 
-    async def _complete(self) -> None:
+    async def end(self, ledger: Ledger, stopped: Exception | None) -> Exception | None:
         """Take the report from the ledger: figures, and issues, of the run, whoever sent."""
-        await self._recount()
-        issues = 0
-        async for entry in self._book.entries(*OPEN_STATES):
-            issues += 1
-            if issues > self.max_issues:
-                break
-            self.report.issues.append(_to_issue(entry))
-        self.report.more_issues = self.report.bad + self.report.refused + self.report.unknown - len(self.report.issues)
+        report = self.report
+        with suppress(LlamadaProError):  # of a ledger that is gone, which is what has stopped the run then
+            await self._recount()
+            async for entry in ledger.entries(*OPEN_STATES):
+                if len(report.issues) >= self.max_issues:
+                    break
+                report.issues.append(_to_issue(entry))
+            report.more_issues = report.bad + report.refused + report.unknown - len(report.issues)
+        return stopped
 
     async def _recount(self) -> None:
         began = time.monotonic()
@@ -210,31 +178,13 @@ class SendMany:
         report.unknown = counts.get("unknown", 0)
         report.pending = counts.get("pending", 0) + counts.get("sending", 0)
         report.read = sum(counts.values())
-        report.elapsed = self.session.clock.now() - self._began
+        report.elapsed = self.session.clock.now() - self.began
         self._recounted = time.monotonic()
         self._recount_took = self._recounted - began
 
     def _add_issue(self, place: int, key: str | None, state: State, reason: str, item: Any) -> None:
         if self.on_issue is not None:
             self.on_issue(SendIssue(row=place, key=key, state=state, reason=reason, item=item))
-
-
-def _about(
-    session: Session, operation: str | None, common: Mapping[str, Any] | None, key: Key, join: bool
-) -> dict[str, Any]:
-    """What a ledger is the ledger of. Who joins a run names only what should be held against it."""
-    about: dict[str, Any] = {"base_url": str(session.base_url)}
-    if operation is not None:
-        about["operation"] = operation
-    if common is not None or not join:
-        try:
-            # As JSON holds it: what a resumed run reads back must be equal.
-            about["common"] = orjson.loads(orjson.dumps(_with_e164(session, dict(common or {}))))
-        except TypeError as error:
-            raise InvalidRequestError(f"common cannot be written as JSON: {error}") from None
-    if not join:
-        about["key"] = key if isinstance(key, str) else "a function"
-    return about
 
 
 def _with_e164(session: Session, keywords: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from llamadapro.errors import InvalidRequestError
 class Source:
     """Gives so many rows at a time."""
 
-    def __init__(self, rows: Rows, name: str) -> None:
+    def __init__(self, rows: Rows | None, name: str) -> None:
         if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, (Iterable, AsyncIterable)):
             raise InvalidRequestError(f"{name} must be an iterable of dictionaries, not {type(rows).__name__}")
         self._rows: Iterator[Any] | AsyncIterator[Any] = iter(rows) if isinstance(rows, Iterable) else aiter(rows)

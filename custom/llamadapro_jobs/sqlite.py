@@ -20,7 +20,8 @@ import attrs
 
 from llamadapro.errors import InvalidRequestError, LlamadaProError
 
-from .ledger import SCHEMA, Dialect, Granted, RunInfo, SqlLedger, Steps, Turn, one_step
+from .ledger import Batch, Granted, Ledger, Rows, RunInfo, Turn
+from .statements import SCHEMA, Dialect
 
 T = TypeVar("T")
 
@@ -32,14 +33,14 @@ OLDEST_SQLITE = (3, 35)
 SQLITE = Dialect(
     now=":now",
     identity="integer primary key",
-    for_update="",
+    lock="",
     skip_locked="",
     json_rows="(select {columns} from json_each(:{parameter})) as s",
     json_column="json_extract(value, '$.{name}') as {name}",
 )
 
 
-class SqliteLedger(SqlLedger):
+class SqliteLedger(Ledger):
     """A `Ledger` in a file; without a path in a temporary one, gone when it is closed.
 
     `now` gives seconds, and is wall time at the first look; `noun` is what uses the file, for messages.
@@ -70,8 +71,6 @@ class SqliteLedger(SqlLedger):
         resend_unknown: bool = False,
     ) -> tuple[Mapping[str, Any], int]:
         await self._call(lambda: self._open(create=not join))
-        # Whoever held the file before is gone, and its lease with it.
-        await self.execute(lambda _: one_step("delete from llamadapro_workers"))
         return await super().begin(run, about, join=join, rate=rate, resend_unknown=resend_unknown)
 
     async def runs(self) -> Sequence[RunInfo]:
@@ -79,37 +78,29 @@ class SqliteLedger(SqlLedger):
         return await super().runs()
 
     async def close(self) -> None:
-        """Release the file. Closing twice does no harm."""
         if self._db is not None:
             await self._call(self._db.close)
         self._thread.shutdown()
 
-    async def execute(self, steps: Callable[[bool], Steps[T]]) -> T:
-        return await self._call(lambda: self._transaction(steps(False)))
+    async def execute(self, batch: Callable[[bool], Batch]) -> Rows:
+        return await self._call(lambda: self._transaction(*batch(False)))
 
     async def _call(self, work: Callable[[], T]) -> T:
         with self._wrap_errors(LlamadaProError):
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _transaction(self, steps: Steps[T]) -> T:
+    def _transaction(self, texts: Mapping[str, str], parameters: Mapping[str, Any]) -> Rows:
         db = self._db
         assert db is not None
-        moment = {"now": self._offset + self._now()}
+        parameters = {**parameters, "now": self._offset + self._now()}
         db.execute("begin immediate")
         try:
-            batch = next(steps)
-            while True:
-                rows = {
-                    name: db.execute(text, {**parameters, **moment}).fetchall()
-                    for name, (text, parameters) in batch.items()
-                }
-                batch = steps.send(rows)
-        except StopIteration as done:
+            rows = {name: db.execute(text, parameters).fetchall() for name, text in texts.items()}
             db.execute("commit")
-            return done.value  # type: ignore[no-any-return]
         except BaseException:
             db.execute("rollback")
             raise
+        return rows
 
     def _open(self, *, create: bool) -> None:
         if self._db is not None:
@@ -118,6 +109,10 @@ class SqliteLedger(SqlLedger):
             raise InvalidRequestError(f"a ledger needs SQLite 3.35 or newer; this Python has {sqlite3.sqlite_version}")
         if not create and not os.path.exists(self._path):
             raise InvalidRequestError(f"{self._name} does not exist: nobody has begun a run on it")
+        folder = os.path.dirname(os.path.abspath(self._path))
+        if os.path.isdir(self._path) or not os.path.isdir(folder):
+            why = "it is a folder: name a file in it" if os.path.isdir(self._path) else f"create the folder {folder!r}"
+            raise InvalidRequestError(f"{self._name} cannot be used: {why}")
         with self._wrap_errors(InvalidRequestError):
             self._db = db = sqlite3.connect(self._path, isolation_level=None, timeout=0, check_same_thread=False)
             # Held from the first access to the end: two processes on one ledger would send the same units.

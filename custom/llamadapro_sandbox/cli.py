@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .steer import STEERING as STEERING
 from .steer import complain, pairs, say
 from .steer import main as steer
+from .steer import parser as steering_parser
 
 if TYPE_CHECKING:
     from .faults import Faults
@@ -46,47 +47,31 @@ exit codes: 0 stopped, 2 could not start (a port in use, a file that cannot be r
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Of the server, or of the steering that the words begin with."""
+    if words and words[0] in STEERING:
+        return steering_parser()
     found = argparse.ArgumentParser(
         prog="llamadapro sandbox",
         description="A local LlamadaPro to try things on and to test with.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    found.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    found.add_argument("--port", type=int, default=0, help="port to listen on; 0 picks a free one (default)")
-    found.add_argument("--allow-remote", action="store_true", help="let --host be an address that others can reach")
-    found.add_argument(
-        "--db", default=":memory:", metavar="PATH", help="SQLite file for the state (default: in memory)"
-    )
-    found.add_argument(
-        "--api-key", default="sandbox", type=_key, metavar="KEY", help="the key to ask for (default: %(default)s)"
-    )
-    found.add_argument("--seed", metavar="FILE", help="JSON or YAML file with data to start with, if there is none yet")
-    found.add_argument(
-        "--fault",
-        action="append",
-        default=[],
-        type=pairs,
-        metavar="NAME=VALUE,…",
-        help="let something go wrong; see below",
-    )
-    found.add_argument(
-        "--set", action="append", default=[], type=pairs, metavar="NAME=VALUE", help="change a setting; see below"
-    )
-    found.add_argument(
-        "--speed",
-        type=float,
-        default=1.0,
-        metavar="N",
-        help="how fast the clock runs; 0 stands still (default: 1)",
-    )
-    found.add_argument("--strict", action="store_true", help="refuse fields that the document does not have")
-    found.add_argument(
-        "--allow-host", action="append", default=[], metavar="NAME", help="a name it may be reached under; localhost is"
-    )
-    found.add_argument("--document", metavar="FILE", help="another OpenAPI 3.1 document to answer for")
-    found.add_argument("--log", action="store_true", help="write every request to standard error")
+    add = found.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add("--port", type=int, default=0, help="port to listen on; 0 picks a free one (default)")
+    add("--allow-remote", action="store_true", help="let --host be an address that others can reach")
+    add("--db", default=":memory:", metavar="PATH", help="SQLite file for the state (default: in memory)")
+    add("--api-key", default="sandbox", type=_key, metavar="KEY", help="the key to ask for (default: %(default)s)")
+    add("--seed", metavar="FILE", help="JSON or YAML file with data to start with, if there is none yet")
+    several: dict[str, Any] = {"action": "append", "default": []}
+    add("--fault", **several, type=pairs, metavar="NAME=VALUE,…", help="let something go wrong; see below")
+    add("--set", **several, type=pairs, metavar="NAME=VALUE", help="change a setting; see below")
+    add("--speed", type=float, default=1.0, metavar="N", help="how fast the clock runs; 0 stands still (default: 1)")
+    add("--strict", action="store_true", help="refuse fields that the document does not have")
+    add("--allow-host", **several, metavar="NAME", help="a name it may be reached under; localhost is")
+    add("--document", metavar="FILE", help="another OpenAPI 3.1 document to answer for")
+    add("--log", action="store_true", help="write every request to standard error")
     return found
 
 

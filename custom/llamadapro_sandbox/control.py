@@ -50,18 +50,24 @@ def control(sandbox: Core, request: Request, raw: bytes) -> tuple[Any, str]:
     return found if isinstance(found, tuple) else (found, "")
 
 
-def _overview(sandbox: Core, body: Any, request: Request) -> Any:
+def _present(sandbox: Core) -> Record:
+    """What the page shows of the state at any time."""
     return {
         "clock": _clock_now(sandbox),
         "settings": asdict(sandbox.settings),
         "counts": sandbox.store.counts(),
         "faults": sandbox.faults.listed(),
+    }
+
+
+def _overview(sandbox: Core, body: Any, request: Request) -> Any:
+    operations = sandbox.document.operations.values()
+    return {
+        **_present(sandbox),
         "requests": len(sandbox.requests),
         "strict": sandbox.strict,
         "kinds": list(KINDS),
-        "operations": [
-            {"id": one.id, "method": one.method, "path": one.path} for one in sandbox.document.operations.values()
-        ],
+        "operations": [{"id": one.id, "method": one.method, "path": one.path} for one in operations],
     }
 
 
@@ -88,18 +94,6 @@ def _settings(sandbox: Core, body: Record, request: Request) -> Any:
     return asdict(sandbox.settings)
 
 
-def _reset(sandbox: Core, body: Any, request: Request) -> None:
-    sandbox.reset()
-
-
-def _snapshot(sandbox: Core, body: Any, request: Request) -> Any:
-    return sandbox.snapshot()
-
-
-def _restore(sandbox: Core, body: Record, request: Request) -> None:
-    sandbox.restore(body)
-
-
 def _requests(sandbox: Core, body: Any, request: Request) -> Any:
     operation = request.query_params.get("operation")
     found = sandbox.requests if operation is None else sandbox.requests.of(operation)
@@ -119,10 +113,6 @@ def _matches(sandbox: Core, body: Any, request: Request) -> Any:
     text = request.query_params.get("text", "").casefold()
     held = ((one.number, json.dumps(one.to_dict(), ensure_ascii=False)) for one in sandbox.requests)
     return {"numbers": [number for number, content in held if text in content.casefold()]}
-
-
-def _forget_requests(sandbox: Core, body: Any, request: Request) -> None:
-    sandbox.requests.clear()
 
 
 async def wait_for_changes(sandbox: Core, request: Request) -> None:
@@ -157,11 +147,8 @@ def _changes(sandbox: Core, body: Any, request: Request) -> Any:
         "version": version,
         "requests": [one.summary() for one in listed],
         "oldest": oldest,
-        "counts": sandbox.store.counts(),
         "versions": sandbox.store.versions,
-        "faults": sandbox.faults.listed(),
-        "settings": asdict(sandbox.settings),
-        "clock": _clock_now(sandbox),
+        **_present(sandbox),
     }
 
 
@@ -172,14 +159,6 @@ def _faults(sandbox: Core, body: Any, request: Request) -> Any:
 def _add_fault(sandbox: Core, body: Record, request: Request) -> Any:
     sandbox.faults.add(**body)
     return _faults(sandbox, body, request)
-
-
-def _clear_faults(sandbox: Core, body: Any, request: Request) -> None:
-    sandbox.faults.clear()
-
-
-def _seed(sandbox: Core, body: Record, request: Request) -> Any:
-    return sandbox.seed_quietly(body)
 
 
 def _recordings(sandbox: Core, body: Record, request: Request) -> Any:
@@ -214,11 +193,14 @@ ACTIONS: dict[str, dict[str, Action]] = {
     "matches": {"GET": _matches},
     "clock": {"POST": _clock},
     "settings": {"POST": _settings},
-    "reset": {"POST": _reset},
-    "snapshot": {"GET": _snapshot, "PUT": _restore},
-    "requests": {"GET": _requests, "DELETE": _forget_requests},
-    "faults": {"GET": _faults, "POST": _add_fault, "DELETE": _clear_faults},
-    "seed": {"POST": _seed},
+    "reset": {"POST": lambda sandbox, body, request: sandbox.reset()},
+    "snapshot": {
+        "GET": lambda sandbox, body, request: sandbox.snapshot(),
+        "PUT": lambda sandbox, body, request: sandbox.restore(body),
+    },
+    "requests": {"GET": _requests, "DELETE": lambda sandbox, body, request: sandbox.requests.clear()},
+    "faults": {"GET": _faults, "POST": _add_fault, "DELETE": lambda sandbox, body, request: sandbox.faults.clear()},
+    "seed": {"POST": lambda sandbox, body, request: sandbox.seed_quietly(body)},
     "recordings": {"POST": _recordings},
     "records": {"GET": _records},
 }

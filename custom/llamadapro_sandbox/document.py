@@ -198,16 +198,23 @@ class Document:
         named = (one.get("type", []) for one in self.parts(schema))
         return [kind for kinds in named for kind in ([kinds] if isinstance(kinds, str) else kinds)]
 
+    def kind(self, schema: Any) -> str:
+        """What a text stands for in a query or a form: the first type that a schema names, but for null."""
+        return next((kind for kind in self.types(schema) if kind != "null"), "string")
+
+    def items(self, schema: Any) -> Schema:
+        """The schema of an array's items."""
+        return {"anyOf": [one["items"] for one in self.parts(schema) if "items" in one]}
+
     def unknown_fields(self, schema: Any, value: Any, place: str = "body", at: str = "") -> list[Issue]:
         """Names in an object that its schema does not list, unless it says that there may be more."""
         found: list[Issue] = []
-        parts = list(self.parts(schema))
         if isinstance(value, list):
-            items = {"anyOf": [one["items"] for one in parts if "items" in one]}
+            items = self.items(schema)
             for index, item in enumerate(value):
                 found += self.unknown_fields(items, item, place, f"{at}.{index}" if at else str(index))
         elif isinstance(value, dict) and (properties := self.properties(schema)):
-            free = any(one.get("additionalProperties") or "patternProperties" in one for one in parts)
+            free = any(one.get("additionalProperties") or "patternProperties" in one for one in self.parts(schema))
             for name, inner in cast(dict[str, Any], value).items():
                 path = f"{at}.{name}" if at else name
                 if name in properties:
@@ -250,12 +257,11 @@ class Document:
     def _parameter(self, node: dict[str, Any]) -> Parameter:
         raw = self.resolve(node)
         schema = raw.get("schema", {})
-        named = [kind for kind in self.types(schema) if kind != "null"]
         return Parameter(
             raw["name"],
             raw["in"],
             bool(raw.get("required")),
-            named[0] if named else "string",
+            self.kind(schema),
             bool(raw.get("explode", raw.get("style", "form") == "form")),
             schema,
             self.validator(schema),
@@ -269,8 +275,7 @@ class Document:
     def _fields(self, schema: Schema) -> frozenset[str]:
         properties = self.properties(schema)
         for one in properties.get("items", []):
-            inner = {"anyOf": [part["items"] for part in self.parts(one) if "items" in part]}
-            properties = self.properties(inner) or properties
+            properties = self.properties(self.items(one)) or properties
         return frozenset(properties)
 
 

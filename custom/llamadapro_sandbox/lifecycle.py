@@ -25,22 +25,15 @@ class Reached:
     index: int
 
 
-def reached(stages: Stages, start: float, seconds: float, now: float) -> Reached:
-    """The stage of something that began at `start` and takes `seconds` to share 1.0."""
-    passed = [
-        Reached(status, start + share * seconds, index)
-        for index, (share, status) in enumerate(stages)
-        if share == 0 or start + share * seconds <= now
-    ]
-    return passed[-1]
+def plan(to: str, stages: Stages, failing: Stages, *, start: float, seconds: float) -> dict[str, Any]:
+    """What a record to a number remembers of the way it is on: it takes `seconds` to share 1.0."""
+    return {"stages": failing if to == FAILING_NUMBER else stages, "start": start, "seconds": seconds}
 
 
-def plan(kind: Stages, failing: Stages, *, fails: bool, start: float, seconds: float) -> dict[str, Any]:
-    """What a record remembers of the way it is on."""
-    return {"stages": failing if fails else kind, "start": start, "seconds": seconds}
-
-
-def plan_reached(record: dict[str, Any], now: float) -> Reached | None:
+def reached(record: dict[str, Any], now: float) -> Reached | None:
     """Where a record stands on its way; None if it is on none."""
-    way = record.get("_plan")
-    return reached(way["stages"], way["start"], way["seconds"], now) if way else None
+    if not (way := record.get("_plan")):
+        return None
+    times = [way["start"] + share * way["seconds"] for share, _ in way["stages"]]
+    index = max(index for index, at in enumerate(times) if index == 0 or at <= now)
+    return Reached(way["stages"][index][1], times[index], index)

@@ -8,7 +8,8 @@ const BAD = ["failed", "busy", "no-answer", "canceled", "cancelled", "overdue"];
 const $ = id => document.getElementById(id);
 const key = () => decodeURIComponent(location.hash.slice(1)) || "sandbox";
 
-let view = "requests", opened = null, version = "", overview = null, latest = null, found = null, oldest = null;
+const asked = new URLSearchParams(location.search).get("view");
+let view = VIEWS.includes(asked) ? asked : "requests", opened = null, version = "", overview = null, latest = null, found = null, oldest = null;
 const requests = new Map();   // number -> summary
 const rows = new Map();       // id -> row of the list that is shown
 const records = {};           // kind -> records, newest first
@@ -396,6 +397,7 @@ async function load(kind, more = false) {
 }
 function choose(name, focus = false) {
   view = name;
+  if (latest === null) return;  // not started yet: the start shows it
   for (const tab of document.querySelectorAll("[role=tab]")) {
     const chosen = tab.dataset.view === name;
     tab.setAttribute("aria-selected", String(chosen));
@@ -510,7 +512,7 @@ setInterval(() => {  // between two answers the clock runs on by itself
     version = latest.version;
     online(true);
     take(latest);
-    choose(VIEWS.includes(new URLSearchParams(location.search).get("view")) ? new URLSearchParams(location.search).get("view") : "requests");
+    choose(view);
   } catch (problem) {
     if (!$("ask").open) toast(problem.message);
   }

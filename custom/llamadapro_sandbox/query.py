@@ -187,15 +187,22 @@ def _comparable(wanted: Any) -> set[bytes]:
     return keys
 
 
+def _in_text(holds: Callable[[str, str], bool]) -> Callable[[Any, Any], bool]:
+    """Null and objects have no text."""
+    return lambda value, wanted: (
+        isinstance(value, str | int | float) and holds(plain(value).casefold(), plain(wanted).casefold())
+    )
+
+
 def _listed(wanted: Any) -> list[str]:
     return [part.strip() for part in plain(wanted).split(",")]
 
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": same,
-    "contains": lambda value, wanted: plain(wanted).casefold() in plain(value).casefold(),
-    "startsWith": lambda value, wanted: plain(value).casefold().startswith(plain(wanted).casefold()),
-    "endsWith": lambda value, wanted: plain(value).casefold().endswith(plain(wanted).casefold()),
+    "contains": _in_text(lambda text, wanted: wanted in text),
+    "startsWith": _in_text(str.startswith),
+    "endsWith": _in_text(str.endswith),
     "gt": _ordered(lambda left, right: left > right),
     "gte": _ordered(lambda left, right: left >= right),
     "lt": _ordered(lambda left, right: left < right),
@@ -238,7 +245,7 @@ def condition(field: str, operator: str, wanted: Any) -> Condition:
             spans = ()
         exact = bool(spans) and all(len(bound) < KEY_BYTES for span in spans for bound in span)
         return Condition(holds, name, field, spans, exact=exact)
-    return Condition(holds, name, texts=_texts_of([plain(wanted)]))
+    return Condition(holds, name, texts=() if field.startswith("_") else _texts_of([plain(wanted)]))
 
 
 def any_of(must: list[Condition], enough: list[Condition]) -> Condition:

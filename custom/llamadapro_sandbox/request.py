@@ -11,6 +11,7 @@ from email.parser import BytesParser
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
 
 from .document import Content, Document, Operation, Parameter, Placement, is_json, issues, unknown
@@ -22,6 +23,8 @@ CONTROL_KEY = Placement("header", "X-Sandbox-Key")
 INTEGER = re.compile(r"[0-9]{1,15}")
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 WARNING = "X-Sandbox-Warning"
+RESERVED_HEADERS = ("accept", "content-type", "authorization")
+"""What OpenAPI does not let a document declare as parameters."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,11 @@ def read(
 ) -> tuple[ApiRequest, str]:
     """Check everything and report everything at once; returns a warning too, empty if nothing is unknown."""
     ids = _ids(operation, request)
-    query, found, unsure = _query(document, operation, request)
-    found += _headers(document, operation, request)
+    query, found = _parameters(document, operation, "query", request.query_params)
+    found += _parameters(document, operation, "header", request.headers)[1]
+    known = {one.name for one in operation.parameters if one.place == "query"}
+    known |= {place.name for places in operation.keys for place in places if place.place == "query"}
+    unsure = [unknown("query", name, name, known) for name in request.query_params if name not in known]
     body = None
     if operation.body is not None and (raw or operation.body_required):
         try:
@@ -117,52 +123,34 @@ def _check_escapes(operation: Operation, request: Request) -> None:
             raise NotFound("the path is not UTF-8 text") from None
 
 
-def _query(
-    document: Document, operation: Operation, request: Request
-) -> tuple[dict[str, Any], list[Issue], list[Issue]]:
-    """The declared query parameters, what is wrong with them, and those that the document lacks."""
-    query: dict[str, Any] = {}
+def _parameters(
+    document: Document, operation: Operation, place: str, given: QueryParams | Headers
+) -> tuple[dict[str, Any], list[Issue]]:
+    """The declared parameters of the query or of the headers, and what is wrong with them."""
+    values: dict[str, Any] = {}
     found: list[Issue] = []
-    declared = {one.name: one for one in operation.parameters if one.place == "query"}
-    for name, parameter in declared.items():
-        given = request.query_params.getlist(name)
-        if not given:
-            found += [issue("query", name, "is required", "REQUIRED_FIELD")] if parameter.required else []
-        elif len(given) > 1 and parameter.type != "array":
-            found.append(issue("query", name, "is given more than once"))
+    for parameter in operation.parameters:
+        name, texts = parameter.name, given.getlist(parameter.name)
+        if parameter.place != place or (place == "header" and name.lower() in RESERVED_HEADERS):
+            continue
+        if not texts:
+            found += [issue(place, name, "is required", "REQUIRED_FIELD")] if parameter.required else []
+        elif parameter.type != "array" and len(texts) > 1:
+            found.append(issue(place, name, "is given more than once"))
         else:
-            query[name] = _list(document, parameter, given) if parameter.type == "array" else None
-            if parameter.type != "array":
-                query[name] = _typed(parameter.type, given[0])
-            if wrong := issues(parameter.validator, query[name], "query", name):
+            value = _list(document, parameter, texts) if parameter.type == "array" else _typed(parameter.type, texts[0])
+            if wrong := issues(parameter.validator, value, place, name):
                 found += wrong
-                del query[name]
-    keys = {place.name for places in operation.keys for place in places if place.place == "query"}
-    others = [name for name in request.query_params if name not in declared and name not in keys]
-    return query, found, [unknown("query", name, name, declared) for name in others]
+            else:
+                values[name] = value
+    return values, found
 
 
 def _list(document: Document, parameter: Parameter, given: list[str]) -> list[Any]:
-    items = [one["items"] for one in document.parts(parameter.schema) if "items" in one]
-    kinds = [kind for kind in document.types({"anyOf": items}) if kind != "null"] or ["string"]
-    texts = given if parameter.explode else [text for one in given for text in one.split(",")]
-    return [_typed(kinds[0], text) for text in texts]
-
-
-def _headers(document: Document, operation: Operation, request: Request) -> list[Issue]:
-    found: list[Issue] = []
-    for parameter in operation.parameters:
-        if parameter.place != "header" or parameter.name.lower() in ("accept", "content-type", "authorization"):
-            continue
-        text = request.headers.get(parameter.name)
-        if text is None:
-            found += [issue("header", parameter.name, "is required", "REQUIRED_FIELD")] if parameter.required else []
-        elif parameter.type == "array":
-            value = _list(document, parameter, [part.strip() for part in text.split(",")])
-            found += issues(parameter.validator, value, "header", parameter.name)
-        else:
-            found += issues(parameter.validator, _typed(parameter.type, text), "header", parameter.name)
-    return found
+    kind = document.kind(document.items(parameter.schema))
+    explode = parameter.explode and parameter.place == "query"
+    texts = given if explode else [part.strip() for text in given for part in text.split(",")]
+    return [_typed(kind, text) for text in texts]
 
 
 def _typed(kind: str, text: str) -> Any:
@@ -220,22 +208,21 @@ def _form(document: Document, schema: Any, fields: list[tuple[str, str]]) -> dic
     values: dict[str, Any] = {}
     for name, text in fields:
         wanted = {"anyOf": properties.get(name, [])}
-        kinds = document.types(wanted)
-        if "array" in kinds:
-            items = {"anyOf": [one["items"] for one in document.parts(wanted) if "items" in one]}
-            values.setdefault(name, []).append(_field(document.types(items), text))
+        if "array" in document.types(wanted):
+            values.setdefault(name, []).append(_field(document, document.items(wanted), text))
         else:
-            values[name] = _field(kinds, text)
+            values[name] = _field(document, wanted, text)
     return values
 
 
-def _field(kinds: list[str], text: str) -> Any:
+def _field(document: Document, schema: Any, text: str) -> Any:
+    kinds = document.types(schema)
     if "object" in kinds or "array" in kinds:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
             return text
-    return text if "string" in kinds else _typed(next((kind for kind in kinds if kind != "null"), "string"), text)
+    return text if "string" in kinds else _typed(document.kind(schema), text)
 
 
 def _text(raw: bytes) -> str:

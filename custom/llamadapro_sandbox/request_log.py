@@ -29,14 +29,11 @@ SECRET_HEADERS = frozenset(
 )
 
 
-def _body(raw: bytes) -> Any:
-    """A body as JSON, else as text; None if there is none."""
-    if not raw:
-        return None
+def _json(raw: bytes, default: Any = None) -> Any:
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
-        return raw.decode("utf-8", "replace")
+        return default
 
 
 @dataclass
@@ -53,15 +50,12 @@ class LoggedAnswer:
     @property
     def body(self) -> Any:
         """The body as JSON, else as text; None if there is none."""
-        return _body(self.raw)
+        return _json(self.raw, self.raw.decode("utf-8", "replace") or None)
 
     @property
     def json(self) -> Any:
         """The body as JSON; None if it is none."""
-        try:
-            return json.loads(self.raw)
-        except (ValueError, RecursionError):
-            return None
+        return _json(self.raw)
 
     def to_dict(self) -> dict[str, Any]:
         return {"status": self.status, "headers": self.headers, "body": self.body, "ms": self.ms}
@@ -93,10 +87,7 @@ class LoggedRequest:
     @property
     def json(self) -> Any:
         """The body as JSON; None if it is none."""
-        try:
-            return json.loads(self.raw)
-        except (ValueError, RecursionError):
-            return None
+        return _json(self.raw)
 
     @property
     def ms(self) -> float | None:

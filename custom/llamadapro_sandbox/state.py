@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -54,12 +54,11 @@ class State:
         self.settings, self.searches = Settings(), (0, 0)
         self.settings.change(settings)
 
-    def add(
-        self, kind: str, values: Record, *, public_id: Callable[[int], int | str] = lambda number: number
-    ) -> Record:
-        """Keep a new record; its id as the API shows it may differ from the number that it is kept under."""
+    def add(self, kind: str, values: Record, *, prefix: str = "") -> Record:
+        """Keep a new record; its id may have a prefix before the number that it is kept under."""
         record = self.new(kind, values)
-        number, record["id"] = record["id"], public_id(record["id"])
+        number = record["id"]
+        record["id"] = f"{prefix}{number}" if prefix else number
         self.store.put(kind, number, record)
         return record
 
@@ -68,10 +67,10 @@ class State:
         number, now = self.store.next_id(kind.split("/")[0]), self.clock.stamp()
         return {"id": number, "tenantId": TENANT, "createdAt": now, **values, "updatedAt": now}
 
-    def find(self, kind: str, number: Any, what: str) -> Record:
+    def find(self, kind: str, number: Any, what: str, public_id: str = "") -> Record:
         record = self.store.get(kind, number) if isinstance(number, int) else None
         if record is None:
-            raise NotFound(f"there is no {what} {number}")
+            raise NotFound(f"there is no {what} {public_id[:60] or number}")
         return record
 
     def change(self, kind: str, number: int, record: Record, values: Record) -> Record:
@@ -94,6 +93,12 @@ class State:
             number=query.get("page"),
             **how,
         )
+
+
+def number_in(text: str, prefix: str) -> int:
+    """The number in an id such as `task_7`; 0, which no record has, if there is none."""
+    found = re.fullmatch(rf"{prefix}([1-9]\d{{0,14}})", text, re.ASCII)
+    return int(found[1]) if found else 0
 
 
 def visible(record: Record) -> Record:

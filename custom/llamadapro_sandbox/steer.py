@@ -32,22 +32,18 @@ def parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--base-url", metavar="URL", help="default: $LLAMADAPRO_BASE_URL")
     common.add_argument("--api-key", metavar="KEY", help="default: $LLAMADAPRO_API_KEY, else that of any sandbox")
-    layout: dict[str, Any] = {"parents": [common], "epilog": EPILOG}
-    layout["formatter_class"] = argparse.RawDescriptionHelpFormatter
-    found = argparse.ArgumentParser(prog="llamadapro sandbox", **{**layout, "parents": []})
+    layout: dict[str, Any] = {"epilog": EPILOG, "formatter_class": argparse.RawDescriptionHelpFormatter}
+    found = argparse.ArgumentParser(prog="llamadapro sandbox", **layout)
     commands = found.add_subparsers(dest="command", required=True)
+    layout["parents"] = [common]
     fault = commands.add_parser("fault", help="let something go wrong, or list what will", **layout)
-    fault.add_argument(
-        "faults", nargs="*", type=pairs, metavar="NAME=VALUE,…", help="as for llamadapro sandbox --fault"
-    )
+    fault.add_argument("faults", nargs="*", type=pairs, metavar="NAME=VALUE,…", help="as for --fault of the server")
     fault.add_argument("--clear", action="store_true", help="remove all faults first")
     clock = commands.add_parser("clock", help="move the clock", **layout)
     clock.add_argument("--advance", type=float, default=0.0, metavar="SECONDS", help="let so much time pass at once")
     clock.add_argument("--speed", type=float, metavar="N", help="how fast it runs; 0 stands still")
     seed = commands.add_parser("seed", help="add data", **layout)
-    seed.add_argument(
-        "file", metavar="FILE", help="JSON or YAML, as for llamadapro sandbox --seed; - for standard input"
-    )
+    seed.add_argument("file", metavar="FILE", help="JSON or YAML, as for --seed of the server; - for standard input")
     commands.add_parser("reset", help="remove all data", **layout)
     return found
 

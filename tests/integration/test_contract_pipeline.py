@@ -285,6 +285,7 @@ def site(status: int, content: str, text: str = "<h1>Hello</h1>") -> Iterator[st
         (404, "text/html", "<h1>Not here</h1>"),
         (403, "text/html", "<h1>Go away</h1>"),
         (404, "application/json", '{"detail": "Not Found"}'),
+        (200, "application/json", '{"hello": "world"}'),
     ],
 )
 def test_what_is_not_the_service_is_one_sentence(
@@ -319,6 +320,13 @@ def test_a_service_that_cannot_be_reached_is_one_failure(service: Service, capsy
     assert report()["requests"] == 1
     assert "not checked: " in Path("report.md").read_text()
     assert not Path("accepted.json").exists()
+
+
+@pytest.mark.parametrize("arguments", [("--items", "0"), ("--items", "-1"), ("--rate", "0")])
+def test_numbers_that_make_no_sense_are_refused(service: Service, arguments: tuple[str, str]) -> None:
+    with pytest.raises(SystemExit):
+        check(*arguments)
+    assert len(service.app.requests) == 0
 
 
 def test_an_output_that_cannot_be_written_is_said_first(service: Service, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import sys
+import traceback
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,9 +28,8 @@ from llamadapro import (
     SendReport,
     WaitTimeoutError,
 )
-from llamadapro_jobs.ledger import LAPSED, NewUnit, Outcome, Turn
-from llamadapro_jobs.postgres import PostgresLedger
 from tests.jobs.conftest import Act, Service, client_of
+from tests.postgres import PostgresServer
 
 COMMON = {"from_": "+56912345678", "template_name": "welcome", "language_code": "en"}
 
@@ -300,10 +301,50 @@ async def test_files_of_others_and_of_the_first_edition_are_refused(
     assert service.bodies == []
 
 
-async def test_the_password_of_a_ledger_is_not_shown(client: AsyncLlamadaPro) -> None:
-    with pytest.raises(InvalidRequestError) as caught:
-        await send(client, rows(1), "postgresql://nobody:secret-8f2a@127.0.0.1:1/x")
-    assert "secret-8f2a" not in str(caught.value)
+async def test_the_password_of_a_ledger_is_not_shown(
+    client: AsyncLlamadaPro, postgres: PostgresServer, postgres_ledger: str
+) -> None:
+    postgres.add_role("guarded", "right-password")
+    guarded = postgres_ledger.replace("postgres@", "guarded:secret-8f2a@")
+    for url in (guarded, "postgresql://nobody:secret-8f2a@127.0.0.1:1/x", "postgresql://nobody:secret-8f2a@[x/y"):
+        with pytest.raises(InvalidRequestError) as caught:
+            await send(client, rows(1), url)
+        error: BaseException | None = caught.value
+        assert "secret-8f2a" not in "".join(traceback.format_exception(caught.value))
+        while error is not None:
+            assert "secret-8f2a" not in f"{error!r}"
+            error = error.__context__
+        assert ("password authentication failed" in str(caught.value)) is (url == guarded)
+
+
+async def test_a_file_that_cannot_be_a_ledger_is_refused(
+    client: AsyncLlamadaPro, service: Service, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.db"
+    with contextlib.closing(sqlite3.connect(other)) as database:
+        database.execute("create table theirs (name text)")
+    before = other.read_bytes()
+    for ledger, why in (
+        (other, "another program: choose another file"),
+        (tmp_path, "is a folder: name a file in it"),
+        (tmp_path / "no" / "such.ledger", "create the folder '.*no'"),
+        ("", "ledger must be a path"),
+        (7, "ledger must be a path"),
+        (Path("/proc/version"), "cannot be used"),  # nobody may write there
+    ):
+        with pytest.raises(InvalidRequestError, match=why):
+            await send(client, rows(1), ledger)
+    assert other.read_bytes() == before
+    assert service.bodies == []
+
+
+async def test_a_postgres_ledger_says_which_extra_it_needs(
+    client: AsyncLlamadaPro, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "llamadapro_jobs.postgres", raising=False)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigurationError, match=r"llamadapro\[postgres\]"):
+        await send(client, rows(1), "postgresql://127.0.0.1/x")
 
 
 @pytest.mark.parametrize(
@@ -314,7 +355,12 @@ async def test_the_password_of_a_ledger_is_not_shown(client: AsyncLlamadaPro) ->
         ({"stop_after": 0}, "stop_after"),
         ({"rate": 0}, "rate must be a number"),
         ({"rate": "20"}, "rate"),
+        ({"rate": float("inf")}, "rate"),
         ({"timeout": -1}, "timeout"),
+        ({"timeout": "5"}, "timeout"),
+        ({"run": 7}, "run must be a name"),
+        ({"common": [1]}, "common must be a dictionary"),
+        ({"common": {"language_code": None}}, "common: language_code is None"),
         ({"operation": "send_media"}, "operation must be one of send_template, send_text, send"),
         ({"key": 7}, "key must be"),
         ({"common": {"from_": "12"}}, "from_: '12'"),
@@ -508,6 +554,27 @@ async def test_what_the_source_raises_comes_out_with_what_was_read_left_pending_
     assert {*service.received.values()} == {1}
 
 
+async def test_an_async_source_that_fails_midway_has_not_come_to_its_end(
+    client: AsyncLlamadaPro, service: Service, ledger: Any
+) -> None:
+    async def torn(error: BaseException) -> AsyncIterator[Any]:
+        for row in rows(5):
+            yield row
+        raise error
+
+    for error, why in ((OSError("the line is dead"), "the line is dead"), (asyncio.CancelledError(), "was cancelled")):
+        with pytest.raises(JobError, match=why) as caught:
+            await send(client, torn(error), ledger)
+        assert figures(caught.value.report) == {"read": 5, "sent": 5}
+    assert service.received == {number(place): 1 for place in range(5)}
+
+
+async def test_a_source_that_was_closed_has_no_rows(client: AsyncLlamadaPro, tmp_path: Path) -> None:
+    source = agenerator(rows(5))
+    await source.aclose()
+    assert figures(await send(client, source, tmp_path / "ledger")) == {}
+
+
 async def never(body: Any) -> httpx.Response:
     await asyncio.Event().wait()
     raise AssertionError
@@ -583,82 +650,3 @@ async def test_a_file_is_used_by_one_campaign_at_a_time(
 async def test_a_common_number_is_checked_before_anything_else(client: AsyncLlamadaPro, tmp_path: Path) -> None:
     with pytest.raises(InvalidPhoneNumberError, match="from_: "):
         await send(client, rows(1), tmp_path / "ledger", common={**COMMON, "from_": "whatsapp:+56912345678"})
-
-
-# --- claims ------------------------------------------------------------------------------------------------------
-
-
-async def test_a_row_is_claimed_in_a_commit_before_it_is_sent(
-    client: AsyncLlamadaPro, service: Service, postgres_ledger: str
-) -> None:
-    import psycopg
-
-    states: list[Any] = []
-
-    async def look(body: Any) -> httpx.Response:
-        async with await psycopg.AsyncConnection.connect(postgres_ledger) as other:
-            cursor = await other.execute("select state from llamadapro_units where key = %s", (body["toPhoneNumber"],))
-            states.append(await cursor.fetchone())
-        return httpx.Response(201)
-
-    service.always = look
-    await send(client, rows(5), postgres_ledger)
-    assert states == [("sending",)] * 5
-
-
-async def test_a_claim_whose_lease_has_lapsed_is_unknown_and_never_pending(postgres_ledger: str) -> None:
-    dead, alive = PostgresLedger(postgres_ledger, lease=0.05), PostgresLedger(postgres_ledger, lease=0.05)
-    await dead.begin("run", ABOUT)
-    await alive.begin("run", ABOUT, join=True)
-    units = [NewUnit(place, number(place), "{}") for place in range(3)]
-    claims = (await dead.turn(Turn(add=units, places=2))).claims
-    granted = await alive.turn(Turn(places=5))
-    assert {claim.key for claim in claims} == {number(0), number(1)}
-    assert [claim.key for claim in granted.claims] == [number(2)]
-    async with asyncio.timeout(5):
-        while (granted := await alive.turn(Turn(places=5))).wait is not None:
-            assert granted.claims == []
-    counts = await alive.counts()
-    assert counts == {"sending": 1, "unknown": 2}
-    assert {entry.detail async for entry in alive.entries("unknown")} == {LAPSED}
-    await dead.close()
-    await alive.close()
-
-
-ABOUT = {"operation": "send_template", "base_url": "x", "common": {}, "key": "to"}
-
-
-async def test_no_two_workers_claim_the_same_row(postgres_ledger: str) -> None:
-    ledgers = [PostgresLedger(postgres_ledger) for _ in range(6)]
-    for ledger in ledgers:
-        await ledger.begin("run", ABOUT)
-    units = [NewUnit(place, number(place), "{}") for place in range(400)]
-    await ledgers[0].turn(Turn(add=units))
-    claims = []
-    for _ in range(20):
-        for granted in await asyncio.gather(*(ledger.turn(Turn(places=6)) for ledger in ledgers)):
-            claims += granted.claims
-    assert len({claim.id for claim in claims}) == len(claims) == 400
-    for ledger in ledgers:
-        await ledger.close()
-
-
-async def test_an_outcome_is_of_its_own_claim_and_of_no_later_one(postgres_ledger: str) -> None:
-    slow, other = PostgresLedger(postgres_ledger, lease=0.05), PostgresLedger(postgres_ledger)
-    await slow.begin("run", ABOUT)
-    await slow.turn(Turn(add=[NewUnit(0, number(0), "{}")]))
-    (first,) = (await slow.turn(Turn(places=1))).claims
-    await asyncio.sleep(0.1)  # its lease lapses
-    await other.begin("run", ABOUT, resend_unknown=True)
-    await other.begin("run", ABOUT, resend_unknown=True)
-    (second,) = (await slow.turn(Turn(places=1))).claims
-    assert (first.id, first.attempt + 1) == (second.id, second.attempt)
-    for state in ("pending", "unknown", "sent"):
-        await slow.turn(Turn(settle=[Outcome(first.id, first.attempt, state)]))
-        assert await slow.counts() == {"sending": 1}
-    await slow.turn(Turn(settle=[Outcome(second.id, second.attempt, "sent")]))
-    assert await slow.counts() == {"sent": 1}
-    await slow.turn(Turn(settle=[Outcome(second.id, second.attempt, "pending")]))
-    assert await slow.counts() == {"sent": 1}  # a settled one stays what it is
-    await slow.close()
-    await other.close()

@@ -1,6 +1,9 @@
 """What a ledger costs: per row, in throughput, over several workers, in memory and on the disk.
 
-    python -m tests.tools.jobs_cost [rows for the stream]
+    python -m tests.tools.jobs_cost [stream [ROWS] | batches | throughput | workers | sizes]
+
+stream: a long source, its first message and its memory. batches: the ledger's cost of a row. throughput: a campaign on
+a file, compared with httpx alone. workers: one, two and four processes on PostgreSQL. sizes: bytes of a row there.
 
 Figures for docs/guide/jobs.md; each depends on the machine, so they are compared with a bare loop where they can be.
 """
@@ -20,7 +23,8 @@ from typing import Any
 import httpx
 
 from llamadapro import AsyncLlamadaPro
-from llamadapro_jobs.ledger import Ledger, NewUnit, Outcome, Turn, open_ledger
+from llamadapro_jobs.ledger import Ledger, NewUnit, Outcome, Turn
+from llamadapro_jobs.opening import open_ledger
 from tests.clocks import FakeClock
 from tests.postgres import PostgresServer, find_binaries
 from tests.tools.jobs_chaos import COMMON, number
@@ -121,14 +125,17 @@ async def workers(url: str, address: str, rows: int, count: int, places: int = 2
     for first in range(0, rows, 500):
         units = [NewUnit(place, number(place), f'{{"to": "{number(place)}"}}') for place in range(first, first + 500)]
         await ledger.turn(Turn(add=units))
+    await ledger.close()
+    ledger = open_ledger(address, FakeClock(), "job")
+    await ledger.begin("run", about, join=True)
     command = [sys.executable, "-c", WORKER, url, address, str(places)]
-    began = time.perf_counter()
     processes = [await asyncio.create_subprocess_exec(*command) for _ in range(count)]
-    while (await ledger.counts()).get("sent", 0) < 100:  # noqa: ASYNC110 - not the start of the processes
-        await asyncio.sleep(0.02)
+    while (await ledger.runs())[0].workers < count:  # noqa: ASYNC110 - the start of the processes is not measured
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(0.5)
     already, began = (await ledger.counts())["sent"], time.perf_counter()
     while (counts := await ledger.counts()).get("sent", 0) < rows * 0.9:  # noqa: ASYNC110
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)  # to look costs the cores that are measured
     speed = (counts["sent"] - already) / (time.perf_counter() - began)
     for process in processes:
         await process.wait()
@@ -184,44 +191,67 @@ async def sizes(address: str, rows: int) -> str:
     return f"{total[0] / rows:.0f} bytes a row in all; " + ", ".join(found)
 
 
-async def main(rows: int) -> None:
+async def show_stream(folder: str, server: PostgresServer, rows: int = 1_000_000) -> None:
+    print("stream:", await stream(rows, f"{folder}/stream.ledger"))
+
+
+async def show_batches(folder: str, server: PostgresServer) -> None:
+    for name, address in (("SQLite", None), ("PostgreSQL", server.new_database())):
+        costs = [
+            f"{batch}: {await cost_per_row(address or f'{folder}/{batch}.ledger', batch, 40 * batch):.2f}"
+            for batch in (1, 10, 50, 200)
+        ]
+        print(f"ms of a row in {name} at batches of", ", ".join(costs))
+
+
+async def show_throughput(folder: str, server: PostgresServer) -> None:
+    async with served(0.0) as url:
+        for concurrency in (20, 100):
+            bare = [await bare_loop(url, 3_000, concurrency) for _ in range(3)]
+            ours = [
+                await campaign(url, f"{folder}/{concurrency}.{turn}.ledger", 3_000, concurrency) for turn in range(3)
+            ]
+            print(
+                f"a second, {concurrency} at once: httpx alone {max(bare):,.0f}, "
+                f"a campaign on a file {max(ours):,.0f}: {max(ours) / max(bare):.2f}"
+            )
+
+
+async def show_workers(folder: str, server: PostgresServer) -> None:
+    async with served(0.1) as url:
+        one = 0.0
+        for count in (1, 2, 4):
+            speed = await workers(url, server.new_database(), 3_000 * count, count)
+            one = one or speed
+            print(f"{count} workers on PostgreSQL: {speed:,.0f} a second, {speed / one:.2f}", flush=True)
+
+
+async def show_sizes(folder: str, server: PostgresServer) -> None:
+    address = server.new_database()
+    await cost_per_row(address, 500, 100_000)
+    print("PostgreSQL:", await sizes(address, 100_000))
+
+
+PARTS = {
+    "stream": show_stream,
+    "batches": show_batches,
+    "throughput": show_throughput,
+    "workers": show_workers,
+    "sizes": show_sizes,
+}
+
+
+async def main(parts: list[str], *rows: int) -> None:
     binaries = find_binaries()
     assert binaries is not None, "install PostgreSQL"
     server = PostgresServer(binaries, fsync=True)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            print("stream:", await stream(rows, f"{folder}/stream.ledger"), flush=True)
-            for name, address in (("SQLite", None), ("PostgreSQL", server.new_database())):
-                costs = [
-                    f"{batch}: {await cost_per_row(address or f'{folder}/{batch}.ledger', batch, 40 * batch):.2f}"
-                    for batch in (1, 10, 50, 200)
-                ]
-                print(f"ms of a row in {name} at batches of", ", ".join(costs), flush=True)
-            async with served(0.0) as url:
-                for concurrency in (20, 100):
-                    bare = [await bare_loop(url, 3_000, concurrency) for _ in range(3)]
-                    ours = [
-                        await campaign(url, f"{folder}/{concurrency}.{turn}.ledger", 3_000, concurrency)
-                        for turn in range(3)
-                    ]
-                    print(
-                        f"a second, {concurrency} at once: httpx alone {max(bare):,.0f}, "
-                        f"a campaign on a file {max(ours):,.0f}: {max(ours) / max(bare):.2f}",
-                        flush=True,
-                    )
-            async with served(0.1) as url:
-                one = 0.0
-                for count in (1, 2, 4):
-                    address = server.new_database()
-                    speed = await workers(url, address, 1_500 * count, count)
-                    one = one or speed
-                    print(f"{count} workers on PostgreSQL: {speed:,.0f} a second, {speed / one:.2f}", flush=True)
-            address = server.new_database()
-            await cost_per_row(address, 500, 100_000)
-            print("PostgreSQL:", await sizes(address, 100_000))
+            for part in parts:
+                await PARTS[part](folder, server, *rows)
     finally:
         server.stop()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))
+    asyncio.run(main(sys.argv[1:2] or [*PARTS], *map(int, sys.argv[2:])))

@@ -7,8 +7,10 @@ Found by mutation testing: together they kill the mutants that nothing else did.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, Literal, NotRequired
 from uuid import UUID
@@ -19,6 +21,7 @@ from typing_extensions import TypedDict
 
 from llamadapro import models
 from llamadapro_api.errors import DeserializationError, ValidationError
+from llamadapro_api.hints import CompiledOnce
 from llamadapro_api.lenient_dates import parse_datetime
 from llamadapro_api.reading import ABSENT, Model, reader, rule, to_int, to_plain
 from llamadapro_api.types import Tag, extra_items
@@ -358,3 +361,41 @@ def test_an_offset_is_read_as_written_or_not_at_all(text: str, read: str | None)
     """python-dateutil alone would turn a named offset round, and find a day where none is given."""
     found = parse_datetime(text)
     assert (found and found.astimezone(UTC).isoformat()) == read
+
+
+# --- compiling at first use ---------------------------------------------------------------------------------------
+
+
+def test_what_is_being_compiled_is_awaited_by_other_threads_and_found_by_what_it_leads_to() -> None:
+    begun, go_on, built = threading.Event(), threading.Event(), list[str]()
+
+    def build(key: str) -> Callable[[], str]:
+        built.append(key)
+        inner = functions["b" if key == "a" else "a"]
+        begun.set()
+        assert go_on.wait(10)
+        return lambda: f"{key}, of {inner.__name__}"
+
+    functions = CompiledOnce(build)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(lambda: functions["a"]())
+        assert begun.wait(10)
+        second = threads.submit(lambda: functions["a"]())
+        go_on.set()
+        assert first.result(10) == second.result(10) == "a, of <lambda>"
+    assert built == ["a", "b"]
+
+
+def test_what_could_not_be_compiled_is_tried_again() -> None:
+    outcomes: list[Any] = [LookupError("not there yet"), lambda: 5]
+
+    def build(_key: str) -> Callable[[], int]:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome  # type: ignore[no-any-return]
+
+    functions = CompiledOnce(build)
+    with pytest.raises(LookupError):
+        functions["a"]
+    assert functions["a"]() == 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any, TextIO, cast
 
@@ -51,7 +51,7 @@ def _run(arguments: Sequence[str]) -> int:
     if command is None:
         parser().print_help(sys.stderr)
         return 2
-    return COMMANDS[command][1](arguments[1:])
+    return int(load(command).main(arguments[1:]))
 
 
 class _Stream:
@@ -91,53 +91,44 @@ def parser(subparsers: Mapping[str, argparse.ArgumentParser] | None = None) -> a
     )
     found.add_argument("--version", action="version", version=f"llamadapro {__version__}")
     commands = found.add_subparsers(dest="command", metavar="COMMAND")
-    for name, (words, _) in COMMANDS.items():
+    for name, words in COMMANDS.items():
         parents = [one for one in [(subparsers or {}).get(name)] if one]
         commands.add_parser(name, help=words, add_help=False, parents=parents)
     return found
 
 
-def _api(arguments: Sequence[str]) -> int:
-    from .api import main as run
+def load(command: str) -> Any:
+    """The module of a subcommand, with its `main` and `parser`."""
+    if command == "api":
+        from . import api
 
-    return run(arguments)
+        return api
+    if command == "campaign":
+        from llamadapro_jobs.cli import campaign
 
+        return campaign
+    if command == "completion":
+        from . import completion
 
-def _completion(arguments: Sequence[str]) -> int:
-    from .completion import main as run
+        return completion
+    if command == "contract":
+        from llamadapro_contract import cli as contract
 
-    return run(arguments)
+        return contract
+    if command == "import":
+        from llamadapro_jobs.cli import import_
 
+        return import_
+    from llamadapro_sandbox import cli
 
-def _campaign(arguments: Sequence[str]) -> int:
-    from llamadapro_jobs.cli.campaign import main as run
-
-    return run(arguments)
-
-
-def _import(arguments: Sequence[str]) -> int:
-    from llamadapro_jobs.cli.import_ import main as run
-
-    return run(arguments)
-
-
-def _sandbox(arguments: Sequence[str]) -> int:
-    from llamadapro_sandbox.cli import main as run
-
-    return run(arguments)
+    return cli
 
 
-def _contract(arguments: Sequence[str]) -> int:
-    from llamadapro_contract.cli import main as run
-
-    return run(arguments)
-
-
-COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
-    "api": ("send any operation of the API, and print its answer", _api),
-    "campaign": ("send a WhatsApp template to each line of a CSV file, once", _campaign),
-    "completion": ("let a shell complete commands and options", _completion),
-    "contract": ("check a live service against openapi.yaml", _contract),
-    "import": ("create or change conversations from a CSV file", _import),
-    "sandbox": ("run a local server that speaks the API", _sandbox),
+COMMANDS = {
+    "api": "send any operation of the API, and print its answer",
+    "campaign": "send a WhatsApp template to each line of a CSV file, once",
+    "completion": "let a shell complete commands and options",
+    "contract": "check a live service against openapi.yaml",
+    "import": "create or change conversations from a CSV file",
+    "sandbox": "run a local server that speaks the API",
 }

@@ -77,35 +77,19 @@ def _words() -> list[str]:
 
 def _subparser(command: str, words: Sequence[str]) -> argparse.ArgumentParser | None:
     """The parser of a subcommand; no other is loaded."""
+    from . import COMMANDS, load
+
+    if command not in COMMANDS:
+        return None
+    module = load(command)
     if command == "api":
-        from . import api
+        known = module.operations()
+        return _with_choices(known, *[module.parser(words[0]) for _ in words[:1] if words[0] in known])
+    found: argparse.ArgumentParser = module.parser(words) if command in ("campaign", "sandbox") else module.parser()
+    return _with_choices(module.STEERING, found) if command == "sandbox" and not words else found
 
-        known = api.operations()
-        chosen = [api.parser(words[0])] if words and words[0] in known else []
-        found = argparse.ArgumentParser(parents=chosen, add_help=False)
-        found.add_argument("operation", choices=known)
-        return found
-    if command == "campaign":
-        from llamadapro_jobs.cli import campaign
 
-        return campaign.parser(words)
-    if command == "completion":
-        return parser()
-    if command == "contract":
-        from llamadapro_contract import cli as contract
-
-        return contract.parser()
-    if command == "import":
-        from llamadapro_jobs.cli import import_
-
-        return import_.parser()
-    if command == "sandbox":
-        from llamadapro_sandbox import cli as sandbox
-        from llamadapro_sandbox import steer
-
-        if words and words[0] in sandbox.STEERING:
-            return steer.parser()
-        found = argparse.ArgumentParser(parents=[sandbox.parser()], add_help=False)
-        found.add_argument("steering", nargs="?", choices=sandbox.STEERING)
-        return found
-    return None
+def _with_choices(names: Sequence[str], *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(parents=parents, add_help=False)
+    found.add_argument("name", nargs="?", choices=names)
+    return found

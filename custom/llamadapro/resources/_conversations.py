@@ -123,7 +123,8 @@ class Conversations(Resource, section="conversations"):
         job = ImportMany(
             check=lambda row: write(_with_emails(self._with_numbers(row))),
             send_rows=lambda rows: self._send(operation, conversations=rows),
-            about={"operation": operation.__name__, "base_url": str(self._session.base_url)},
+            session=self._session,
+            operation=operation.__name__,
             ledger=ledger,
             run_name=run,
             chunk_size=chunk_size,
@@ -134,7 +135,6 @@ class Conversations(Resource, section="conversations"):
             max_issues=max_issues,
             on_progress=on_progress,
             on_issue=on_issue,
-            clock=self._session.clock,
         )
         return await job.run(items)
 

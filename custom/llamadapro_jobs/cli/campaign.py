@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from llamadapro.errors import InvalidRequestError
 
-from ..ledger import Ledger, State, open_ledger
+from ..ledger import Ledger, State
+from ..opening import open_ledger
 from .command import (
     ENVIRONMENT,
     EXIT_CODES,

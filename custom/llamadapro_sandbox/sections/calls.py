@@ -6,7 +6,7 @@ from typing import Any
 
 from llamadapro_sandbox.clock import moment, written
 from llamadapro_sandbox.errors import NotFound
-from llamadapro_sandbox.lifecycle import CALL, FAILED_CALL, FAILING_NUMBER, plan, plan_reached
+from llamadapro_sandbox.lifecycle import CALL, FAILED_CALL, plan, reached
 from llamadapro_sandbox.query import Record
 from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.signing import signed
@@ -119,7 +119,7 @@ def with_timeline(state: State, call: Record, base_url: str) -> Record:
 
 
 def to_response(state: State, call: Record) -> Record:
-    stage = plan_reached(call, state.clock.time())
+    stage = reached(call, state.clock.time())
     if stage is None:
         return visible(call)
     derived: Record = {
@@ -144,11 +144,7 @@ def _add(state: State, values: Record, share: float | None, length: float, text:
     """Keep a call that has gone so much of its way (None: it is on none), and what it leaves behind once completed."""
     seconds = state.settings.call_seconds
     start = state.clock.time() - (1.0 if share is None else share) * seconds
-    way = (
-        None
-        if share is None
-        else plan(CALL, FAILED_CALL, fails=values["to"] == FAILING_NUMBER, start=start, seconds=seconds)
-    )
+    way = None if share is None else plan(values["to"], CALL, FAILED_CALL, start=start, seconds=seconds)
     call = state.add(KIND, {**values, "_plan": way, "_end": written(moment(start + seconds)), "_length": length})
     call["_recordingId"] = recordings.keep(state, call, length)
     call["_transcriptionId"] = number = state.store.next_id(TRANSCRIPTIONS)

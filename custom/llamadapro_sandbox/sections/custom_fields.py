@@ -25,7 +25,7 @@ def get_definitions(state: State, request: ApiRequest) -> Any:
 @handles("CreateCustomFieldDefinition")
 def create_definition(state: State, request: ApiRequest) -> Any:
     values = {"fieldLabel": None, "description": None, **request.operation.known(request.body)}
-    _check_key(state, values)
+    _check_unique(state, KIND, values, "entityType", "fieldKey")
     return state.add(KIND, values)
 
 
@@ -38,14 +38,14 @@ def get_definition(state: State, request: ApiRequest) -> Any:
 def update_definition(state: State, request: ApiRequest) -> Any:
     old = _definition(state, request.ids["id"])
     values = request.operation.known(request.body)
-    _check_key(state, {**old, **values}, old["id"])
+    _check_unique(state, KIND, {**old, **values}, "entityType", "fieldKey")
     return state.change(KIND, old["id"], old, values)
 
 
 @handles("DeleteCustomFieldDefinition")
 def delete_definition(state: State, request: ApiRequest) -> Any:
     definition = _definition(state, request.ids["id"])
-    options, used = state.store.some(_options(definition["id"])), _used(state, definition)
+    options, used = state.store.some(_options(definition["id"])), len(_holders(state, definition))
     if (options or used) and not request.query.get("force"):
         raise Conflict(
             f"definition {definition['id']} has {len(options)} options and {used} values: delete it with force=true",
@@ -74,7 +74,7 @@ def create_option(state: State, request: ApiRequest) -> Any:
         **request.operation.known(request.body),
         "definitionId": definition["id"],
     }
-    _check_value(state, values)
+    _check_unique(state, _options(definition["id"]), values, "value")
     return state.add(_options(definition["id"]), values)
 
 
@@ -87,8 +87,9 @@ def get_option(state: State, request: ApiRequest) -> Any:
 def update_option(state: State, request: ApiRequest) -> Any:
     definition, old = _option(state, request)
     values = {**request.operation.known(request.body), "definitionId": definition["id"]}
-    _check_value(state, {**old, **values}, old["id"])
-    return state.change(_options(definition["id"]), old["id"], old, values)
+    kind = _options(definition["id"])
+    _check_unique(state, kind, {**old, **values}, "value")
+    return state.change(kind, old["id"], old, values)
 
 
 @handles("DeleteCustomFieldListOption")
@@ -126,12 +127,10 @@ def _options(definition_id: int) -> str:
 def _list(state: State, kind: str, request: ApiRequest) -> Any:
     options = list_options(request.query, request.operation.fields)
     if request.query.get("tenantId", TENANT) != TENANT:
-        options["conditions"] = [Condition(_nothing, "nothing")]  # the other tenants of a sandbox have nothing
+        options["conditions"] = [
+            Condition(lambda record: False, "nothing")
+        ]  # the other tenants of a sandbox have nothing
     return state.list(kind, request, **options)
-
-
-def _nothing(record: Record) -> bool:
-    return False
 
 
 def _definition(state: State, number: Any) -> Record:
@@ -157,17 +156,12 @@ def _option(state: State, request: ApiRequest) -> tuple[Record, Record]:
     return definition, option
 
 
-def _check_key(state: State, values: Record, own: int | None = None) -> None:
-    wanted = (values["entityType"], values["fieldKey"])
-    for number, other in state.store.some(KIND):
-        if number != own and (other["entityType"], other["fieldKey"]) == wanted:
-            raise bad_field("fieldKey", f"{wanted[1]!r} is already the key of definition {number}", code="DUPLICATE")
-
-
-def _check_value(state: State, values: Record, own: int | None = None) -> None:
-    for number, other in state.store.some(_options(values["definitionId"])):
-        if number != own and other["value"] == values["value"]:
-            raise bad_field("value", f"{values['value']!r} is already the value of option {number}", code="DUPLICATE")
+def _check_unique(state: State, kind: str, record: Record, *fields: str) -> None:
+    """No other record of the kind has the same values in these fields; the last one names it."""
+    for number, other in state.store.some(kind):
+        if number != record.get("id") and all(other[field] == record[field] for field in fields):
+            message = f"{record[fields[-1]]!r} is already that of {kind.split('/')[0].removesuffix('s')} {number}"
+            raise bad_field(fields[-1], message, code="DUPLICATE")
 
 
 def _holders(state: State, definition: Record) -> list[tuple[str, int, Record]]:
@@ -175,10 +169,6 @@ def _holders(state: State, definition: Record) -> list[tuple[str, int, Record]]:
     kind = HOLDERS.get(definition["entityType"])
     found = state.store.some(kind) if kind else []
     return [(kind or "", n, r) for n, r in found if definition["fieldKey"] in (r.get("customFields") or {})]
-
-
-def _used(state: State, definition: Record) -> int:
-    return len(_holders(state, definition))
 
 
 def _drop_values(state: State, definition: Record, goes: Callable[[Any], bool]) -> None:

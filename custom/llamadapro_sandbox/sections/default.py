@@ -144,15 +144,11 @@ def _fits(document: Document, schemas: list[Any], value: Any) -> bool:
 def _list_of(document: Document, content: Content) -> tuple[str, Schema] | None:
     """Where an answer holds its list ("" if it is one), and the schema of an item."""
     if "array" in document.types(content.schema):
-        return "", _items(document, content.schema)
+        return "", document.items(content.schema)
     for name, schemas in document.properties(content.schema).items():
         if "array" in document.types({"anyOf": schemas}):
-            return name, _items(document, {"anyOf": schemas})
+            return name, document.items({"anyOf": schemas})
     return None
-
-
-def _items(document: Document, schema: Schema) -> Schema:
-    return {"anyOf": [one["items"] for one in document.parts(schema) if "items" in one]}
 
 
 def _page(state: State, request: ApiRequest, kind: str, content: Content, listed: tuple[str, Schema]) -> Any:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from typing import Any
 
 from llamadapro_sandbox.clock import moment, written
-from llamadapro_sandbox.errors import NotFound, invalid, issue
-from llamadapro_sandbox.lifecycle import FAILED_MESSAGE, FAILING_NUMBER, MESSAGE, plan, plan_reached
+from llamadapro_sandbox.errors import invalid, issue
+from llamadapro_sandbox.lifecycle import FAILED_MESSAGE, MESSAGE, plan, reached
 from llamadapro_sandbox.query import Record
 from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.signing import signed
-from llamadapro_sandbox.state import TENANT, State, visible
+from llamadapro_sandbox.state import TENANT, State, number_in, visible
 from llamadapro_sandbox.store import many
 
 from . import contacts, handles
@@ -31,11 +30,9 @@ UNDELIVERABLE: Record = {
 
 @handles("GetMessage")
 def get_message(state: State, request: ApiRequest) -> Any:
-    text = request.ids["messageId"]
-    number = text.removeprefix(PREFIX)
-    if not (text.startswith(PREFIX) and re.fullmatch(r"[1-9]\d{0,14}", number, re.ASCII)):
-        raise NotFound("there is no such message")
-    return to_response(state, state.find(KIND, int(number), "message"), request.base_url)
+    public_id = request.ids["messageId"]
+    message = state.find(KIND, number_in(public_id, PREFIX), "message", public_id)
+    return to_response(state, message, request.base_url)
 
 
 @handles("CreateMessage")
@@ -65,7 +62,7 @@ def upload_media(state: State, request: ApiRequest) -> Any:
 
 
 def to_response(state: State, message: Record, base_url: str) -> Record:
-    now = plan_reached(message, state.clock.time())
+    now = reached(message, state.clock.time())
     assert now is not None
     errors = [UNDELIVERABLE] if now.status == "failed" else []
     attachments = [_attachment(state, one, base_url, now.index > 0) for one in message["attachments"]]
@@ -75,7 +72,7 @@ def to_response(state: State, message: Record, base_url: str) -> Record:
 
 def _send(state: State, request: ApiRequest, content: str, metadata: Record, attachments: list[Record]) -> Record:
     body = request.body
-    contact = contacts.find(state, body["toPhoneNumber"])
+    contact, seconds = contacts.find(state, body["toPhoneNumber"]), state.settings.message_seconds
     values: Record = {
         "content": content,
         "status": "pending",
@@ -89,15 +86,9 @@ def _send(state: State, request: ApiRequest, content: str, metadata: Record, att
         "customFields": body.get("customFields") or {},
         **({"userId": body["userId"]} if "userId" in body else {}),
         **({"contactId": contact["id"]} if contact else {}),
-        "_plan": plan(
-            MESSAGE,
-            FAILED_MESSAGE,
-            fails=body["toPhoneNumber"] == FAILING_NUMBER,
-            start=state.clock.time(),
-            seconds=state.settings.message_seconds,
-        ),
+        "_plan": plan(body["toPhoneNumber"], MESSAGE, FAILED_MESSAGE, start=state.clock.time(), seconds=seconds),
     }
-    return to_response(state, state.add(KIND, values, public_id=lambda number: f"{PREFIX}{number}"), request.base_url)
+    return to_response(state, state.add(KIND, values, prefix=PREFIX), request.base_url)
 
 
 def _template_text(body: Record) -> str:
@@ -138,8 +129,7 @@ def _decoded(content: str) -> bytes:
 
 def _by_file_id(state: State, file_id: str | None) -> Record | None:
     """A file that was uploaded here before; others are of the files service, about which nothing is known."""
-    number = (file_id or "").removeprefix("file_")
-    return state.store.get(MEDIA, int(number)) if re.fullmatch(r"[1-9]\d{0,14}", number, re.ASCII) else None
+    return state.store.get(MEDIA, number_in(file_id or "", "file_"))
 
 
 def _attachment(state: State, attachment: Record, base_url: str, processed: bool) -> Record:

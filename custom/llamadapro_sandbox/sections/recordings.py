@@ -6,7 +6,7 @@ from typing import Any
 
 from llamadapro_sandbox.clock import DATE, seconds_of
 from llamadapro_sandbox.errors import NotFound
-from llamadapro_sandbox.lifecycle import plan_reached
+from llamadapro_sandbox.lifecycle import reached
 from llamadapro_sandbox.query import Record
 from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.signing import signed
@@ -20,7 +20,7 @@ KIND = "recordings"
 @handles("GetRecording")
 def get_recording(state: State, request: ApiRequest) -> Any:
     recording = state.find(KIND, request.ids["id"], "recording")
-    stage = plan_reached(recording, state.clock.time())
+    stage = reached(recording, state.clock.time())
     if stage is not None and stage.status != "completed":
         raise NotFound(f"there is no recording {recording['id']}")
     return to_response(state, recording, request.base_url)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from llamadapro_sandbox.clock import seconds_of
-from llamadapro_sandbox.errors import NotFound
 from llamadapro_sandbox.query import Record, condition
 from llamadapro_sandbox.request import ApiRequest
-from llamadapro_sandbox.state import State, visible
+from llamadapro_sandbox.state import State, number_in, visible
 
 from . import handles
 
@@ -36,43 +34,36 @@ def get_tasks(state: State, request: ApiRequest) -> Any:
 @handles("CreateTask")
 def create_task(state: State, request: ApiRequest) -> Any:
     given = {**EMPTY, "status": "scheduled", **request.operation.known(request.body)}
-    values = _with_due({**given, **_dates(state, given, {})})
-    task = state.add(KIND, values, public_id=lambda number: f"{PREFIX}{number}")
-    return _to_response(state, int(task["id"].removeprefix(PREFIX)))
+    return to_response(state, state.add(KIND, _with_due({**given, **_dates(state, given, {})}), prefix=PREFIX))
 
 
 @handles("GetTask")
 def get_task(state: State, request: ApiRequest) -> Any:
-    return _to_response(state, _find(request))
+    return to_response(state, _find(state, request)[1])
 
 
 @handles("UpdateTask")
 def update_task(state: State, request: ApiRequest) -> Any:
     _mark_overdue(state)
-    number = _find(request)
-    task, given = state.find(KIND, number, "task"), request.operation.known(request.body)
+    number, task = _find(state, request)
+    given = request.operation.known(request.body)
     if "dueDate" in given and "status" not in given and task.get("status") == "overdue":
         given["status"] = "scheduled"  # a new date: whether it is overdue is for the clock to say
     values = {**_dates(state, given, task), **given}
-    state.change(KIND, number, task, {**values, "_due": _with_due({**task, **values})["_due"]})
-    return _to_response(state, number)
+    due = _with_due({**task, **values})["_due"]
+    return to_response(state, state.change(KIND, number, task, {**values, "_due": due}))
 
 
 @handles("DeleteTask")
 def delete_task(state: State, request: ApiRequest) -> Any:
-    number = _find(request)
-    task = _to_response(state, number)
+    number, task = _find(state, request)
     state.store.delete(KIND, number)
-    return task
+    return to_response(state, task)
 
 
 def to_response(state: State, task: Record) -> Record:
     due = task.get("_due")
     return visible({**task, "status": "overdue"} if due is not None and due < state.clock.time() else task)
-
-
-def _to_response(state: State, number: int) -> Record:
-    return to_response(state, state.find(KIND, number, "task"))
 
 
 def _with_due(task: Record) -> Record:
@@ -89,12 +80,9 @@ def _mark_overdue(state: State) -> None:
             state.store.put(KIND, number, {**task, "status": "overdue", "_due": None})
 
 
-def _find(request: ApiRequest) -> int:
-    text = request.ids["taskId"]
-    number = text.removeprefix(PREFIX)
-    if not (text.startswith(PREFIX) and re.fullmatch(r"0|[1-9]\d{0,14}", number, re.ASCII)):
-        raise NotFound("there is no such task")
-    return int(number)
+def _find(state: State, request: ApiRequest) -> tuple[int, Record]:
+    number = number_in(request.ids["taskId"], PREFIX)
+    return number, state.find(KIND, number, "task", request.ids["taskId"])
 
 
 def _dates(state: State, given: Record, task: Record) -> Record:

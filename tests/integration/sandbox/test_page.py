@@ -171,6 +171,20 @@ async def test_keys_open_move_and_close(page: Page, api: httpx.AsyncClient) -> N
     assert page.script("document.activeElement.id") == "tab-messages"
 
 
+async def test_a_tab_chosen_before_the_page_has_started_is_the_one_shown(page: Page, api: httpx.AsyncClient) -> None:
+    await api.post(MESSAGES, json={**TEXT, "content": "Hello"})
+    hold = """const fetched = window.fetch, held = [];
+    window.fetch = (...all) => new Promise(done => held.push(() => done(fetched(...all))));
+    window.go = () => { window.fetch = fetched; held.forEach(one => one()); };"""
+    held = page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": hold})
+    page.open().click("#tab-messages")
+    page.script("window.go()")
+    page.until(lambda: page.text("#live") == "live")
+    page.until(lambda: "Hello" in page.text("#list"))
+    assert page.text("[aria-selected=true]").startswith("Messages")
+    page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", held)
+
+
 async def test_messages_are_conversations_per_contact(page: Page, sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     reach = [{"channelType": "WHATSAPP", "address": "+14155552671"}]
     await api.post(CONTACTS, json={"firstName": "Jane", "addresses": reach})

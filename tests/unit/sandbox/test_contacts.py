@@ -133,6 +133,8 @@ async def test_search_filters(api: httpx.AsyncClient) -> None:
     assert await by("firstName", "startsWith", "b") == ["Bea"]
     assert await by("firstName", "endsWith", "A") == ["Ana", "Bea", "Eva"]
     assert await by("firstName", "notContains", "a") == []
+    assert await by("modelType", "contains", "Contact") == ["Ana", "Bea", "Eva"]
+    assert await by("email", "contains", "null") == []
 
     ana, bea = ({"field": "firstName", "operator": "eq", "value": name} for name in ("Ana", "Bea"))
     assert await found(api, filters=[ana, bea]) == []
