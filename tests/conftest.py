@@ -20,11 +20,14 @@ def sandbox() -> Iterator[Any]:
 
 SLOW = (
     "contract/test_battery.py",
+    "contract/test_generated.py",
     "contract/test_refusals.py",
     "contract/test_vendor_document.py",
     "integration/sandbox/test_page.py",
     "integration/test_contract_pipeline.py",
+    "integration/test_contract_probe.py",
     "integration/test_docs.py::test_the_code_of_a_page_runs",
+    "integration/test_examples.py",
     "integration/test_shared_rate_limit.py",
     "integration/test_soak.py",
     "integration/test_testing_plugin.py",
@@ -35,7 +38,13 @@ SLOW = (
 """What starts browsers, servers or many processes, or generates code: `make test-slow`."""
 
 
+OTHER_ENGINES = ("httpx2", "caller", "caller-aiohttp")
+"""They confirm in `make test-slow` what httpx and aiohttp, which most people use, show at once."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if any(f"tests/{slow}" in item.nodeid for slow in SLOW):
+        callspec = getattr(item, "callspec", None)
+        engine = callspec and callspec.params.get("engine")
+        if engine in OTHER_ENGINES or any(f"tests/{slow}" in item.nodeid for slow in SLOW):
             item.add_marker(pytest.mark.slow)

@@ -187,8 +187,8 @@ class Run:
         self._source_error: Exception | None = None
         self._reader: asyncio.Task[None] | None = None
         self._flights: set[asyncio.Task[Outcome]] = set()
-        # From the claim to the commit of its outcome: what the ledger calls ours beyond these was claimed by a turn
-        # whose answer was lost, and has not been sent.
+        # From the claim to the commit of its outcome. What a turn returns beyond these it has claimed itself, or one
+        # before it whose answer was lost.
         self._held: dict[int, Claim] = {}
         self._outcomes: list[Outcome] = []
         self._failures = 0
@@ -298,14 +298,10 @@ class Run:
     ) -> None:
         """Let the job count what is certain now; an exception out of a callback of the user's stops the run."""
         finished = 0
-        try:
-            if units:
-                finished += self._job.added(units, known)
-        except Exception as error:
-            self.stop(error)
-        for claim, outcome in settled:
+        notes = [partial(self._job.settled, claim, outcome) for claim, outcome in settled]
+        for note in [partial(self._job.added, units, known), *notes] if units else notes:
             try:
-                finished += self._job.settled(claim, outcome)
+                finished += note()
             except Exception as error:
                 self.stop(error)
         try:

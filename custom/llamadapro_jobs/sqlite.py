@@ -110,9 +110,10 @@ class SqliteLedger(Ledger):
         if not create and not os.path.exists(self._path):
             raise InvalidRequestError(f"{self._name} does not exist: nobody has begun a run on it")
         folder = os.path.dirname(os.path.abspath(self._path))
-        if os.path.isdir(self._path) or not os.path.isdir(folder):
-            why = "it is a folder: name a file in it" if os.path.isdir(self._path) else f"create the folder {folder!r}"
-            raise InvalidRequestError(f"{self._name} cannot be used: {why}")
+        if os.path.isdir(self._path):
+            raise InvalidRequestError(f"{self._name} cannot be opened: it is a folder; name a file in it")
+        if not os.path.isdir(folder):
+            raise InvalidRequestError(f"{self._name} cannot be opened: there is no folder {folder!r}; create it first")
         with self._wrap_errors(InvalidRequestError):
             self._db = db = sqlite3.connect(self._path, isolation_level=None, timeout=0, check_same_thread=False)
             # Held from the first access to the end: two processes on one ledger would send the same units.

@@ -7,6 +7,7 @@ import linecache
 import sys
 import typing
 from collections.abc import Callable, Iterable
+from threading import RLock
 from types import NoneType, UnionType
 from typing import Annotated, Any, NamedTuple, NotRequired, Required, Union
 
@@ -69,3 +70,27 @@ def compile_function(name: str, kind: str, lines: Iterable[str], namespace: dict
     exec(compile(source, filename, "exec"), namespace)  # noqa: S102 # made of names that the generator has checked
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     return typing.cast(Callable[..., Any], namespace[name])
+
+
+_lock = RLock()
+
+
+class CompiledOnce(dict[Any, Callable[..., Any]]):
+    """What `build` compiles of each key at its first use, in one thread at a time. What a key leads to may lead back:
+    the function that is not there yet is then looked up when it is called."""
+
+    def __init__(self, build: Callable[[Any], Callable[..., Any]]) -> None:
+        self._build = build
+        self._unfinished: set[Any] = set()
+
+    def __missing__(self, key: Any) -> Callable[..., Any]:
+        with _lock:
+            if key in self._unfinished:
+                return lambda *args: self[key](*args)
+            if key not in self:
+                self._unfinished.add(key)
+                try:
+                    self[key] = self._build(key)
+                finally:
+                    self._unfinished.discard(key)
+            return self[key]

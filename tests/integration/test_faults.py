@@ -38,8 +38,8 @@ errors = pytest.importorskip("llamadapro.errors")
 
 def _marked(engines: tuple[str, ...]) -> list[Any]:
     skip = {e: pytest.mark.skipif(not available(e), reason="needs an extra") for e in engines}
-    # The two engines of ours that most people use show what a change breaks; the others confirm it in CI.
-    slow = {e: [] if e in ("httpx", "aiohttp") else [pytest.mark.slow] for e in engines}
+    # The default engine shows what a change breaks; the others confirm it in `make test-slow`.
+    slow = {e: [] if e == "httpx" else [pytest.mark.slow] for e in engines}
     return [pytest.param(engine, marks=[skip[engine], *slow[engine]]) for engine in engines]
 
 

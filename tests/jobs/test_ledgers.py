@@ -68,8 +68,9 @@ async def test_a_row_is_claimed_in_a_commit_before_it_is_sent(
         return httpx.Response(201)
 
     service.always = look
-    await send(client, rows(5), ledger, concurrency=2)
-    assert states == [("sending",)] * 5
+    for count in (1, 2, 3):  # one after the other: no further turn commits what this one has left open
+        await send(client, rows(count), ledger, concurrency=1, timeout=20)
+    assert states == [("sending",)] * 3
 
 
 async def test_only_what_is_pending_and_due_is_claimed(ledger: Any, opened: Any) -> None:
@@ -141,6 +142,33 @@ async def test_each_claim_has_a_turn_of_its_own_in_the_rate(postgres_ledger: str
     assert all(claim.paced for claim in claims)
     assert min(after - before for before, after in itertools.pairwise(turns)) > 0.0199
     assert max(claim.at - claim.now for claim in claims) <= 1.01
+
+
+async def test_a_connection_that_breaks_is_opened_anew_and_nothing_is_logged(
+    postgres_ledger: str, opened: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    book = await opened(postgres_ledger)
+    await book.turn(Turn(add=units(3)))
+    killing = (
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'llamadapro' and datname = "
+    )
+    killing += "current_database()"
+    async with await psycopg.AsyncConnection.connect(postgres_ledger) as other:
+        await other.execute(killing)  # between two turns
+        granted = await book.turn(Turn(places=3))
+        assert (granted.claims, granted.wait) == ([], 0.0)  # what a lost commit may have claimed: nothing
+        await other.execute("select from llamadapro_workers for update")
+        turn = asyncio.create_task(book.turn(Turn(places=3)))
+        async with asyncio.timeout(10):
+            waiting = "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+            while not await (await other.execute(waiting)).fetchone():
+                await other.execute("select pg_stat_clear_snapshot()")
+        await other.execute(killing)  # within one
+        await other.commit()
+        await turn
+    claims = (await book.turn(Turn(places=3))).claims
+    assert [claim.key for claim in claims] == [number(place) for place in range(3)]
+    assert [record for record in caplog.records if record.name.startswith("psycopg")] == []
 
 
 # --- outcomes ----------------------------------------------------------------------------------------------------

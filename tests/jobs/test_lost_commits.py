@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -23,10 +23,15 @@ SORTS = {
 
 
 @pytest.fixture(autouse=True)
-def readable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Statements go over the wire as text each time, so that the proxy can tell one sort from another."""
+def readable(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Statements go over the wire as text each time, so that the proxy can tell one sort from another.
+
+    Whatever is cut, psycopg has nothing to say about it on standard error.
+    """
     connect = partial(psycopg.AsyncConnection.connect, prepare_threshold=None)
     monkeypatch.setattr(psycopg.AsyncConnection, "connect", connect)
+    yield
+    assert [record for record in caplog.records if record.name.startswith("psycopg")] == []
 
 
 def every(count: int, sort: bytes) -> Callable[[bytes], bool]:

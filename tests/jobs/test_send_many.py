@@ -326,8 +326,8 @@ async def test_a_file_that_cannot_be_a_ledger_is_refused(
     before = other.read_bytes()
     for ledger, why in (
         (other, "another program: choose another file"),
-        (tmp_path, "is a folder: name a file in it"),
-        (tmp_path / "no" / "such.ledger", "create the folder '.*no'"),
+        (tmp_path, "is a folder; name a file in it"),
+        (tmp_path / "no" / "such.ledger", "no folder '.*no'; create it"),
         ("", "ledger must be a path"),
         (7, "ledger must be a path"),
         (Path("/proc/version"), "cannot be used"),  # nobody may write there

@@ -7,10 +7,12 @@ Found by mutation testing: together they kill the mutants that nothing else did.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 from uuid import UUID
 
 import attrs
@@ -19,16 +21,19 @@ from typing_extensions import TypedDict
 
 from llamadapro import models
 from llamadapro_api.errors import DeserializationError, ValidationError
+from llamadapro_api.hints import CompiledOnce
 from llamadapro_api.lenient_dates import parse_datetime
 from llamadapro_api.reading import ABSENT, Model, reader, rule, to_int, to_plain
 from llamadapro_api.types import Tag, extra_items
 from llamadapro_api.writing import (
     body_id,
     compile_writer,
+    header_value,
     path_segment,
     serialize_argument,
     write_bool,
     write_choice,
+    write_date,
     write_datetime,
     write_int,
     write_json,
@@ -37,6 +42,7 @@ from llamadapro_api.writing import (
     write_number,
     write_tagged,
     write_text,
+    writer,
 )
 
 # --- what refusals say -------------------------------------------------------------------------------------------
@@ -85,6 +91,14 @@ REFUSED: list[tuple[Callable[[Any], Any], Any, str]] = [
         "value.replace(tzinfo=datetime.UTC) or value.astimezone()",
     ),
     (write_datetime, "soon", "'soon' is not an ISO 8601 date and time; pass a datetime with a time zone"),
+    (write_date, "soon", "'soon' is not an ISO 8601 date; pass a datetime.date"),
+    (write_date, 5, "must be a date (of a datetime, its .date()), not 5 (int)"),
+    (
+        write_date,
+        datetime(2024, 1, 2, tzinfo=UTC),
+        "must be a date (of a datetime, its .date()), not datetime.datetime(2024, 1, 2, 0, 0, tzinfo=datetime.timez... "
+        "(datetime)",
+    ),
     (write_json, {1}, "{1} (set) cannot be sent as JSON"),
     (write_json, {5: 1}, "keys must be strings, not 5 (int)"),
     (write_map_of(write_int), [1], "must be a dictionary, not [1] (list)"),
@@ -138,6 +152,13 @@ def test_an_id_that_is_refused_says_why(value: Any, words: str) -> None:
         assert str(caught.value) == f"task_id: {words}"
 
 
+@pytest.mark.parametrize("value", ["a\nb", "ñ", " a", "a\x00"])
+def test_what_cannot_stand_in_a_header_is_refused(value: str) -> None:
+    with pytest.raises(ValidationError, match=r"^x_name: .* cannot be the value of a header: printable ASCII"):
+        header_value(value, "x_name")
+    assert header_value("a\tb c", "x_name") == "a\tb c"
+
+
 def test_long_values_are_shown_in_part() -> None:
     for length, shown in ((58, f"'{'x' * 58}'"), (59, f"'{'x' * 56}...")):
         with pytest.raises(ValidationError) as caught:
@@ -163,6 +184,12 @@ def test_integers_of_64_bits_are_taken() -> None:
 def test_the_kind_of_an_object_may_be_named_in_either_way() -> None:
     for tag in ("type", "type_"):
         assert PART({tag: "text", "size": 3.0}) == {"type": "text", "size": 3}
+
+
+def test_dates_and_texts_are_sent_wherever_they_stand() -> None:
+    assert write_json({"a": [date(2024, 1, 2), "b"]}) == {"a": ["2024-01-02", "b"]}
+    assert write_date(date(2024, 1, 2)) == write_date("2024-01-02") == "2024-01-02"
+    assert [writer(Literal["a"] | int)(value) for value in ("a", 5)] == ["a", 5]
 
 
 def test_odd_offsets_are_sent_as_they_are() -> None:
@@ -336,8 +363,36 @@ def test_what_nobody_can_read_is_kept_wherever_it_stands(hint: Any, raw: Any) ->
 
 def test_outside_models_a_date_that_nobody_can_read_is_the_text_that_came() -> None:
     assert reader(list[date])(["2026-01-02", "soon", None]) == [date(2026, 1, 2), "soon", None]
-    (model,) = reader(list[Open])([{"days": ["soon"], "other": "soon"}])
-    assert (model.days, model.unparsed, model.additional_properties) == ([None], {"days": ["soon"]}, {"other": "soon"})
+    (model,) = reader(list[Open])([{"days": ["soon"], "other": "soon", "third": "2026-01-02"}])
+    assert (model.days, model.unparsed) == ([None], {"days": ["soon"]})
+    assert model.additional_properties == {"other": "soon", "third": date(2026, 1, 2)}
+
+
+def test_null_is_read_where_the_document_allows_it() -> None:
+    for hint in (Small | None, list[Small] | None, Small | Large | None, date | None, Any):
+        assert reader(hint)(None) is None
+    for expected, hint in (("an object", Small), ("a list", list[Small])):
+        with pytest.raises(DeserializationError, match=f"^expected {expected}, found null$"):
+            reader(hint)(None)
+
+
+def test_what_is_no_object_of_a_tagged_union_is_kept() -> None:
+    read = reader(Annotated[Small | Large, Tag("a", {"small": Small, "large": Large})])
+    assert [read(value) for value in ("text", 5, [1])] == ["text", 5, [1]]
+    assert [type(read({"a": tag})) for tag in ("small", "large")] == [Small, Large]
+    assert type(read({"a": ["odd"], "c": 1})) is Large
+
+
+def test_an_integer_that_is_one_of_several_kinds_is_read_from_a_float() -> None:
+    union = reader(int | str)
+    assert [union(value) for value in (5.0, 5.5, "5")] == [5, 5.5, "5"]
+    assert type(union(5.0)) is int
+    assert type(reader(list[int])([5.0])[0]) is int
+
+
+def test_only_a_field_can_be_set() -> None:
+    with pytest.raises(AttributeError, match="Task has no field 'nothing'"):
+        models.Task(id="7").is_set("nothing")
 
 
 def test_a_field_that_is_absent_says_so_in_a_signature() -> None:
@@ -358,3 +413,41 @@ def test_an_offset_is_read_as_written_or_not_at_all(text: str, read: str | None)
     """python-dateutil alone would turn a named offset round, and find a day where none is given."""
     found = parse_datetime(text)
     assert (found and found.astimezone(UTC).isoformat()) == read
+
+
+# --- compiling at first use ---------------------------------------------------------------------------------------
+
+
+def test_what_is_being_compiled_is_awaited_by_other_threads_and_found_by_what_it_leads_to() -> None:
+    begun, go_on, built = threading.Event(), threading.Event(), list[str]()
+
+    def build(key: str) -> Callable[[], str]:
+        built.append(key)
+        inner = functions["b" if key == "a" else "a"]
+        begun.set()
+        assert go_on.wait(10)
+        return lambda: f"{key}, of {inner.__name__}"
+
+    functions = CompiledOnce(build)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(lambda: functions["a"]())
+        assert begun.wait(10)
+        second = threads.submit(lambda: functions["a"]())
+        go_on.set()
+        assert first.result(10) == second.result(10) == "a, of <lambda>"
+    assert built == ["a", "b"]
+
+
+def test_what_could_not_be_compiled_is_tried_again() -> None:
+    outcomes: list[Any] = [LookupError("not there yet"), lambda: 5]
+
+    def build(_key: str) -> Callable[[], int]:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome  # type: ignore[no-any-return]
+
+    functions = CompiledOnce(build)
+    with pytest.raises(LookupError):
+        functions["a"]
+    assert functions["a"]() == 5

@@ -11,7 +11,6 @@ import typing
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from operator import itemgetter
-from threading import RLock
 from types import NoneType
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
 from uuid import UUID
@@ -19,7 +18,7 @@ from uuid import UUID
 import attrs
 
 from .errors import DeserializationError
-from .hints import Field, compile_function, fields_of, marks_of, members_of
+from .hints import CompiledOnce, Field, compile_function, fields_of, marks_of, members_of
 from .types import Format, Tag
 from .writing import format_datetime
 
@@ -90,11 +89,11 @@ class Model:
 
         Raises `DeserializationError` (a ValueError) where an object or a list is something else altogether.
         """
-        return _model_reader(cls)(src, [])  # type: ignore[no-any-return]
+        return _readers[cls](src, [])  # type: ignore[no-any-return]
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain JSON data, by wire names: absent fields stay out, unknown ones come along."""
-        return _dumper(type(self))(self)
+        return _dumpers[type(self)](self)  # type: ignore[no-any-return]
 
     def is_set(self, name: str) -> bool:
         """Whether the field of this attribute was in the answer (as null, perhaps), or has been given a value since."""
@@ -181,7 +180,7 @@ def rule(hint: Any) -> Rule:
     if origin is dict:
         return _map(rule(args[1]))
     if isinstance(hint, type) and issubclass(hint, Model):
-        return Rule("object", _model_reader(hint))
+        return Rule("object", _readers[hint])
     if hint is int or (origin is Literal and all(type(value) is int for value in args)):
         return Rule("soft", lambda value, _odd: value if type(value) is not float else to_int(value))
     if hint in _ODD:
@@ -284,7 +283,7 @@ def _union(members: list[Any]) -> Rule:
 
 def _tagged(tag: Tag) -> Rule:
     """An object whose class one of its fields names; one of an unknown class, as the class that it shows most of."""
-    readers: dict[Any, Read] = {value: _model_reader(model) for value, model in tag.classes.items()}
+    readers: dict[Any, Read] = {value: _readers[model] for value, model in tag.classes.items()}
     otherwise = _best_of(list(dict.fromkeys(tag.classes.values())))
 
     def read_tagged(value: Any, odd: Odd) -> Any:
@@ -300,8 +299,8 @@ def _tagged(tag: Tag) -> Rule:
 def _best_of(models: list[type[Model]]) -> Read:
     """An object that may be of several kinds, as the one whose fields it shows most of."""
     if len(models) == 1:
-        return _model_reader(models[0])
-    readers = {model: _model_reader(model) for model in models}
+        return _readers[models[0]]
+    readers = {model: _readers[model] for model in models}
 
     def read_best(value: Any, odd: Odd) -> Any:
         best = max(readers, key=lambda model: _likeness(model.wire_names.values(), value))
@@ -324,31 +323,11 @@ def reader(hint: Any) -> Callable[[Any], Any]:
 
 # --- models ---------------------------------------------------------------------------------------------------------
 
-_readers: dict[type[Model], Read] = {}
-_dumpers: dict[type[Model], Callable[[Any], dict[str, Any]]] = {}
-_lock = RLock()
-
 
 def declared(cls: type[Model]) -> dict[str, Field]:
     """The fields of the generated class: a subclass made by hand may have others, which no answer has."""
     lineage = cls.__mro__
     return fields_of(lineage[lineage.index(Model) - 1])
-
-
-def _model_reader(cls: type[Model]) -> Read:
-    found = _readers.get(cls)
-    if found is None:
-        with _lock:
-            found = _readers.get(cls)
-            if found is None:
-                # Until it is compiled, models that lead back to this one find it by a detour.
-                _readers[cls] = lambda value, odd: _readers[cls](value, odd)
-                try:
-                    found = _readers[cls] = _compile_reader(cls)
-                except BaseException:
-                    del _readers[cls]
-                    raise
-    return found
 
 
 def _compile_reader(cls: type[Model]) -> Read:
@@ -457,14 +436,6 @@ def _read_moments(model: Model, raw: Mapping[str, Any]) -> None:
             model.unparsed[name] = value
 
 
-def _dumper(cls: type[Model]) -> Callable[[Any], dict[str, Any]]:
-    found = _dumpers.get(cls)
-    if found is None:
-        with _lock:
-            found = _dumpers[cls] = _compile_dumper(cls)
-    return found
-
-
 def _compile_dumper(cls: type[Model]) -> Callable[[Any], dict[str, Any]]:
     lines = [f"def {cls.__name__}(self):", "    out = {"]
     for field in declared(cls).values():
@@ -481,6 +452,9 @@ def _compile_dumper(cls: type[Model]) -> Callable[[Any], dict[str, Any]]:
         "    return out",
     ]
     return compile_function(cls.__name__, "dumper", lines, {"to_plain": to_plain, "format_datetime": to_plain})
+
+
+_readers, _dumpers = CompiledOnce(_compile_reader), CompiledOnce(_compile_dumper)
 
 
 # --- values ---------------------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from threading import RLock
 from typing import Any, Literal, NoReturn
 from urllib.parse import quote
 from uuid import UUID
@@ -21,7 +20,7 @@ from uuid import UUID
 import orjson
 
 from .errors import ValidationError
-from .hints import compile_function, fields_of, marks_of, members_of
+from .hints import CompiledOnce, compile_function, fields_of, marks_of, members_of
 from .types import Format, Tag
 
 MIN_INT, MAX_INT = -(2**63), 2**64 - 1
@@ -373,28 +372,12 @@ def write_nothing(value: Any) -> NoReturn:
     _type_error("None", value)
 
 
-_writers: dict[tuple[type, bool], Writer] = {}
-_lock = RLock()
-
-
 def _dict_writer(cls: type, *, lenient: bool = False) -> Writer:
     """The writer of a request dictionary; a `lenient` one takes other keys and other values as they are."""
-    key = cls, lenient
-    found = _writers.get(key)
-    if found is None:
-        with _lock:
-            found = _writers.get(key)
-            if found is None:
-                # Until it is compiled, dictionaries that lead back to this one find it by a detour.
-                _writers[key] = lambda value: _writers[key](value)
-                try:
-                    found = _writers[key] = compile_writer(cls, lenient=lenient)
-                except BaseException:
-                    del _writers[key]
-                    raise
-    return found
+    return _writers[cls, lenient]
 
 
+_writers = CompiledOnce(lambda key: compile_writer(key[0], lenient=key[1]))
 _INLINE: dict[Writer, str] = {
     write_text: "(type(it) is str and it.isascii())",
     write_int: f"(type(it) is int and {MIN_INT} <= it <= {MAX_INT})",
