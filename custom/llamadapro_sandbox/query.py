@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeGuard, cast
 
 from .clock import DATE, seconds_of
@@ -194,6 +195,42 @@ def _in_text(holds: Callable[[str, str], bool]) -> Callable[[Any, Any], bool]:
     )
 
 
+@cache
+def _spellings() -> dict[str, list[str]]:
+    """Characters that case folding changes, by what they then begin with: K and the sign of Kelvin by k."""
+    found: dict[str, list[str]] = {}
+    for character in map(chr, range(0x1F000)):
+        if (folded := character.casefold()) != character:
+            found.setdefault(folded[0], []).append(character)
+    return found
+
+
+def _beginnings(folded: str, length: int = 2) -> list[str]:
+    """How texts begin whose folded form begins so; only the first characters count."""
+    if not folded or not length:
+        return [""]
+    found: list[str] = []
+    for one in [folded[0], *_spellings().get(folded[0], [])]:
+        form = one.casefold()
+        if folded.startswith(form):
+            found += [one + rest for rest in _beginnings(folded[len(form) :], length - 1)]
+        elif form.startswith(folded):
+            found.append(one)
+    return found
+
+
+def _prefixed(wanted: Any) -> tuple[Span, ...]:
+    """Keys of what may begin with a text; numbers, dates and booleans have one too."""
+    folded = plain(wanted).casefold()
+    keys = [TEXT + one.encode("utf-8", "surrogatepass") for one in _beginnings(folded)] if folded else []
+    spans = [(low, low[:-1] + bytes([low[-1] + 1])) for low in keys]
+    if folded[:1] in ("t", "f"):
+        spans.append(_class(BOOLEAN))
+    if folded[:1].isdigit() or folded[:1] == "-":
+        spans += [_class(NUMBER), _class(DATE_CLASS)]
+    return tuple(spans)
+
+
 def _listed(wanted: Any) -> list[str]:
     return [part.strip() for part in plain(wanted).split(",")]
 
@@ -218,6 +255,7 @@ SPANS: dict[str, Callable[[Any], tuple[Span, ...]]] = {
     "lte": lambda wanted: tuple((_class(one)[0], one + b"\0") for one in _comparable(wanted)),
     "in": lambda wanted: tuple(span for one in _listed(wanted) for span in _equal(one)),
     "exists": lambda wanted: ((BOOLEAN, b"\xff"),),
+    "startsWith": _prefixed,
 }
 NEGATED = {"ne": "eq", "neq": "eq", "notContains": "contains", "notIn": "in", "notExists": "exists"}
 
@@ -243,7 +281,9 @@ def condition(field: str, operator: str, wanted: Any) -> Condition:
         spans = SPANS[operator](wanted)
         if any(low < BOOLEAN for low, _ in spans):  # a field that is missing may stand in the index as nothing
             spans = ()
-        exact = bool(spans) and all(len(bound) < KEY_BYTES for span in spans for bound in span)
+        exact = (
+            bool(spans) and operator != "startsWith" and all(len(bound) < KEY_BYTES for span in spans for bound in span)
+        )
         return Condition(holds, name, field, spans, exact=exact)
     return Condition(holds, name, texts=() if field.startswith("_") else _texts_of([plain(wanted)]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,9 @@ OPERATIONS = {
 
 
 def read_seed(path: str) -> dict[str, Any]:
-    """A seed from a file, JSON or YAML."""
+    """A seed from a file, JSON or YAML; `-` is standard input."""
     try:
-        text = Path(path).read_text("utf-8")
+        text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8")
         data = json.loads(text) if path.endswith(".json") else load_yaml(text)
     except (ValueError, RecursionError, YAMLError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None

@@ -8,8 +8,6 @@ import os
 import sys
 from collections.abc import Sequence
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, Request, build_opener
 
 STEERING = ("fault", "clock", "seed", "reset")
 TIMEOUT = 30.0
@@ -71,16 +69,16 @@ def _steer(options: argparse.Namespace) -> Any:
         speed = {} if options.speed is None else {"speed": options.speed}
         return _send(options, "POST", "clock", {"advance": options.advance, **speed})
     if options.command == "seed":
-        from .document import load_yaml
         from .seeding import read_seed
 
-        data = load_yaml(sys.stdin.read()) if options.file == "-" else read_seed(options.file)
-        return _send(options, "POST", "seed", data)
+        return _send(options, "POST", "seed", read_seed(options.file))
     _send(options, "POST", "reset")
     return {"counts": _send(options, "GET", "")["counts"]}
 
 
 def _send(options: argparse.Namespace, method: str, action: str, body: Any = None) -> Any:
+    import httpx
+
     from .core import DEFAULT_KEY
     from .request import CONTROL_KEY
 
@@ -90,27 +88,20 @@ def _send(options: argparse.Namespace, method: str, action: str, body: Any = Non
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"{url} must start with http:// or https://")
     key = options.api_key or os.environ.get("LLAMADAPRO_API_KEY") or DEFAULT_KEY
-    headers = {"Content-Type": "application/json", CONTROL_KEY.name: key}
-    data = None if body is None else json.dumps(body).encode()
-    request = Request(f"{url.rstrip('/')}/_sandbox/{action}", data, headers, method=method)  # noqa: S310
     try:
-        with build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT) as response:
-            return json.loads(response.read() or b"null")
-    except HTTPError as error:
-        raise ValueError(_reason(url, error.code, error.read())) from None
-    except URLError as error:
-        raise ValueError(f"no sandbox answers at {url}: {error.reason}") from None
-    except ValueError:
-        raise ValueError(f"what answers at {url} is not a sandbox") from None
-
-
-def _reason(url: str, status: int, body: bytes) -> str:
+        with httpx.Client(trust_env=False, timeout=TIMEOUT, headers={CONTROL_KEY.name: key}) as client:
+            answer = client.request(method, f"{url.rstrip('/')}/_sandbox/{action}", json=body)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ValueError(f"no sandbox answers at {url}: {error}") from None
     try:
-        said = json.loads(body)
+        said: Any = answer.json() if answer.content else None
+        if answer.is_success:
+            return said
         issues = said.get("details", {}).get("issues", [])
-        return "; ".join(f"{one['in']}.{one['field']} {one['message']}" for one in issues) or str(said["message"])
-    except (ValueError, LookupError, TypeError):
-        return f"what answers at {url} is not a sandbox: it answers {status}"
+        reason = "; ".join(f"{one['in']}.{one['field']} {one['message']}" for one in issues) or str(said["message"])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise ValueError(f"what answers at {url} is not a sandbox: it answers {answer.status_code}") from None
+    raise ValueError(reason)
 
 
 def pairs(text: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import threading
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple, cast
 
 from .query import NULL, Condition, Record, is_indexed, join_keys, key, leaves, order_key, text_of
@@ -24,7 +24,8 @@ TABLES = """
 create table if not exists kinds (name text primary key, number integer not null, records integer not null);
 create table if not exists records (row integer primary key, body text not null);
 create table if not exists fields (
-  id integer primary key, kind integer, path text, complete integer default 0, unique (kind, path)
+  id integer primary key, kind integer, path text, complete integer default 0, several integer default 0,
+  unique (kind, path)
 );
 create table if not exists entries (
   field integer, key blob, row integer, first integer, primary key (field, key, row)
@@ -246,24 +247,30 @@ class Store:
                 where, values = f"{where} and o.row in ({inner})", [*values, *inner_values]
                 rest = [other for other in rest if other is not one or not one.exact]
         if order:
-            ranges = [one for one in rest if one.field == order and one.exact and len(one.spans) == 1]
-            bounds = "".join(" and o.key >= ? and o.key < ?" for _ in ranges)
-            values = [bound for one in ranges for bound in one.spans[0]] + values
-            rest = [one for one in rest if one not in ranges]
-            start = after or ((END, 0) if descending else (b"", 0))
+            ranges = [one for one in rest if one.spans and one.field == order and not self._has_several(kind, order)]
+            rest = [one for one in rest if one not in ranges or not one.exact]
+            spans = [(b"", END)]
+            for one in ranges:
+                pairs = ((max(low, first), min(high, last)) for low, high in spans for first, last in {*one.spans})
+                spans = [(low, high) for low, high in pairs if low < high]
             query = (
                 f"select o.key, o.row, r.body from entries o cross join records r on r.row = o.row where o.field = ?"
-                f" and o.first = 1 and (o.key, o.row) {compare} (?, ?){bounds}{where}"
+                f" and o.first = 1 and (o.key, o.row) {compare} (?, ?) and o.key {'>=' if descending else '<'} ?{where}"
                 f" order by o.key {direction}, o.row {direction}"
             )
-            values = [self._field(kind, order), start[0], start[1] + base, *values]
+            parameters: list[list[Any]] = []
+            for low, high in sorted(spans, reverse=descending):
+                begin, end = ((high, 0), low) if descending else ((low, 0), high)
+                place, number = (min if descending else max)(begin, after or begin)
+                parameters.append([self._field(kind, order), place, number + base, end, *values])
         else:
             query = f"select x'', o.row, o.body from records o where o.row > ? and o.row < ?{where} order by o.row"
-            values = [base + (after[1] if after else 0), base + 2**KIND_BITS, *values]
-        rows = self._db.execute(f"{query} limit -1 offset ?", (*values, 0 if rest else skip))
+            parameters = [[base + (after[1] if after else 0), base + 2**KIND_BITS, *values]]
+        offset = 0 if rest or len(parameters) > 1 else skip
+        rows = chain.from_iterable(self._db.execute(f"{query} limit -1 offset {offset}", one) for one in parameters)
         found = (Found(place, row - base, json.loads(body)) for place, row, body in rows)
         matching = (one for one in found if all(condition.holds(one.record) for condition in rest))
-        yield from islice(matching, skip if rest else 0, None)
+        yield from islice(matching, skip - offset, None)
 
     def _count(self, kind: str, conditions: list[Condition]) -> int:
         first = min(conditions, key=lambda one: len(one.spans) or (2 if one.texts else 9))
@@ -343,6 +350,12 @@ class Store:
         self._db.executemany(delete, [(*place, row) for place, first in old.items() if new.get(place) != first])
         insert = "insert into entries values (?, ?, ?, ?)"
         self._db.executemany(insert, [(*p, row, first) for p, first in new.items() if old.get(p) != first])
+        several = {(field,) for (field, _), first in new.items() if not first}
+        self._db.executemany("update fields set several = 1 where id = ? and several = 0", several)
+
+    def _has_several(self, kind: str, path: str) -> bool:
+        """Whether a record has or had several values there: only the first says where it stands in an order."""
+        return bool(self._row("select several from fields where id = ?", self._field(kind, path))[0])
 
     def _orders(self, kind: str) -> set[str]:
         """The orders in which every record of a kind has its place."""

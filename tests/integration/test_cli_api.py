@@ -291,6 +291,8 @@ def test_what_cannot_be_steered_is_said(sandbox: Sandbox, monkeypatch: pytest.Mo
         "sandbox", "reset", "--base-url", "http://127.0.0.1:1"
     )
     assert "key" in complaint("sandbox", "reset", "--api-key", "wrong")
+    assert "- must hold an object" in complaint("sandbox", "seed", "-", text="[1]")
+    assert "seed.contacts must be a list of objects" in complaint("sandbox", "seed", "-", text="contacts: {}")
     monkeypatch.delenv("LLAMADAPRO_BASE_URL")
     assert "which sandbox?" in complaint("sandbox", "reset")
 

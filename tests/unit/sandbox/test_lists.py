@@ -65,7 +65,8 @@ def test_the_index_finds_what_looking_finds(
     must: int | None,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llamadapro_sandbox.store.FEW", few)  # so that both ways are taken
+        patch.setattr("llamadapro_sandbox.store.FEW", few)  # so that all ways are taken
+        patch.setattr("llamadapro_sandbox.store.SOME", few)
         store = filled(records)
         conditions = [condition(*test) for test in tests] + ([text_condition(word)] if word else [])
         if must is not None and conditions:
@@ -136,6 +137,7 @@ def stores() -> list[Store]:
         {"conditions": [condition("email", "eq", "n77@example.org")], "order": "name"},
         {"conditions": [condition("email", "contains", "n77@")]},
         {"conditions": [condition("createdAt", "gte", "2024-01-01T12:00:00Z")], "order": "name"},
+        {"conditions": [condition("name", "startsWith", "N5")], "order": "name", "descending": True},
         {"conditions": [text_condition("example")]},
         {"conditions": [text_condition("n77@")]},
         {"conditions": [any_of([condition("half", "eq", True)], [condition("email", "eq", "n77@example.org")])]},
