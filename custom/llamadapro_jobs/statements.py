@@ -84,10 +84,11 @@ where run = :run and state = 'sending' and worker <> :worker and not exists (
     where w.run = :run and w.worker = llamadapro_units.worker and w.lease_until >= {{now}})
 """
 # What is known for certain replaces unknown; that it was not sent does not: others may have listed it meanwhile.
+# The plus keeps SQLite from going through all units of the run instead of looking up each by its id.
 SETTLE = """
 update llamadapro_units set state = s.state, detail = s.detail, not_before = {now} + s.delay,
     limited = llamadapro_units.limited + s.limited, payload = coalesce(s.payload, llamadapro_units.payload)
-from {settle} where llamadapro_units.id = s.id and run = :run and worker = :worker
+from {settle} where llamadapro_units.id = s.id and +run = :run and worker = :worker
     and llamadapro_units.attempt = s.attempt
     and (llamadapro_units.state = 'sending' or llamadapro_units.state = 'unknown' and s.state <> 'pending')
 """

@@ -21,7 +21,8 @@ from llamadapro_jobs import run
 from llamadapro_jobs.ledger import Granted, Ledger, NewUnit, Outcome, State, Turn
 from llamadapro_jobs.opening import open_ledger
 from llamadapro_jobs.postgres import PostgresLedger
-from llamadapro_jobs.statements import LAPSED
+from llamadapro_jobs.sqlite import SQLITE
+from llamadapro_jobs.statements import LAPSED, SCHEMA, SETTLE
 from tests.clocks import FakeClock
 from tests.jobs.conftest import Service
 from tests.jobs.test_send_many import figures, number, rows, send
@@ -239,3 +240,12 @@ async def test_a_worker_that_was_held_up_for_longer_than_its_lease_sends_nothing
     again = await send(client, rows(12), postgres_ledger, resend_unknown=True)
     assert figures(again) == {"read": 12, "sent": 12}
     assert service.received == {number(place): 1 for place in range(12)}
+
+
+def test_an_outcome_is_looked_up_by_its_id_however_many_units_there_are() -> None:
+    """SQLite would rather go through the run: what a row costs would grow with the run."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(SQLITE.sql(SCHEMA))
+        parameters = {"run": 1, "worker": "", "settle": "[]", "now": 0.0}
+        plan = [row[3] for row in database.execute(f"explain query plan {SQLITE.sql(SETTLE)}", parameters)]
+    assert plan[-1] == "SEARCH llamadapro_units USING INTEGER PRIMARY KEY (rowid=?)"

@@ -201,7 +201,7 @@ async def show_batches(folder: str, server: PostgresServer) -> None:
             f"{batch}: {await cost_per_row(address or f'{folder}/{batch}.ledger', batch, 40 * batch):.2f}"
             for batch in (1, 10, 50, 200)
         ]
-        print(f"ms of a row in {name} at batches of", ", ".join(costs))
+        print(f"ms of a row in {name} at batches of", ", ".join(costs), flush=True)
 
 
 async def show_throughput(folder: str, server: PostgresServer) -> None:
