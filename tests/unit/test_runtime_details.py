@@ -342,6 +342,8 @@ def test_what_is_no_object_is_kept_and_what_is_broken_names_its_place() -> None:
 @attrs.define(kw_only=True, repr=False, eq=False)
 class Open(Model):
     days: list[date] | None = ABSENT
+    more: list[date] | None = ABSENT
+    most: list[date] | None = ABSENT
 
 
 @pytest.mark.parametrize(
@@ -366,6 +368,12 @@ def test_outside_models_a_date_that_nobody_can_read_is_the_text_that_came() -> N
     (model,) = reader(list[Open])([{"days": ["soon"], "other": "soon", "third": "2026-01-02"}])
     assert (model.days, model.unparsed) == ([None], {"days": ["soon"]})
     assert model.additional_properties == {"other": "soon", "third": date(2026, 1, 2)}
+
+
+def test_only_the_fields_that_nobody_can_read_are_unparsed() -> None:
+    model = Open.from_dict({"days": ["soon"], "more": ["2026-01-02"], "most": ["later", 5]})
+    assert (model.days, model.more, model.most) == ([None], [date(2026, 1, 2)], [None, None])
+    assert model.unparsed == {"days": ["soon"], "most": ["later", 5]}
 
 
 def test_null_is_read_where_the_document_allows_it() -> None:

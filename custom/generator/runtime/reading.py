@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from operator import itemgetter
 from types import NoneType
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Final, Literal, NamedTuple, Self
 from uuid import UUID
 
 import attrs
@@ -377,12 +377,14 @@ def _compile_reader(cls: type[Model]) -> Read:
             lines.append(f"    self.{name} = v_{name} if type(v_{name}) is not float else to_int(v_{name})")
         elif one.kind != "plain" and name not in moments:
             namespace[f"read_{name}"] = one.read
-            odd = "odd" if _collects(fields[name].hint) else "None"
-            nested += [f"        at = {fields[name].wire!r}"] + ["        odd = []"] * (odd == "odd")
-            nested.append(f"        self.{name} = None if v_{name} is None else read_{name}(v_{name}, {odd})")
-            nested += [f"        if odd: note(self, {name!r}, v_{name})"] * (odd == "odd")
+            nested += [
+                f"        at = {fields[name].wire!r}",
+                f"        self.{name} = None if v_{name} is None else read_{name}(v_{name}, odd)",
+                f"        if odd: note(self, {name!r}, v_{name}, odd)",
+            ]
     if nested:
         lines += [
+            "    odd = []",
             "    try:",
             *nested,
             "    except DeserializationError as error:",
@@ -410,22 +412,14 @@ def _compile_reader(cls: type[Model]) -> Read:
     return compile_function(cls.__name__, "reader", lines, namespace)
 
 
-def _collects(hint: Any) -> bool:
-    """Whether values of this type can be odd themselves: those inside a model are noted by the model."""
-    return any(
-        member in _ODD or any(_collects(inner) for inner in typing.get_args(member) if inner is not ...)
-        for member in members_of(hint)
-        if typing.get_origin(member) not in (Literal, Annotated)
-    )
-
-
 def _field_reader(cls: type[Model], name: str) -> Callable[[Any], Any]:
     read = rule(declared(cls)[name].hint).read
     return lambda raw: None if raw is None else read(raw, [])
 
 
-def _note(model: Model, name: str, raw: Any) -> None:
+def _note(model: Model, name: str, raw: Any, odd: list[Any]) -> None:
     model.unparsed[name] = raw
+    odd.clear()
 
 
 def _read_moments(model: Model, raw: Mapping[str, Any]) -> None:
