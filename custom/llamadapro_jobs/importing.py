@@ -64,10 +64,7 @@ class ImportMany(Job[ImportReport, ImportIssue]):
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         check_integer("chunk_size", self.chunk_size, 1)
-
-    @property
-    def ahead(self) -> int:
-        return self.concurrency
+        self.ahead = self.concurrency
 
     async def begin(self, ledger: Ledger) -> None:
         about = {"operation": self.operation, "base_url": str(self.session.base_url), "chunk_size": self.chunk_size}

@@ -22,9 +22,7 @@ import attrs
 from llamadapro.errors import InvalidRequestError
 
 from . import statements
-from .statements import HORIZON, LAPSED, Dialect
-
-__all__ = ["LAPSED", "Claim", "Dialect", "Entry", "Granted", "Ledger", "NewUnit", "Outcome", "RunInfo", "State", "Turn"]
+from .statements import HORIZON, Dialect
 
 State = Literal["pending", "sending", "sent", "refused", "unknown", "bad", "duplicate"]
 """refused: certainly without effect, and not to be tried again. unknown: perhaps sent, so never sent unasked."""

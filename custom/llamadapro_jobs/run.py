@@ -103,6 +103,8 @@ class Job(ABC, Generic[Report, Issue]):
     max_issues: int
 
     report: Report
+    ahead: int = attrs.field(init=False, default=2 * BATCH)
+    """How many units may be read before the first of them is done with."""
     source: Source | None = attrs.field(init=False, default=None)
     began: float = attrs.field(init=False, default=0.0)
 
@@ -113,11 +115,6 @@ class Job(ABC, Generic[Report, Issue]):
         check_number("timeout", self.timeout, "of seconds")
         if self.run_name is not None and (not isinstance(self.run_name, str) or "\0" in self.run_name):
             raise InvalidRequestError(f"run must be a name, or None, not {self.run_name!r}")
-
-    @property
-    @abstractmethod
-    def ahead(self) -> int:
-        """How many units may be read before the first of them is done with."""
 
     @abstractmethod
     async def begin(self, ledger: Ledger) -> None:

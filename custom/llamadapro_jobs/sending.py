@@ -17,7 +17,7 @@ from llamadapro._session import Session
 from llamadapro.errors import InvalidPhoneNumberError, InvalidRequestError, LlamadaProError
 
 from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State
-from .run import BATCH, MAX_REASON, Job, check_integer, check_number
+from .run import MAX_REASON, Job, check_integer, check_number
 
 Key = str | Callable[[Any], str]
 
@@ -34,7 +34,6 @@ class SendMany(Job[SendReport, SendIssue]):
     noun = "campaign"
     only_added = False
     not_taken = "refused"
-    ahead = 2 * BATCH
 
     builders: Mapping[str, Callable[..., Awaitable[Any]]]
     """What prepares the request of an operation: its method, run dry; the first is the default."""
@@ -42,7 +41,6 @@ class SendMany(Job[SendReport, SendIssue]):
     common: Mapping[str, Any] | None
     key: Key
     rate: float | None
-    max_attempts: int
 
     report: SendReport = attrs.field(init=False, factory=SendReport)
     _book: Ledger = attrs.field(init=False)

@@ -18,9 +18,10 @@ import pytest
 
 from llamadapro import AsyncLlamadaPro
 from llamadapro_jobs import run
-from llamadapro_jobs.ledger import LAPSED, Granted, Ledger, NewUnit, Outcome, State, Turn
+from llamadapro_jobs.ledger import Granted, Ledger, NewUnit, Outcome, State, Turn
 from llamadapro_jobs.opening import open_ledger
 from llamadapro_jobs.postgres import PostgresLedger
+from llamadapro_jobs.statements import LAPSED
 from tests.clocks import FakeClock
 from tests.jobs.conftest import Service
 from tests.jobs.test_send_many import figures, number, rows, send

@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,10 +23,10 @@ from .command import (
     add_ledger_options,
     build_client,
     build_parser,
+    callbacks,
     execute,
-    install_signal_handlers,
 )
-from .output import LineIndex, echo, progress, show_plan, show_result, write_rejects
+from .output import LineIndex, echo, show_plan, show_result
 from .table import CampaignTable
 
 if TYPE_CHECKING:
@@ -98,18 +98,10 @@ async def _run(options: argparse.Namespace) -> int:
             if plan.pending > ASK_ABOVE and not _agrees(plan.pending):
                 echo("Nothing was sent.")
                 return 130
-        with ExitStack() as stack:
-            file = stack.enter_context(options.file.open(encoding=options.encoding, newline=""))
+        with options.file.open(encoding=options.encoding, newline="") as file:
             table = CampaignTable(file, delimiter=options.delimiter)
-            on_issue = stack.enter_context(write_rejects(options.bad_rows, options.file, ledger, table))
-            show = stack.enter_context(progress(None))
-            check_interrupt = install_signal_handlers()
-
-            def on_progress(report: SendReport) -> None:
-                show(report)
-                check_interrupt()
-
-            report = await _send(options, client, table, ledger, on_progress=on_progress, on_issue=on_issue)
+            with callbacks(options, ledger, table, None) as called:
+                report = await _send(options, client, table, ledger, **called)
     show_result(report)
     for issue in report.issues:
         if issue.state != "bad":

@@ -7,19 +7,19 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from getpass import getpass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from llamadapro.errors import JobError, LlamadaProError
 
-from .output import echo, show_result
-from .table import TableError
+from .output import echo, progress, show_result, write_rejects
+from .table import CsvLines, TableError
 
 if TYPE_CHECKING:
-    from llamadapro import AsyncLlamadaPro
+    from llamadapro import AsyncLlamadaPro, ImportReport, SendReport
 
 ENVIRONMENT = """environment:
   LLAMADAPRO_API_KEY   the service's key; without it, it is asked for where there is a terminal
@@ -118,6 +118,21 @@ def install_signal_handlers() -> Callable[[], None]:
         with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
             loop.add_signal_handler(number, note)
     return check
+
+
+@contextmanager
+def callbacks(
+    options: argparse.Namespace, ledger: str, table: CsvLines, file: TextIO | None
+) -> Iterator[dict[str, Any]]:
+    """What the run calls: the bar, of how far the file has been read if it is given, the rejects, and a gentle stop."""
+    with write_rejects(options.bad_rows, options.file, ledger, table) as on_issue, progress(file) as show:
+        check_interrupt = install_signal_handlers()
+
+        def on_progress(report: ImportReport | SendReport) -> None:
+            show(report)
+            check_interrupt()
+
+        yield {"on_progress": on_progress, "on_issue": on_issue}
 
 
 def ask_key() -> str | None:

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import ExitStack
 from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from llamadapro_api.models import BulkSingleConversationCreateParamsDict as Created
 from llamadapro_api.models import BulkSingleConversationUpdateParamsDict as Updated
 
-from .command import (
-    ENVIRONMENT,
-    EXIT_CODES,
-    add_file_options,
-    build_client,
-    build_parser,
-    execute,
-    install_signal_handlers,
-)
-from .output import LineIndex, progress, show_plan, show_result, write_rejects
+from .command import ENVIRONMENT, EXIT_CODES, add_file_options, build_client, build_parser, callbacks, execute
+from .output import LineIndex, show_plan, show_result
 from .table import ColumnIndex, Table
-
-if TYPE_CHECKING:
-    from llamadapro import ImportReport
 
 EPILOG = """columns:
 {columns}
@@ -64,9 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _run(options: argparse.Namespace) -> int:
+    from ..sqlite import PlanLedger
+
     ledger: Any = options.ledger or f"{options.file}.ledger"
-    with ExitStack() as stack:
-        file = stack.enter_context(options.file.open(encoding=options.encoding, newline=""))
+    with options.file.open(encoding=options.encoding, newline="") as file:
         table = Table(
             file,
             Updated if options.update else Created,
@@ -75,33 +64,21 @@ async def _run(options: argparse.Namespace) -> int:
             fixed=dict(options.set),
             zone=options.timezone,
         )
-        client = build_client(options)
-        on_issue = stack.enter_context(write_rejects(options.bad_rows, options.file, ledger, table))
-        show = stack.enter_context(progress(file))
-        check_interrupt = install_signal_handlers()
-
-        def on_progress(report: ImportReport) -> None:
-            show(report)
-            check_interrupt()
-
         lines = LineIndex(table, options.chunk_size)
-        async with client:
-            if options.dry_run:
-                from ..sqlite import PlanLedger
-
-                ledger = PlanLedger()
-            report = await client.conversations.import_many(
-                lines,
-                update=options.update,
-                chunk_size=options.chunk_size,
-                concurrency=options.concurrency,
-                ledger=ledger,
-                run=options.run,
-                resend_unknown=options.resend_unknown,
-                on_progress=on_progress,
-                on_issue=on_issue,
-                max_issues=0,
-            )
+        plan: Any = PlanLedger() if options.dry_run else None
+        async with build_client(options) as client:
+            with callbacks(options, ledger, table, file) as called:
+                report = await client.conversations.import_many(
+                    lines,
+                    update=options.update,
+                    chunk_size=options.chunk_size,
+                    concurrency=options.concurrency,
+                    ledger=plan or ledger,
+                    run=options.run,
+                    resend_unknown=options.resend_unknown,
+                    max_issues=0,
+                    **called,
+                )
     if options.dry_run:
         show_plan(report.failed_rows, report.bad, 0, lines.first, unit="rows")
         return 1 if report.bad else 0
