@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -48,7 +49,9 @@ class Core:
         self.document: Document = loaded
         self.store: Store = Store(db)
         try:
-            clock = Clock(ahead=self.store.noted("ahead") or 0.0, speed=speed, on_change=self._note_clock)
+            clock = Clock(
+                ahead=self.store.noted("ahead") or 0.0, speed=speed, on_change=partial(self.store.note, "ahead")
+            )
             self.state: State = State(self.document, self.store, clock)
             self.handlers: dict[str, Handler] = handlers(self.document)
             self.faults: Faults = Faults(self.document)
@@ -148,6 +151,3 @@ class Core:
             return "<Sandbox: closed>"
         records = ", ".join(f"{count} {kind}" for kind, count in self.store.counts().items()) or "no records"
         return f"<Sandbox: {records}; {len(self.requests)} requests, {len(self.faults)} faults, {self.clock!r}>"
-
-    def _note_clock(self, ahead: float) -> None:
-        self.store.note("ahead", ahead)
