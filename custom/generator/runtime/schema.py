@@ -14,7 +14,7 @@ from pydantic_core import core_schema
 from .hints import members_of
 from .reading import Model, declared, to_plain
 
-SCALARS = {
+_SCALARS: dict[type, core_schema.CoreSchema] = {
     str: core_schema.str_schema(),
     int: core_schema.int_schema(),
     float: core_schema.float_schema(),
@@ -68,8 +68,8 @@ def _schema(hint: Any) -> core_schema.CoreSchema:
             kinds.append(core_schema.dict_schema(values_schema=_schema(args[1])))
         elif isinstance(kind, type) and issubclass(kind, Model):
             kinds.append(_reference(kind))
-        elif kind in SCALARS:
-            kinds.append(SCALARS[kind])
+        elif kind in _SCALARS:
+            kinds.append(_SCALARS[kind])
         elif kind is not Literal:  # enums are open when they are read
             return core_schema.any_schema()
     schema = kinds[0] if len(kinds) == 1 else core_schema.union_schema([*kinds])

@@ -145,10 +145,9 @@ class PreparedRequest(Generic[T_co]):
 
     def answer(self, status: int) -> Answer:
         """How an answer with this status is read: one that the document does not have, as the first that it has."""
-        for name in (str(status), f"{status // 100}XX", "default"):
-            if name in self._answers:
-                return self._answers[name]
-        return Answer("json" if self.has_body else "none", self.read)
+        known = self._answers
+        given = known.get(str(status)) or known.get(f"{status // 100}XX") or known.get("default")
+        return given or Answer("json" if self.has_body else "none", self.read)
 
     def with_reader(self, read: Callable[[Any], U]) -> PreparedRequest[U]:
         """The same request, whose answer is read in another way."""
