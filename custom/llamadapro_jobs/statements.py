@@ -93,6 +93,7 @@ from {settle} where llamadapro_units.id = s.id and +run = :run and worker = :wor
     and (llamadapro_units.state = 'sending' or llamadapro_units.state = 'unknown' and s.state <> 'pending')
 """
 # A place that has been read before counts no duplicate again: a source that is read anew adds only what is new in it.
+# SQLite keeps the order of a cross join: what is corrected is looked up by its place, not among all duplicates.
 ADD = {
     "add": """
 insert into llamadapro_units (run, key, place, state, not_before, payload)
@@ -112,8 +113,9 @@ where s.key is not null and s.place >= (select read_to from llamadapro_runs wher
 on conflict do nothing
 """,
     "corrected": """
-delete from llamadapro_units where run = :run and key is null and place in (
-    select s.place from {added} where s.key is not null
+delete from llamadapro_units where id in (
+    select d.id from {added} cross join llamadapro_units d
+    where s.key is not null and d.run = :run and d.place = s.place and d.key is null
         and exists (select 1 from llamadapro_units u where u.run = :run and u.key = s.key and u.place = s.place))
 """,
     "read_to": "update llamadapro_runs set read_to = :read_to where id = :run and read_to < :read_to",

@@ -22,7 +22,7 @@ from llamadapro_jobs.ledger import Granted, Ledger, NewUnit, Outcome, State, Tur
 from llamadapro_jobs.opening import open_ledger
 from llamadapro_jobs.postgres import PostgresLedger
 from llamadapro_jobs.sqlite import SQLITE
-from llamadapro_jobs.statements import LAPSED, SCHEMA, SETTLE
+from llamadapro_jobs.statements import ADD, LAPSED, SCHEMA, SETTLE
 from tests.clocks import FakeClock
 from tests.jobs.conftest import Service
 from tests.jobs.test_send_many import figures, number, rows, send
@@ -242,10 +242,14 @@ async def test_a_worker_that_was_held_up_for_longer_than_its_lease_sends_nothing
     assert service.received == {number(place): 1 for place in range(12)}
 
 
-def test_an_outcome_is_looked_up_by_its_id_however_many_units_there_are() -> None:
+@pytest.mark.parametrize(
+    ("statement", "how"),
+    [(SETTLE, "INTEGER PRIMARY KEY (rowid=?)"), (ADD["corrected"], "INDEX llamadapro_units_place")],
+)
+def test_what_a_turn_is_about_is_looked_up_however_many_units_there_are(statement: str, how: str) -> None:
     """SQLite would rather go through the run: what a row costs would grow with the run."""
     with closing(sqlite3.connect(":memory:")) as database:
         database.executescript(SQLITE.sql(SCHEMA))
-        parameters = {"run": 1, "worker": "", "settle": "[]", "now": 0.0}
-        plan = [row[3] for row in database.execute(f"explain query plan {SQLITE.sql(SETTLE)}", parameters)]
-    assert plan[-1] == "SEARCH llamadapro_units USING INTEGER PRIMARY KEY (rowid=?)"
+        parameters = {"run": 1, "worker": "", "settle": "[]", "added": "[]", "now": 0.0}
+        plan = [row[3] for row in database.execute(f"explain query plan {SQLITE.sql(statement)}", parameters)]
+    assert how in plan[-1]
