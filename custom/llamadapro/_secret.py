@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NoReturn
 
 
@@ -25,6 +26,11 @@ class Secret:
 
 class RawHeaders(list[tuple[bytes, bytes]]):
     """Headers as they are sent, the key among them, whose repr shows only how many there are."""
+
+    @cached_property
+    def texts(self) -> list[tuple[str, str]]:
+        """As text, for engines that want it so; most requests of a client share one of these lists."""
+        return [(name.decode("ascii"), value.decode("ascii")) for name, value in self]
 
     def __repr__(self) -> str:
         return f"<{len(self)} headers>"

@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import orjson
@@ -42,10 +42,10 @@ class Chunk:
 class ImportMany(Job[ImportReport, ImportIssue]):
     """The job of an import; its units are chunks."""
 
-    noun = "import"
-    rows_name = "items"
-    only_added = True
-    not_taken = "pending"
+    noun: ClassVar[str] = "import"
+    rows_name: ClassVar[str] = "items"
+    only_added: ClassVar[bool] = True
+    not_taken: ClassVar[State] = "pending"
 
     check: Callable[[Any], Any]
     """Makes a row what is to be sent, or raises `ValidationError` or `InvalidRequestError`."""
@@ -64,7 +64,7 @@ class ImportMany(Job[ImportReport, ImportIssue]):
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         check_integer("chunk_size", self.chunk_size, 1)
-        self.ahead = self.concurrency
+        self.ahead: int = self.concurrency
 
     async def begin(self, ledger: Ledger) -> None:
         about = {"operation": self.operation, "base_url": str(self.session.base_url), "chunk_size": self.chunk_size}

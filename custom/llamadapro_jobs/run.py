@@ -179,7 +179,7 @@ class Run:
         self._clock = job.session.clock
         self._wake = asyncio.Event()
         self._incoming: deque[NewUnit] = deque()
-        self._room = asyncio.Semaphore(job.ahead)
+        self._unread = asyncio.Semaphore(job.ahead)
         self._reading = job.source is not None
         self._source_error: Exception | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -306,7 +306,7 @@ class Run:
         except Exception as error:
             self.stop(error)
         for _ in range(finished):
-            self._room.release()
+            self._unread.release()
 
     async def _pause(self, wait: float | None) -> None:
         """Until there is something to write down, or to claim, or the lease wants to be renewed."""
@@ -328,7 +328,7 @@ class Run:
         breath = time.monotonic()
         try:
             while True:
-                await self._room.acquire()
+                await self._unread.acquire()
                 unit = await self._job.read()
                 if unit is None or self.stopped:
                     break

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import orjson
@@ -31,9 +31,9 @@ MIN_RECOUNT = 0.2
 class SendMany(Job[SendReport, SendIssue]):
     """The job of a campaign; its units are rows."""
 
-    noun = "campaign"
-    only_added = False
-    not_taken = "refused"
+    noun: ClassVar[str] = "campaign"
+    only_added: ClassVar[bool] = False
+    not_taken: ClassVar[State] = "refused"
 
     builders: Mapping[str, Callable[..., Awaitable[Any]]]
     """What prepares the request of an operation: its method, run dry; the first is the default."""

@@ -258,13 +258,13 @@ def test_requests_at_once_count_per_loop() -> None:
 
     async def main() -> None:
         async with limits.slots:
-            assert not limits.has_capacity()
+            assert limits.slots.locked()
             waiting = asyncio.ensure_future(limits.slots.acquire())
             await asyncio.sleep(0)
             assert not waiting.done()
         await waiting
         limits.slots.release()
-        assert limits.has_capacity()
+        assert not limits.slots.locked()
 
     for _ in range(2):
         asyncio.run(main())

@@ -44,7 +44,11 @@ def _models_in(hints: Iterable[Any]) -> Iterator[type[Model]]:
 
 
 def _reference(cls: type[Model]) -> core_schema.CoreSchema:
-    return core_schema.definition_reference_schema(f"{cls.__module__}.{cls.__qualname__}:{id(cls)}")
+    return core_schema.definition_reference_schema(_name(cls))
+
+
+def _name(cls: type[Model]) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}:{id(cls)}"
 
 
 def _definition(cls: type[Model]) -> core_schema.CoreSchema:
@@ -53,7 +57,7 @@ def _definition(cls: type[Model]) -> core_schema.CoreSchema:
         lambda value, _described: value if isinstance(value, cls) else cls.from_dict(value),
         core_schema.typed_dict_schema(fields, cls=cls, total=False),  # for JSON Schema only
         serialization=core_schema.plain_serializer_function_ser_schema(lambda model: to_plain(model)),
-        ref=_reference(cls)["schema_ref"],
+        ref=_name(cls),
     )
 
 

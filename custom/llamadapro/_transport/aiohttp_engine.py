@@ -88,7 +88,7 @@ class AiohttpEngine(PooledEngine):
             _on_its_way.reset(token)
 
     async def _ask(self, request: OutgoingRequest) -> aiohttp.ClientResponse:
-        headers = CIMultiDict((name.decode("ascii"), value.decode("ascii")) for name, value in request.headers)
+        headers = CIMultiDict(request.headers.texts)
         through = dict(self._through)
         if self._proxy is not None and request.url.startswith("http:"):
             headers.extend(through.pop("proxy_headers"))

@@ -116,7 +116,7 @@ class UserClientEngine:
         built = build(
             request.method,
             self._library.url(request.url),
-            headers=[(name.decode(), value.decode()) for name, value in request.headers],
+            headers=request.headers.texts,
             content=request.content or None,
             extensions={"timeout": request.timeout},
         )

@@ -46,9 +46,10 @@ class Limits:
         """Held by each request that is under way in the running loop."""
         return self._slots.get()
 
-    def has_capacity(self) -> bool:
-        """Whether a request may go at once."""
-        return not (self._limiter or self._interval or self._paused_until or self.slots.locked())
+    @property
+    def is_limiting(self) -> bool:
+        """Whether a request that has a slot may have to wait all the same."""
+        return bool(self._limiter or self._interval or self._paused_until)
 
     def pause(self, seconds: float) -> None:
         """Let no request go for a while: the service has answered that there are too many."""

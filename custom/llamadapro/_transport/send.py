@@ -132,10 +132,11 @@ class Transport:
         state.begin_attempt()
         started = self.clock.now()
         result: T | Failure
-        queueing = not self._limits.has_capacity()
+        slots = self._limits.slots
+        queueing = slots.locked() or self._limits.is_limiting
         scope = asyncio.timeout_at(state.attempt_end(queueing=queueing))
         try:
-            async with scope, self._limits.slots:
+            async with scope, slots:
                 if queueing:
                     if state.rate_limited:
                         await self._limits.acquire(state.remaining())
