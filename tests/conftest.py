@@ -20,14 +20,17 @@ def sandbox() -> Iterator[Any]:
 
 SLOW = (
     "contract/test_battery.py",
+    "contract/test_diff.py",
     "contract/test_generated.py",
     "contract/test_refusals.py",
     "contract/test_vendor_document.py",
     "integration/sandbox/test_page.py",
+    "integration/sandbox/test_writers.py",
     "integration/test_contract_pipeline.py",
     "integration/test_contract_probe.py",
     "integration/test_docs.py::test_the_code_of_a_page_runs",
     "integration/test_examples.py",
+    "integration/test_import.py::test_an_import_that_is_killed",
     "integration/test_shared_rate_limit.py",
     "integration/test_soak.py",
     "integration/test_testing_plugin.py",

@@ -765,9 +765,9 @@ async def test_an_import_ends_by_its_timeout(client: AsyncLlamadaPro, service: S
         raise AssertionError
 
     service.acts = [taken, never]
-    with pytest.raises(JobError, match=r"timeout of 0\.05 s") as caught:
+    with pytest.raises(JobError, match=r"timeout of 0\.3 s") as caught:
         await client.conversations.import_many(
-            rows(9), chunk_size=3, concurrency=1, ledger=tmp_path / "ledger", timeout=0.05
+            rows(9), chunk_size=3, concurrency=1, ledger=tmp_path / "ledger", timeout=0.3
         )
     assert isinstance(caught.value.__cause__, WaitTimeoutError)
     assert [chunk.number for chunk in report_of(caught.value).unknown] == [1]
