@@ -177,7 +177,7 @@ def test_a_missing_extra_is_named(command: str, module: str, extra: str) -> None
         (["import", "."], "Is a directory"),
         (["import", "bytes.csv"], "'utf-8' codec can't decode"),
         (["import", "text.csv"], "unknown column 'name'"),
-        (["import", "good.csv", "--ledger", "nowhere/ledger"], "ledger 'nowhere/ledger' cannot be opened: there is no folder"),
+        (["import", "good.csv", "--ledger", "nowhere/ledger"], "'nowhere/ledger' cannot be opened: there is no folder"),
         (["import", "good.csv", "--base-url", "here"], "base_url must start with https:// or http://"),
     ],
     ids=lambda one: " ".join(one) if isinstance(one, list) else "",
