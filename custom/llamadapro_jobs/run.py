@@ -41,6 +41,8 @@ Issue = TypeVar("Issue")
 
 BATCH = 500
 """Units that are added in one turn."""
+CATCHING_UP = 0.96
+"""Of the time between two turns as much passes where a process is late: the rate stays within 5 %."""
 HEARTBEAT = 1.0
 """Seconds: a turn is taken at least so often; a lease holds longer than any of them should take."""
 LINGER = 0.004
@@ -372,11 +374,12 @@ class Run:
     async def _await_turn(self, turn: float) -> None:
         """Wait until the turn has come, and since the last one has left as long has passed as between their turns.
 
-        So a process that was held up is late with all that follows, instead of sending it in one burst.
+        So a process that was held up is late with what follows, instead of sending it in one burst; and less and less
+        so, as each that waits takes a place meanwhile.
         """
         async with self._pacing:
             last_turn, left = self._last_turn
-            at = turn if left == -math.inf else max(turn, left + max(0.0, turn - last_turn))
+            at = turn if left == -math.inf else max(turn, left + CATCHING_UP * max(0.0, turn - last_turn))
             if (wait := at - self._clock.now()) > 0:
                 await self._clock.sleep(wait)
             self._last_turn = (turn, self._clock.now())
