@@ -84,7 +84,7 @@ def _subparser(command: str, words: Sequence[str]) -> argparse.ArgumentParser | 
     module = load(command)
     if command == "api":
         known = module.operations()
-        return _with_choices(known, *[module.parser(words[0]) for _ in words[:1] if words[0] in known])
+        return _with_choices(known, *[module.parser(name) for name in words[:1] if name in known])
     found: argparse.ArgumentParser = module.parser(words) if command in ("campaign", "sandbox") else module.parser()
     return _with_choices(module.STEERING, found) if command == "sandbox" and not words else found
 

@@ -127,9 +127,8 @@ def _options(definition_id: int) -> str:
 def _list(state: State, kind: str, request: ApiRequest) -> Any:
     options = list_options(request.query, request.operation.fields)
     if request.query.get("tenantId", TENANT) != TENANT:
-        options["conditions"] = [
-            Condition(lambda record: False, "nothing")
-        ]  # the other tenants of a sandbox have nothing
+        # The other tenants of a sandbox have nothing.
+        options["conditions"] = [Condition(lambda record: False, "nothing")]
     return state.list(kind, request, **options)
 
 
