@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 
 class FakeClock:
@@ -56,6 +57,25 @@ class ManualClock(FakeClock):
         for until, future in self._asleep:
             if until <= self.time + 1e-9 and not future.done():
                 future.set_result(None)
+
+
+class SimulatedClock(ManualClock):
+    """Time passes when nobody has anything left to do before the next sleeper is due."""
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        passing = asyncio.ensure_future(self._pass())
+        yield
+        passing.cancel()
+
+    async def _pass(self) -> None:
+        while True:
+            for _ in range(100):
+                await asyncio.sleep(0)
+            due = [until for until, future in self._asleep if not future.done()]
+            if due:
+                self.advance(max(0.0, min(due) - self.time))
+            self._asleep = [(until, future) for until, future in self._asleep if not future.done()]
 
 
 class HurriedClock:

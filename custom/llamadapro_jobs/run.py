@@ -41,8 +41,8 @@ Issue = TypeVar("Issue")
 
 BATCH = 500
 """Units that are added in one turn."""
-CATCHING_UP = 0.96
-"""Of the time between two turns as much passes where a process is late: the rate stays within 5 %."""
+LATE = 0.1
+"""Seconds: a turn in the rate is over then."""
 HEARTBEAT = 1.0
 """Seconds: a turn is taken at least so often; a lease holds longer than any of them should take."""
 LINGER = 0.004
@@ -194,8 +194,7 @@ class Run:
         self._answer_time = 0.0
         self._sending_ends = 0.0
         self._ledger_ahead = -math.inf
-        self._pacing = asyncio.Lock()
-        self._last_turn = (-math.inf, -math.inf)
+        self._excuse_late = True
         self.stopped: Exception | None = None
 
     async def run(self) -> None:
@@ -277,7 +276,7 @@ class Run:
         return True
 
     def _start(self, granted: Granted) -> None:
-        heard = self._clock.now()
+        heard, self._excuse_late = self._clock.now(), True
         for claim in granted.claims:
             if claim.id not in self._held:
                 # An answer that is late must not shift the turns: of all answers the quickest shows the ledger's clock.
@@ -354,10 +353,8 @@ class Run:
         """Send a unit when it is its turn, by our clock."""
         outcome = _unsent(claim)
         try:
-            if turn is not None:
-                await self._await_turn(turn)
-                if self.stopped:
-                    return outcome
+            if turn is not None and (not await self._await_turn(turn) or self.stopped):
+                return outcome
             # A process that was held up longer than its lease must not send what others may know as unknown.
             if time.monotonic() < self._sending_ends:
                 outcome = attrs.evolve(outcome, state="unknown", detail=INTERRUPTED)
@@ -371,18 +368,18 @@ class Run:
             outcome = self._judge(claim, error)
         return outcome
 
-    async def _await_turn(self, turn: float) -> None:
-        """Wait until the turn has come, and since the last one has left as long has passed as between their turns.
+    async def _await_turn(self, turn: float) -> bool:
+        """Wait until it has come; False if it is over, because the process was held up.
 
-        So a process that was held up is late with what follows, instead of sending it in one burst; and less and less
-        so, as each that waits takes a place meanwhile.
+        What is late gets a turn anew then, instead of leaving in one burst. The first of them is sent nonetheless, so
+        that a process that is always late gets on.
         """
-        async with self._pacing:
-            last_turn, left = self._last_turn
-            at = turn if left == -math.inf else max(turn, left + CATCHING_UP * max(0.0, turn - last_turn))
-            if (wait := at - self._clock.now()) > 0:
-                await self._clock.sleep(wait)
-            self._last_turn = (turn, self._clock.now())
+        if (wait := turn - self._clock.now()) > 0:
+            await self._clock.sleep(wait)
+        if self._clock.now() - turn <= LATE:
+            return True
+        excused, self._excuse_late = self._excuse_late, False
+        return excused
 
     def _land(self, claim: Claim, flight: asyncio.Task[Outcome]) -> None:
         self._flights.discard(flight)

@@ -28,6 +28,7 @@ from llamadapro import (
     SendReport,
     WaitTimeoutError,
 )
+from tests.clocks import FakeClock, SimulatedClock
 from tests.jobs.conftest import Act, Service, client_of
 from tests.postgres import PostgresServer
 
@@ -608,7 +609,6 @@ async def test_cancelling_leaves_the_ledger_in_order_and_no_task(
 
 
 async def test_the_rate_is_kept(service: Service, tmp_path: Path) -> None:
-    from tests.clocks import FakeClock
 
     clock = FakeClock()
     moments: list[float] = []
@@ -625,6 +625,35 @@ async def test_the_rate_is_kept(service: Service, tmp_path: Path) -> None:
     within = max(sum(start <= moment < start + 1 for moment in moments) for start in moments)
     assert within <= 21
     assert moments[-1] - moments[0] >= 119 / 20 - 0.1
+
+
+async def test_a_process_that_was_held_up_sends_no_burst_and_goes_on_at_its_rate(
+    service: Service, tmp_path: Path
+) -> None:
+    clock, moments, rate, held_up = SimulatedClock(), list[float](), 20, 1.5
+
+    def note(body: Any) -> httpx.Response:
+        moments.append(clock.now())
+        if len(moments) == 50:
+            clock.advance(held_up)
+        return httpx.Response(201)
+
+    service.always = note
+    async with client_of(service, _clock=clock) as client, clock.running():
+        assert (await send(client, rows(300), tmp_path / "ledger", rate=rate)).sent == 300
+    assert max(sum(start <= moment < start + 5 for moment in moments) for start in moments) <= 5 * 1.05 * rate
+    assert moments[-1] - moments[0] <= 299 / rate + held_up + 0.1
+    assert set(service.received.values()) == {1}
+
+
+async def test_a_process_that_is_always_late_gets_on(service: Service, tmp_path: Path) -> None:
+    class Late(SimulatedClock):
+        async def sleep(self, seconds: float) -> None:
+            await super().sleep(seconds + 0.5)
+
+    clock = Late()
+    async with client_of(service, _clock=clock) as client, clock.running():
+        assert (await send(client, rows(50), tmp_path / "ledger", rate=20)).sent == 50
 
 
 async def test_issues_in_memory_are_bounded_and_counted(client: AsyncLlamadaPro, tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
     python -m tests.tools.rates [--rate 20] [--seconds 10]
 
 For each engine: patient callers, callers with a timeout of their own, callers that are cancelled at random, deadlines
-too short for the queue, four threads with a loop each, and a loop that is blocked for two seconds. Prints what arrived
-a second; exits with 1 if that is not 90 to 105 % of the rate, or if more came within any second than may.
+too short for the queue, four threads with a loop each, and a loop that is blocked for two seconds. Then a campaign of
+three processes whose clocks differ by half a second. Prints what arrived a second; exits with 1 if that is not 90 to
+105 % of the rate, or if more came within any second than may.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from llamadapro._transport import SystemClock
 from tests.faults.cases import BY_NAME, good
 from tests.faults.clients import OWN, available, client_for
 from tests.faults.server import Outcome, Received, fault_server
+from tests.jobs.test_workers import load, start
+from tests.postgres import PostgresServer, find_binaries
+from tests.tools import jobs_chaos
 
 GET = BY_NAME["contacts.get"]
 WORKERS = 12
@@ -107,25 +111,44 @@ def measure(engine: str, name: str, rate: float, seconds: float) -> list[float]:
     return [at - arrived[0] for at in arrived]
 
 
+async def measure_workers(rate: float, seconds: float, server: PostgresServer) -> list[float]:
+    service, address = jobs_chaos.Service(), server.new_database()
+    async with service.serve() as url:
+        await load(address, url, int(rate * seconds), rate)
+        processes = [await start(off, url, address) for off in (-0.5, 0.0, 0.5)]
+        for process in processes:
+            await process.communicate()
+    return [at - min(service.moments) for at in sorted(service.moments)]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.tools.rates", description=__doc__.splitlines()[0])
     parser.add_argument("--rate", type=float, default=20.0)
     parser.add_argument("--seconds", type=float, default=10.0)
     chosen = parser.parse_args()
     failed = 0
+
+    def judge(who: str, name: str, arrived: list[float], seconds: float) -> None:
+        nonlocal failed
+        share = len(arrived) / (chosen.rate * seconds)
+        most = max(sum(start <= at < start + 1 for at in arrived) for start in arrived)
+        good_rate = 0.9 <= share <= 1.05 + 1 / len(arrived) and most <= 1.05 * chosen.rate + 1
+        failed += not good_rate
+        print(
+            f"{who:8} {name:22} {len(arrived):4} arrived, {share:5.0%} of the rate, at most {most:3} in a second"
+            f"{'' if good_rate else '   <- not as promised'}",
+            flush=True,
+        )
+
     for engine in filter(available, OWN):
         for name in (*CALLERS, "four threads", "blocked loop"):
-            arrived = measure(engine, name, chosen.rate, chosen.seconds)
             lost = 2.0 if name == "blocked loop" else 0.0
-            share = len(arrived) / (chosen.rate * (chosen.seconds - lost))
-            most = max(sum(start <= at < start + 1 for at in arrived) for start in arrived)
-            good_rate = 0.9 <= share <= 1.05 + 1 / len(arrived) and most <= 1.05 * chosen.rate + 1
-            failed += not good_rate
-            print(
-                f"{engine:8} {name:22} {len(arrived):4} arrived, {share:5.0%} of the rate, at most {most:3} in a second"
-                f"{'' if good_rate else '   <- not as promised'}",
-                flush=True,
-            )
+            judge(engine, name, measure(engine, name, chosen.rate, chosen.seconds), chosen.seconds - lost)
+    if binaries := find_binaries():
+        server = PostgresServer(binaries)
+        arrived = asyncio.run(measure_workers(chosen.rate, chosen.seconds, server))
+        judge("jobs", "clocks that differ", arrived, arrived[-1] + 1 / chosen.rate)
+        server.stop()
     return 1 if failed else 0
 
 
