@@ -32,17 +32,8 @@ IGNORED_HEADERS = ("accept", "content-type", "authorization")
 """Header parameters of these names mean nothing, says OpenAPI."""
 STYLES = {"query": "form", "path": "simple", "header": "simple"}
 SHAPE = {
-    "type",
-    "format",
-    "enum",
-    "const",
-    "properties",
-    "additionalProperties",
-    "items",
-    "allOf",
-    "anyOf",
-    "oneOf",
-    "$ref",
+    *("type", "format", "enum", "const", "properties", "additionalProperties", "items"),
+    *("allOf", "anyOf", "oneOf", "$ref"),
 }
 SCHEMA_KEYS = SHAPE | {
     *("required", "title", "description", "deprecated", "readOnly", "writeOnly", "discriminator", "contentEncoding"),
@@ -433,7 +424,6 @@ class Document:
             self._resolve(raw, pointer)
             self._component(component[1].replace("~1", "/").replace("~0", "~"))
             return {"$ref": ref}
-        self._check_keywords(raw, pointer)
         out = self._rewritten(raw, pointer, name)
         return (
             self._named(out, raw, pointer, name)
@@ -470,12 +460,8 @@ class Document:
         pointer: Pointer = ("components", "schemas", name)
         raw = self._components["schemas"][name]
         self.schemas[name], self.sources[name] = {}, pointer
-        if not isinstance(raw, Mapping) or "$ref" in raw:
-            self.schemas[name] = self._schema(raw, pointer, name)
-            return
-        self._check_keywords(raw, pointer)
         with self.refusals.collected():
-            self.schemas[name] = self._rewritten(raw, pointer, name)
+            self.schemas[name] = self._part(raw, pointer, name)
 
     def _named(self, schema: dict[str, Any], raw: Mapping[str, Any], pointer: Pointer, name: str) -> dict[str, Any]:
         """Make an object without a name one of the document's schemas, under a name that is free."""
@@ -487,6 +473,7 @@ class Document:
         return {"$ref": f"#/components/schemas/{free}"}
 
     def _rewritten(self, raw: Mapping[str, Any], pointer: Pointer, name: str) -> dict[str, Any]:
+        self._check_keywords(raw, pointer)
         out: dict[str, Any] = {}
         if raw.get("description"):
             out["description"] = str(raw["description"])
@@ -555,7 +542,7 @@ class Document:
         return out
 
     def _part(self, raw: Any, pointer: Pointer, name: str) -> dict[str, Any]:
-        """A member of allOf stays where it is: the parser merges them."""
+        """What needs no name: a component, or a member of allOf, which the parser merges where it is."""
         if isinstance(raw, Mapping) and "$ref" not in raw:
             return self._rewritten(raw, pointer, name)
         return self._schema(raw, pointer, name)

@@ -120,6 +120,11 @@ SCHEMAS: dict[str, tuple[Schema, str, str]] = {
         '"patternProperties"',
         "use additionalProperties",
     ),
+    "Part": (
+        {"allOf": [{**OBJECT, "patternProperties": {"^x": STRING}}]},
+        '"patternProperties"',
+        "use additionalProperties",
+    ),
     "Dynamic": ({"$dynamicRef": "#x"}, '"$dynamicRef"', "use $ref"),
     "Slip": ({"type": "array", "min_items": 1}, '"min_items"', "is no keyword of JSON Schema; did you mean minItems?"),
     "Old": ({"$recursiveRef": "#"}, '"$recursiveRef"', "use $ref"),
