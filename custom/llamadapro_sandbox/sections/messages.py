@@ -8,10 +8,10 @@ from typing import Any
 
 from llamadapro_sandbox.clock import moment, written
 from llamadapro_sandbox.errors import invalid, issue
+from llamadapro_sandbox.files import signed
 from llamadapro_sandbox.lifecycle import FAILED_MESSAGE, MESSAGE, plan, reached
 from llamadapro_sandbox.query import Record
 from llamadapro_sandbox.request import ApiRequest
-from llamadapro_sandbox.signing import signed
 from llamadapro_sandbox.state import TENANT, State, number_in, visible
 from llamadapro_sandbox.store import many
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from llamadapro_sandbox.clock import DATE, seconds_of
 from llamadapro_sandbox.errors import NotFound
+from llamadapro_sandbox.files import signed
 from llamadapro_sandbox.lifecycle import reached
 from llamadapro_sandbox.query import Record
 from llamadapro_sandbox.request import ApiRequest
-from llamadapro_sandbox.signing import signed
 from llamadapro_sandbox.state import TENANT, State, visible
 
 from . import handles
