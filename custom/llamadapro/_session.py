@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from .errors import InvalidPhoneNumberError
+
 if TYPE_CHECKING:
     import httpx
 
@@ -53,6 +55,18 @@ class Session:
         from .phone import to_e164
 
         return to_e164(value, self.config.default_region)
+
+    def normalize(self, fields: Any, *names: str) -> None:
+        """Replace the numbers among these keywords by their E.164 forms; the error names each wrong one."""
+        wrong: list[str] = []
+        for name in names:
+            if fields.get(name) is not None:
+                try:
+                    fields[name] = self.to_e164(fields[name])
+                except InvalidPhoneNumberError as error:
+                    wrong.append(f"{name}: {error}")
+        if wrong:
+            raise InvalidPhoneNumberError("; ".join(wrong))
 
 
 class _DryRun(Session):
