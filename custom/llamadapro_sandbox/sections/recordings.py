@@ -82,9 +82,6 @@ def result_of(call: Record) -> Record:
 
 
 def to_response(state: State, recording: Record, base_url: str) -> Record:
-    return {**visible(recording), "url": url_of(state, recording, base_url)}
-
-
-def url_of(state: State, recording: Record, base_url: str) -> str:
-    """Of a recording made here, a URL of the sandbox; of one from elsewhere, that which it came with."""
-    return recording.get("url") or signed(state, base_url, f"recordings/{recording['id']}.wav")
+    """Of a recording made here, the URL is the sandbox's; of one from elsewhere, that which it came with."""
+    url = recording.get("url") or signed(state, base_url, f"recordings/{recording['id']}.wav")
+    return {**visible(recording), "url": url}
