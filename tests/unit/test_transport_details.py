@@ -492,10 +492,10 @@ async def test_a_pause_that_nobody_waited_for_is_forgotten(clock: FakeClock) -> 
     limits = Limits(1, None, clock)
     limits.pause(3.0)
     clock.time = 4.0
+    assert limits.is_limiting
     await limits.acquire(0.5)
-    clock.time = 0.5  # nothing is left of it to wait for
-    await limits.acquire(0.1)
     assert clock.sleeps == []
+    assert not limits.is_limiting  # the next requests do not even ask
 
 
 async def test_a_pause_comes_before_a_rate(clock: FakeClock) -> None:
