@@ -16,18 +16,18 @@ import attrs
 import httpx
 import pytest
 
-from llamadapro._secret import Secret
+from llamadapro._headers import Secret
 from llamadapro._transport.body import InvalidBody, TruncatedBody, parse_json, read_body
-from llamadapro._transport.failures import (
+from llamadapro._transport.limits import DeadlineExceeded, Limits
+from llamadapro._transport.policy import Outcome
+from llamadapro._transport.redaction import Redactor, redact_error, redact_request
+from llamadapro._transport.state import (
     Failure,
     failure_of_status,
     failure_without_answer,
     redact_response,
     unreadable,
 )
-from llamadapro._transport.limits import DeadlineExceeded, Limits
-from llamadapro._transport.policy import Outcome
-from llamadapro._transport.redaction import Redactor, redact_error, redact_request
 from llamadapro.errors import (
     APIConnectionError,
     APIResponseValidationError,

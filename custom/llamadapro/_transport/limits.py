@@ -1,19 +1,48 @@
-"""How many requests at once, how many a second, and a pause for all when the service answers 429."""
+"""How many requests at once, how many a second, a pause for all when the service answers 429; and the clock for it."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import os
+import random
+import time
 from threading import Lock
+from typing import Protocol
 
 from .._config import RateLimiter
-from .clock import Clock
 from .loops import LoopLocal
 
 MAX_LAG = 0.05
 """Seconds that the next turns may make up for one that was taken late. Timers ring late by a millisecond or more, which
 would lower the rate; but a loop that was blocked for longer must not send its backlog at once."""
+
+
+class Clock(Protocol):
+    """Time and chance, as far as policy depends on them: one object, so that tests can stand in for both."""
+
+    def now(self) -> float:
+        """Seconds that only ever grow."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def jitter(self) -> float:
+        """A random number in [0, 1)."""
+        ...
+
+
+class SystemClock:
+    """Real time, real chance."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def jitter(self) -> float:
+        return random.random()
 
 
 class DeadlineExceeded(Exception):
