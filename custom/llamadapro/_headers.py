@@ -40,16 +40,11 @@ class Secret:
 class RawHeaders(list[tuple[bytes, bytes]]):
     """Headers as they are sent, the key among them, whose repr shows only how many there are."""
 
-    @classmethod
-    def of(cls, headers: Mapping[str, str]) -> RawHeaders:
-        """These headers; of several whose names differ only in case, the last."""
-        return cls({name.lower(): (name.encode(), value.encode()) for name, value in headers.items()}.values())
-
     def replaced(self, headers: Mapping[str, str]) -> RawHeaders:
         """A copy with these headers in the place of those of the same names."""
-        new = RawHeaders.of(headers)
-        names = {name.lower() for name, _ in new}
-        return RawHeaders([*(one for one in self if one[0].lower() not in names), *new])
+        new = {name.lower().encode(): (name.encode(), value.encode()) for name, value in headers.items()}
+        kept = [one for one in self if one[0].lower() not in new]
+        return RawHeaders(kept + [*new.values()])
 
     @cached_property
     def texts(self) -> list[tuple[str, str]]:
@@ -102,7 +97,7 @@ def build_headers(
         "Accept-Encoding": "gzip, deflate",
         "User-Agent": USER_AGENT,
     }
-    headers = RawHeaders.of(own).replaced(default_headers)
+    headers = RawHeaders().replaced(own).replaced(default_headers)
     if placement is None or placement.place != "header":
         return headers
     return headers.replaced({placement.name: f"{placement.prefix}{key.reveal()}"})

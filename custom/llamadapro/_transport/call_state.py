@@ -66,11 +66,11 @@ class CallState(RequestState[T]):
         self._key_name = "" if key is None else key.name
         self._content, content_type = _encode(prepared)
         self._headers = config.headers if prepared.security is None else config.headers_for(key)
-        more = dict(prepared.headers)
         if content_type:
-            more |= {"Content-Type": content_type, "Content-Length": str(len(self._content))}
-        if more:
-            self._headers = self._headers.replaced(more)
+            of_body = {"Content-Type": content_type, "Content-Length": str(len(self._content))}
+            self._headers = self._headers.replaced({**prepared.headers, **of_body})
+        elif prepared.headers:
+            self._headers = self._headers.replaced(prepared.headers)
         self._url = self._redacted_url = f"{config.address}{prepared.url_path}"
         if key is not None and key.place == "query":  # some services take it there
             pair = f"{quote(key.name, safe='')}={quote(key.prefix + config.api_key.reveal(), safe='')}"

@@ -157,7 +157,7 @@ class Download(RequestState[None]):
         }
         if self._sink.size and self._sink.validator:
             headers |= {"Range": f"bytes={self._sink.size}-", "If-Range": self._sink.validator}
-        return OutgoingRequest("GET", str(url), RawHeaders.of(headers), b"", NO_TIMEOUTS)
+        return OutgoingRequest("GET", str(url), RawHeaders().replaced(headers), b"", NO_TIMEOUTS)
 
     def _is_stale(self, response: httpx.Response) -> bool:
         """Whether the rest cannot be had, so that all has to be asked for."""
