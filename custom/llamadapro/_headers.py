@@ -44,7 +44,7 @@ class RawHeaders(list[tuple[bytes, bytes]]):
         """A copy with these headers in the place of those of the same names."""
         new = {name.lower().encode(): (name.encode(), value.encode()) for name, value in headers.items()}
         kept = [one for one in self if one[0].lower() not in new]
-        return RawHeaders(kept + [*new.values()])
+        return RawHeaders([*kept, *new.values()])
 
     @cached_property
     def texts(self) -> list[tuple[str, str]]:
