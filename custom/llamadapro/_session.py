@@ -10,6 +10,7 @@ from llamadapro_api.types import PreparedRequest
 
 from ._config import Config
 from ._transport import CallState, Clock, RawCallState, Transport
+from .errors import InvalidPhoneNumberError
 
 T = TypeVar("T")
 
@@ -53,6 +54,18 @@ class Session:
         from .phone import to_e164
 
         return to_e164(value, self.config.default_region)
+
+    def normalize(self, fields: Any, *names: str) -> None:
+        """Replace the numbers among these keywords by their E.164 forms; the error names each wrong one."""
+        wrong: list[str] = []
+        for name in names:
+            if fields.get(name) is not None:
+                try:
+                    fields[name] = self.to_e164(fields[name])
+                except InvalidPhoneNumberError as error:
+                    wrong.append(f"{name}: {error}")
+        if wrong:
+            raise InvalidPhoneNumberError("; ".join(wrong))
 
 
 class _DryRun(Session):

@@ -35,7 +35,7 @@ class Calls(Resource, section="calls"):
             await client.calls.bridge(to="+14155552671", from_="+56912345678")
         """
         fields: dict[str, Any] = {"to": to, **options}
-        self._normalize_in_place(fields, "to", "from_")
+        self._session.normalize(fields, "to", "from_")
         return await self._send(api.start_bridge_call, **fields)
 
     async def start_agent(
@@ -85,7 +85,7 @@ class Calls(Resource, section="calls"):
         if from_ is not None:
             options = {**options, "from_phone_number": from_}
         [to] = self._normalize(to=to)
-        self._normalize_in_place(options, "from_phone_number")
+        self._session.normalize(options, "from_phone_number")
         return await self._send(api.start_agent_call_v2, to_phone_number=to, objectives=objectives, **options)
 
     async def start_many(
