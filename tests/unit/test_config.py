@@ -21,7 +21,7 @@ import pytest
 
 from llamadapro import AsyncLlamadaPro, ConfigurationError
 from llamadapro._config import Config
-from llamadapro._secret import Secret
+from llamadapro._headers import Secret
 from llamadapro._transport import libraries
 from llamadapro_api import document
 from tests.openapi import KEY_HEADER, key_value

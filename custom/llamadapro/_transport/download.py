@@ -16,23 +16,22 @@ from typing import Protocol
 import httpx
 
 from .._config import NO_TIMEOUTS, Config
-from .._headers import USER_AGENT
+from .._headers import USER_AGENT, RawHeaders
 from .._httpx2 import AnyURL, to_httpx
-from .._secret import RawHeaders
 from ..errors import InvalidRequestError
 from .base_engine import Engine, OutgoingRequest
 from .body import read_body
-from .failures import (
+from .policy import Outcome
+from .send import Transport
+from .state import (
     MAX_ERROR_BODY,
     Failure,
+    RequestState,
     failure_of_status,
     failure_without_answer,
     is_network_failure,
     redact_response,
 )
-from .policy import Outcome
-from .send import Transport
-from .state import RequestState
 
 MAX_REDIRECTS = 5
 NEVER = float("-inf")
@@ -158,8 +157,7 @@ class Download(RequestState[None]):
         }
         if self._sink.size and self._sink.validator:
             headers |= {"Range": f"bytes={self._sink.size}-", "If-Range": self._sink.validator}
-        raw = RawHeaders((name.encode("ascii"), value.encode("ascii")) for name, value in headers.items())
-        return OutgoingRequest("GET", str(url), raw, b"", NO_TIMEOUTS)
+        return OutgoingRequest("GET", str(url), RawHeaders().replaced(headers), b"", NO_TIMEOUTS)
 
     def _is_stale(self, response: httpx.Response) -> bool:
         """Whether the rest cannot be had, so that all has to be asked for."""

@@ -5,11 +5,10 @@ Above the engines everything is httpx's: requests and responses of httpx2 are tr
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache, cached_property, lru_cache
 from importlib import import_module
-from types import TracebackType
 from typing import Any
 
 import httpx
@@ -130,27 +129,20 @@ class Library:
 
     def failures(self) -> AbstractContextManager[None]:
         """Inside, failures of the library are raised as httpx's."""
-        return nullcontext() if self.is_httpx else _TranslatedFailures(self)
+        return nullcontext() if self.is_httpx else self._translated_failures()
 
-
-class _TranslatedFailures:
-    def __init__(self, library: Library) -> None:
-        self._library = library
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: Any, traceback: TracebackType | None) -> None:
-        if not isinstance(error, self._library.http.HTTPError):
-            return
-        words = str(error)
-        translated: type[httpx.HTTPError] = getattr(httpx, type(error).__name__, httpx.TransportError)
-        if isinstance(error, self._library.http.HTTPStatusError):
-            response = self._library.to_httpx(error.response)
+    @contextmanager
+    def _translated_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except self.http.HTTPStatusError as error:
             request = httpx.Request(error.request.method, str(error.request.url))
-            raise httpx.HTTPStatusError(words, request=request, response=response) from None
-        with suppress(AttributeError):
-            error.request = None  # it holds the key
-        raise translated(words) from error
+            raise httpx.HTTPStatusError(str(error), request=request, response=self.to_httpx(error.response)) from None
+        except self.http.HTTPError as error:
+            translated: type[httpx.HTTPError] = getattr(httpx, type(error).__name__, httpx.TransportError)
+            with suppress(AttributeError):
+                error.request = None  # it holds the key
+            raise translated(str(error)) from error
 
 
 class _TranslatedStream(httpx.AsyncByteStream):

@@ -36,7 +36,7 @@ class Recordings(Resource, section="recordings"):
 
             await client.recordings.load(user_id=7, url="https://example.com/call.wav", call_direction="incoming")
         """
-        self._normalize_in_place(fields, "call_to", "call_from")
+        self._session.normalize(fields, "call_to", "call_from")
         await self._send(api.load_recording, **fields)
 
     async def download(
