@@ -137,7 +137,7 @@ class Document:
             data = YAML(typ="safe").load(self.raw)
         except (YAMLError, UnicodeDecodeError) as error:
             raise Refused([f"{path.name}: is not YAML or JSON: {error}"]) from None
-        if not isinstance(data, dict) or not isinstance(data.get("paths", {}), dict):
+        if not isinstance(data, dict) or not isinstance(data.get("paths"), dict):
             raise Refused(
                 [f"{path.name}:1: document: is no OpenAPI document; it is an object with `openapi` and `paths`"]
             )
@@ -186,7 +186,7 @@ class Document:
         for kind in ("webhooks", "callbacks"):
             if self.data.get(kind):
                 self.refusals.note((kind,), f"{', '.join(self.data[kind])} are not generated")
-        for path, raw in self.data.get("paths", {}).items():
+        for path, raw in self.data["paths"].items():
             if not str(path).startswith("x-"):
                 with self.refusals.collected():
                     self._read_path(path, raw)
