@@ -148,7 +148,6 @@ class _Home:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._place: tuple[int, asyncio.AbstractEventLoop] | None = None
-        self._guests = 0
         self._start_anew()
 
     def _start_anew(self) -> None:
