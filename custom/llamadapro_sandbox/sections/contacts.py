@@ -188,11 +188,15 @@ def _search_filters(request: ApiRequest) -> list[Condition]:
         place = f"filters.{index}"
         check_field(one["field"], request.operation.fields, f"{place}.field", "body")
         try:
-            found = condition(FIELDS.get(one["field"], one["field"]), one["operator"], one.get("value"))
+            found = condition(_field(one["field"]), one["operator"], one.get("value"))
         except ValueError as problem:
             raise bad_field(f"{place}.operator", str(problem)) from None
         (enough if one.get("or") else must).append(found)
     return [any_of(must, enough)] if enough else must
+
+
+def _field(name: str) -> str:
+    return FIELDS.get(name, name)
 
 
 def _search_sort(request: ApiRequest) -> Sort:
@@ -202,7 +206,7 @@ def _search_sort(request: ApiRequest) -> Sort:
         check_field(one["field"], request.operation.fields, f"{place}.field", "body")
         if direction not in ("asc", "desc"):
             raise bad_field(f"{place}.direction", f"{direction!r} is not a direction; use asc or desc")
-        sort.append((FIELDS.get(one["field"], one["field"]), direction == "desc"))
+        sort.append((_field(one["field"]), direction == "desc"))
     return sort
 
 
