@@ -41,7 +41,7 @@ class Transport:
         await self._engine.aclose()
 
     async def run(self, state: RequestState[T]) -> T:
-        """Make attempts until one succeeds or none is left; raises an `APIError`, or what a tool or a sink raised."""
+        """Make attempts until one succeeds or none is left; raises an `APIError`, or what a tool or a disk raised."""
         self._check_open()
         try:
             while True:
@@ -102,7 +102,7 @@ class Transport:
                 self._check_open()  # it may have been closed meanwhile: nothing is sent any more
                 result = await state.exchange(self._engine, scope)
         except TimeoutError as timeout:
-            if not scope.expired():  # a limiter's or a sink's; engines' do not come this far
+            if not scope.expired():  # a limiter's or a callback's; engines' do not come this far
                 self._notify(state, started, type(timeout).__name__)
                 raise
             result = state.timeout_failure(timeout)

@@ -85,7 +85,7 @@ class Failure:
         carried: dict[str, Any] = {
             "request": response.request,
             "response": response,
-            "request_id": _request_id_of(response),
+            "request_id": response.headers.get("x-request-id"),
             "may_have_been_processed": maybe_processed,
         }
         if response.is_success:
@@ -190,7 +190,8 @@ class RequestState(ABC, Generic[T]):
         self.maybe_processed = self.maybe_processed or failure.may_have_been_processed
 
     def request_id(self) -> str | None:
-        found = _request_id_of(self.response)
+        """The service's id of this request, for whoever asks it about one."""
+        found = None if self.response is None else self.response.headers.get("x-request-id")
         return found and self.redactor.redact(found)
 
     def as_attempt(self, elapsed: float, error: str | None) -> Attempt:
@@ -280,11 +281,6 @@ def redact_response(
     return httpx.Response(
         response.status_code, headers=headers, content=body, request=state.redacted_request(), extensions=extensions
     )
-
-
-def _request_id_of(response: httpx.Response | None) -> str | None:
-    """The service's id of this request, for whoever asks it about one."""
-    return None if response is None else response.headers.get("x-request-id")
 
 
 def _is_ambiguous(state: RequestState[Any]) -> bool:

@@ -80,8 +80,7 @@ class Recordings(Resource, section="recordings"):
                 f"download takes a Recording or its URL, not {recording_or_url!r}: get the recording by its id first"
             )
         return await download.download(
-            self._session.transport,
-            self._session.config,
+            self._session,
             url,
             path,
             source=source,
