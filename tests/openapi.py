@@ -294,6 +294,14 @@ OPERATIONS: Mapping[str, Operation] = {one.id: one for one in operations_of(DOCU
 """By operationId, in the document's order."""
 
 
+def path_of(operation_id: str, *ids: object) -> str:
+    """The path of an operation on the wire, its ids in their order: ``path_of("GetContact", 1001)``."""
+    path = OPERATIONS[operation_id].path
+    for name, value in zip(OPERATIONS[operation_id].path_names, ids, strict=True):
+        path = path.replace(f"{{{name}}}", str(value))
+    return path
+
+
 def operation_of(method: str, path: str) -> Operation | None:
     """The operation that a request on the wire stands for; ``/contacts/search`` is no contact of the id "search"."""
     found = [operation for operation in OPERATIONS.values() if operation.matches(method, path)]

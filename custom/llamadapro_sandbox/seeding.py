@@ -55,9 +55,9 @@ def seed(state: State, handlers: dict[str, Any], data: Any, *, strict: bool = Fa
         raise invalid(unsure, "the seed")
 
     def perform(operation_id: str, ids: dict[str, Any], body: dict[str, Any], at: str) -> Any:
-        operation = state.document.operations.get(operation_id)
-        if operation is None:
-            raise bad_field(at, f"cannot be created: the document has no {operation_id}", place="seed")
+        if operation_id not in handlers:
+            raise bad_field(at, f"cannot be created: the document has no {operation_id} of this API", place="seed")
+        operation = state.document.operations[operation_id]
         if operation.body:
             if found := issues(operation.body.validator, body, "seed", at):
                 raise invalid(found, "the seed")

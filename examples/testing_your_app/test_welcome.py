@@ -10,6 +10,7 @@ import pytest
 from welcome import follow_up, welcome
 
 from llamadapro import AsyncLlamadaPro
+from llamadapro_api import api
 from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.server import Server
 
@@ -42,4 +43,4 @@ async def test_on_a_real_socket(llamadapro_server: Server) -> None:
     async with AsyncLlamadaPro("sandbox", llamadapro_server.url) as client:
         assert await welcome(client, "Jane", JANE) == "contact 1: pending"
     async with httpx.AsyncClient() as plain:
-        assert (await plain.get(f"{llamadapro_server.url}/api/v1/contacts")).status_code == 401
+        assert (await plain.get(llamadapro_server.url + api.get_contacts().url_path)).status_code == 401

@@ -30,7 +30,10 @@ import yaml
 
 from llamadapro import APIStatusError, AsyncLlamadaPro, LlamadaProError, Page, models
 from tests.contract.operation_calls import OPERATION_CALLS, Given, operation_id
-from tests.openapi import OPERATIONS, Operation, key_headers, operation_of, operations_of, read, resolve
+from tests.openapi import OPERATIONS, Operation, key_headers, operation_of, operations_of, path_of, read, resolve
+
+CONTACTS = path_of("GetContacts")
+TASKS = path_of("GetTasks")
 
 PRISM = "@stoplight/prism-cli@5.14.2"
 PATIENCE = 180.0
@@ -110,12 +113,12 @@ def check_oracle(url: str) -> list[str]:
     key = key_headers("prism")
     contact = {"firstName": "Jane", "addresses": [{"channelType": "PHONE", "address": "+56912345678"}]}
     wrong: list[tuple[str, str, str, dict[str, str], Any]] = [
-        ("a request without a key", "GET", "/api/v1/contacts/1", {}, None),
-        ("an id that is a word", "GET", "/api/v1/contacts/one", key, None),
-        ("a status that is none", "GET", "/api/v1/tasks?status=pending", key, None),
-        ("a name that is a number", "POST", "/api/v1/contacts", key, {**contact, "firstName": 5}),
-        ("an address without a channel", "POST", "/api/v1/contacts", key, {"addresses": [{"address": "+569"}]}),
-        ("a path that does not exist", "POST", "/api/v1/contact", key, contact),
+        ("a request without a key", "GET", path_of("GetContact", 1), {}, None),
+        ("an id that is a word", "GET", path_of("GetContact", "one"), key, None),
+        ("a status that is none", "GET", f"{TASKS}?status=pending", key, None),
+        ("a name that is a number", "POST", CONTACTS, key, {**contact, "firstName": 5}),
+        ("an address without a channel", "POST", CONTACTS, key, {"addresses": [{"address": "+569"}]}),
+        ("a path that does not exist", "POST", CONTACTS[:-1], key, contact),
     ]
     with httpx.Client(base_url=url, timeout=30) as client:
         blind = []
@@ -123,7 +126,7 @@ def check_oracle(url: str) -> list[str]:
             answer = client.request(method, path, headers=headers, json=body)
             if not complaint(answer.status_code, answer.headers):
                 blind.append(f"Prism lets pass {what}: {method} {path}")
-        answer = client.post("/api/v1/contacts", headers=key, json=contact)
+        answer = client.post(CONTACTS, headers=key, json=contact)
         if found := complaint(answer.status_code, answer.headers):
             blind.append(f"Prism refuses a sound request: {found}")
     return blind

@@ -20,7 +20,7 @@ import yaml
 
 from tests.contract import check_generated
 from tests.contract.check_generated import COMMITTED, ROOT, difference, files, generate, operations_in, operations_out
-from tests.openapi import OPERATIONS
+from tests.openapi import OPERATIONS, path_of
 
 Document = dict[str, Any]
 MARK = (
@@ -210,7 +210,7 @@ def add_to_the_document(document: Document) -> None:
         },
         'odd "name\\': {"type": "string", "description": EVIL},
     }
-    tasks = document["paths"]["/api/v1/tasks"]["get"]
+    tasks = document["paths"][path_of("GetTasks")]["get"]
     tasks["summary"], tasks["description"] = EVIL, EVIL
     tasks["parameters"].append(
         {"name": "sprintNumber", "in": "query", "schema": {"type": "integer", "description": EVIL}, "description": EVIL}
@@ -319,10 +319,10 @@ def test_what_was_added_is_usable_without_touching_custom(changed: Path) -> None
     assert json.loads(done.stdout) == [
         [
             "PUT",
-            "/api/v1/tasks/task_1",
+            path_of("UpdateTask", "task_1"),
             {"priority": "it's", "reviews": [{"reviewerId": 7, "dueBy": "2026-01-02T00:00:00Z"}]},
         ],
-        ["GET", "/api/v1/tasks?status=overdue&sprintNumber=12", None],
+        ["GET", f"{path_of('GetTasks')}?status=overdue&sprintNumber=12", None],
     ]
 
 

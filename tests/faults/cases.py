@@ -22,6 +22,7 @@ from typing import Any
 import httpx
 
 from tests.faults.server import Drip, End, Outcome, answer, outcome, refused, response, unknown_host, unreachable
+from tests.openapi import path_of
 
 CLOSE, DRIP, HANG, KEEP, RESET = End.CLOSE, Drip, End.HANG, End.KEEP, End.RESET
 RETRIES = 2
@@ -89,30 +90,38 @@ REPORT: dict[str, Any] = {
 MEDIA = {"mediaId": "x5", "url": "https://files.example/x5", "fileName": "a.txt", "contentType": "text/plain"}
 MEDIA |= {"fileId": "f5"}
 
+CONTACTS, TASKS = path_of("GetContacts"), path_of("GetTasks")
+BULK, MESSAGES = path_of("BulkUpdate"), path_of("CreateMessage")
 R, W, U = Safety.READ, Safety.WRITE, Safety.UNSAFE
-V1 = "/api/v1"
 KINDS: tuple[Kind, ...] = (
-    Kind("contacts.get", "get", R, "GET", f"{V1}/contacts/5", lambda c: c.contacts.get(5)),
-    Kind("contacts.list", "lst", R, "GET", f"{V1}/contacts", lambda c: _first(c.contacts.list()), PAGE),
+    Kind("contacts.get", "get", R, "GET", path_of("GetContact", 5), lambda c: c.contacts.get(5)),
+    Kind("contacts.list", "lst", R, "GET", CONTACTS, lambda c: _first(c.contacts.list()), PAGE),
     Kind(
         "contacts.search",
         "sea",
         R,
         "POST",
-        f"{V1}/contacts/search",
+        path_of("SearchContacts"),
         lambda c: _first(c.contacts.search(search="Ana")),
         PAGE,
     ),
-    Kind("contacts.update", "put", W, "PUT", f"{V1}/contacts/5", lambda c: c.contacts.update(5, first_name="Ana")),
-    Kind("tasks.delete", "del", W, "DELETE", f"{V1}/tasks/t5", lambda c: c.tasks.delete("t5"), TASK_ANSWER),
-    Kind("tasks.create", "tsk", U, "POST", f"{V1}/tasks", lambda c: c.tasks.create(**TASK), TASK_ANSWER),
-    Kind("contacts.create", "con", U, "POST", f"{V1}/contacts", lambda c: c.contacts.create(first_name="Ana")),
+    Kind(
+        "contacts.update",
+        "put",
+        W,
+        "PUT",
+        path_of("UpdateContact", 5),
+        lambda c: c.contacts.update(5, first_name="Ana"),
+    ),
+    Kind("tasks.delete", "del", W, "DELETE", path_of("DeleteTask", "t5"), lambda c: c.tasks.delete("t5"), TASK_ANSWER),
+    Kind("tasks.create", "tsk", U, "POST", TASKS, lambda c: c.tasks.create(**TASK), TASK_ANSWER),
+    Kind("contacts.create", "con", U, "POST", CONTACTS, lambda c: c.contacts.create(first_name="Ana")),
     Kind(
         "conversations.create",
         "cnv",
         U,
         "POST",
-        f"{V1}/conversations",
+        path_of("Create"),
         lambda c: c.conversations.create(funnel_id=1, contact_id=5),
     ),
     Kind(
@@ -120,7 +129,7 @@ KINDS: tuple[Kind, ...] = (
         "bkc",
         U,
         "POST",
-        f"{V1}/conversations/bulk",
+        BULK,
         lambda c: c.conversations.bulk_create([{"funnel_id": 1, "contact": {"first_name": "Ana"}}]),
         REPORT,
     ),
@@ -129,7 +138,7 @@ KINDS: tuple[Kind, ...] = (
         "bku",
         U,
         "PUT",
-        f"{V1}/conversations/bulk",
+        BULK,
         lambda c: c.conversations.bulk_update([{"id": 1, "user_id": 2}]),
         REPORT,
     ),
@@ -138,7 +147,7 @@ KINDS: tuple[Kind, ...] = (
         "snd",
         U,
         "POST",
-        f"{V1}/whatsapp/messages",
+        MESSAGES,
         lambda c: c.messages.send(content="hi", **MESSAGE),
         MESSAGE_ANSWER,
     ),
@@ -147,7 +156,7 @@ KINDS: tuple[Kind, ...] = (
         "txt",
         U,
         "POST",
-        f"{V1}/whatsapp/messages",
+        MESSAGES,
         lambda c: c.messages.send_text(to=TO, text="hi", from_=FROM),
         MESSAGE_ANSWER,
     ),
@@ -156,7 +165,7 @@ KINDS: tuple[Kind, ...] = (
         "tpl",
         U,
         "POST",
-        f"{V1}/whatsapp/messages/template",
+        path_of("CreateTemplateMessage"),
         lambda c: c.messages.send_template(
             to=TO, from_=FROM, template_name="hello", language_code="es", variables=[{"value": "Ana"}]
         ),
@@ -167,19 +176,19 @@ KINDS: tuple[Kind, ...] = (
         "med",
         U,
         "POST",
-        f"{V1}/whatsapp/media",
+        path_of("UploadMedia"),
         lambda c: c.messages.upload_media(
             from_phone_number=FROM, file_name="a.txt", content_type="text/plain", content="aGk="
         ),
         MEDIA,
     ),
-    Kind("calls.bridge", "bri", U, "POST", f"{V1}/calls/bridge", lambda c: c.calls.bridge(to=TO, from_=FROM)),
+    Kind("calls.bridge", "bri", U, "POST", path_of("StartBridgeCall"), lambda c: c.calls.bridge(to=TO, from_=FROM)),
     Kind(
         "calls.start_agent",
         "ag1",
         U,
         "POST",
-        f"{V1}/calls/agent",
+        path_of("StartAgentCall"),
         lambda c: c.calls.start_agent(voice_agent_id=3, to=TO, context_variables={"name": "Ana"}),
     ),
     Kind(
@@ -187,16 +196,16 @@ KINDS: tuple[Kind, ...] = (
         "ag2",
         U,
         "POST",
-        "/api/v2/calls/agent",
+        path_of("StartAgentCallV2"),
         lambda c: c.calls.start_adhoc_agent(to=TO, objectives=["Say hello"]),
     ),
-    Kind("calls.create", "cal", U, "POST", f"{V1}/calls", lambda c: c.calls.create(**CALL)),
+    Kind("calls.create", "cal", U, "POST", path_of("CreateCall"), lambda c: c.calls.create(**CALL)),
     Kind(
         "recordings.load",
         "rec",
         U,
         "POST",
-        f"{V1}/recordings",
+        path_of("LoadRecording"),
         lambda c: c.recordings.load(user_id=1, url="https://files.example/a.mp3"),
         None,
         Reads.NOTHING,
@@ -206,7 +215,7 @@ KINDS: tuple[Kind, ...] = (
         "def",
         U,
         "POST",
-        f"{V1}/custom-fields/definitions",
+        path_of("CreateCustomFieldDefinition"),
         lambda c: c.custom_fields.definitions.create(entity_type="CONTACT", field_key="k", field_type="STRING"),
     ),
     Kind(
@@ -214,7 +223,7 @@ KINDS: tuple[Kind, ...] = (
         "opt",
         U,
         "POST",
-        f"{V1}/custom-fields/definitions/3/options",
+        path_of("GetCustomFieldListOptions", 3),
         lambda c: c.custom_fields.options.create(3, value="v"),
     ),
     # The escape hatch: "same retries and errors".
@@ -223,8 +232,8 @@ KINDS: tuple[Kind, ...] = (
         "rGE",
         R,
         "GET",
-        f"{V1}/contacts/5",
-        lambda c: c.request("GET", f"{V1}/contacts/5"),
+        path_of("GetContact", 5),
+        lambda c: c.request("GET", path_of("GetContact", 5)),
         reads=Reads.RAW,
     ),
     Kind(
@@ -232,8 +241,8 @@ KINDS: tuple[Kind, ...] = (
         "rPO",
         U,
         "POST",
-        f"{V1}/anything",
-        lambda c: c.request("POST", f"{V1}/anything", json={"a": 1}),
+        "/anything",
+        lambda c: c.request("POST", "/anything", json={"a": 1}),
         reads=Reads.RAW,
     ),
     Kind(
@@ -241,8 +250,8 @@ KINDS: tuple[Kind, ...] = (
         "rBU",
         U,
         "PUT",
-        f"{V1}/conversations/bulk",
-        lambda c: c.request("PUT", f"{V1}/conversations/bulk", json={"conversations": []}),
+        BULK,
+        lambda c: c.request("PUT", BULK, json={"conversations": []}),
         REPORT,
         Reads.RAW,
     ),

@@ -396,7 +396,7 @@ def test_a_key_that_is_refused_everywhere_is_said(
     assert check("--output", "json=report.json") == 2
     usual = ("X-API-Key: KEY", "Authorization: Bearer KEY", "Authorization: KEY", "Api-Key: KEY")
     ways = ", ".join(dict.fromkeys([f"{KEY_HEADER}: {key_value('KEY')}", *usual]))
-    assert f"the service refuses the key: GET /api/v1/tasks answers 401 to {ways}" in capsys.readouterr().err
+    assert f"the service refuses the key: GET {TASKS} answers 401 to {ways}" in capsys.readouterr().err
     assert "another-key" not in Path("report.json").read_text()
 
 

@@ -31,12 +31,12 @@ from llamadapro_contract.probe import probe
 from llamadapro_contract.reporting import FORMATS
 from llamadapro_sandbox import Sandbox
 from tests.contract.check_generated import ROOT, generate
-from tests.openapi import KEY_HEADER, OPERATIONS, key_headers, key_value
+from tests.openapi import KEY_HEADER, OPERATIONS, key_headers, key_value, path_of
 
 KEY = "sk-contract-0123456789"
-CONTACTS = "/api/v1/contacts"
-TASKS = "/api/v1/tasks"
-DEFINITIONS = "/api/v1/custom-fields/definitions"
+CONTACTS = path_of("GetContacts")
+TASKS = path_of("GetTasks")
+DEFINITIONS = path_of("GetCustomFieldDefinitions")
 SEED = {
     "contacts": [
         {"firstName": f"Jane {index}", "addresses": [{"channelType": "PHONE", "address": f"+5691234567{index}"}]}
@@ -197,19 +197,23 @@ DIVERGENCES: dict[str, tuple[Change, str, str, str]] = {
         Change(path=moved(TASKS, "/nowhere")),
         "contradiction",
         "path-missing",
-        "GET /api/v1/tasks answers 404",
+        f"GET {TASKS} answers 404",
     ),
     "method not allowed": (
-        Change(answered(lambda exchange: exchange.path.startswith(f"{CONTACTS}/") and exchange.method == "GET", 405)),
+        Change(
+            answered(
+                lambda exchange: exchange.path.startswith(path_of("GetContact", "")) and exchange.method == "GET", 405
+            )
+        ),
         "contradiction",
         "path-missing",
-        "GET /api/v1/contacts/{id} answers 405",
+        f"GET {OPERATIONS['GetContact'].path} answers 405",
     ),
     "path gone, known by no record's id": (
-        Change(without_route("/api/v1/recordings/")),
+        Change(without_route(path_of("GetRecording", ""))),
         "contradiction",
         "path-missing",
-        "GET /api/v1/recordings/{id} answers 404",
+        f"GET {OPERATIONS['GetRecording'].path} answers 404",
     ),
     "null where not allowed": (Change(put(CONTACTS, "tenantId", None)), "contradiction", "null", "not allowed"),
     "new status of success": (Change(answered(created, 201)), "contradiction", "status", "201 is not documented"),
@@ -352,7 +356,7 @@ async def test_records_that_no_list_has_are_read_when_named(document: Document) 
     call = sandbox.seed({"calls": [past]})["calls"][0]
     async with httpx.AsyncClient(transport=sandbox.transport(), headers=key_headers(KEY)) as http:
         text = {"type": "text", "content": "Hi", "fromPhoneNumber": "+56221234567", "toPhoneNumber": "+56912345678"}
-        message = (await http.post("http://sandbox/api/v1/whatsapp/messages", json=text)).json()
+        message = (await http.post(f"http://sandbox{path_of('CreateMessage')}", json=text)).json()
     ids = {"callId": str(call["id"]), "recordingId": str(sandbox.add_recording()["id"]), "messageId": message["id"]}
     report, _ = await ask(document, write=False, sandbox=sandbox, ids=ids)
     assert {"GetCall", "GetMessage", "GetRecording"} <= {one.operation for one in report.of("confirmation")}

@@ -37,7 +37,7 @@ from llamadapro_sandbox import Sandbox
 from tests.clocks import FakeClock
 from tests.faults.clients import KEY, available, client_for, leaks, outcome_of
 from tests.faults.server import Drip, End, Outcome, Received, Site, answer, fault_server, outcome, refused, response
-from tests.openapi import KEY_HEADER, key_headers
+from tests.openapi import KEY_HEADER, key_headers, path_of
 
 BODY = os.urandom(300_000)
 OTHER = os.urandom(len(BODY))
@@ -726,7 +726,7 @@ async def test_a_part_that_somebody_else_wrote_to_is_not_taken_for_the_file(path
 @engines
 async def test_downloads_take_their_turn_with_all_other_calls(engine: str, path: Path) -> None:
     def play(request: Received) -> Outcome:
-        if request.path == "/api/v1/contacts/5":
+        if request.path == path_of("GetContact", 5):
             return answer(200, {"id": 5})
         return outcome("slow", whole()[:-1], 0.02, BODY[-1:], End.KEEP)
 

@@ -32,6 +32,10 @@ from tests.faults.clients import (
     run_fault,
 )
 from tests.faults.server import Drip, End, Outcome, Received, Site, answer, fault_server, outcome, response, unreachable
+from tests.openapi import path_of
+
+BULK = path_of("BulkUpdate")
+MESSAGES = path_of("CreateMessage")
 
 errors = pytest.importorskip("llamadapro.errors")
 
@@ -238,7 +242,7 @@ async def test_a_port_that_opens_during_the_back_off(engine: str) -> None:
             sent = await SEND.call(client)
             got = await asyncio.wait_for(serving, 2)
     assert sent.id == "m5"
-    assert got.startswith(b"POST /api/v1/whatsapp/messages ")
+    assert got.startswith(f"POST {MESSAGES} ".encode())
     assert len(clock.sleeps) == 1
 
 
@@ -301,7 +305,7 @@ async def test_a_404_on_a_repeated_delete_says_so(engine: str, name: str) -> Non
 
 @own_engines
 async def test_bulk_update_by_the_escape_hatch_is_not_safe_either(engine: str) -> None:
-    for path in ("/api/v1/conversations/bulk", "/api/v1/conversations/bulk/", "/api/v1/contacts/../conversations/bulk"):
+    for path in (BULK, f"{BULK}/", f"/x/..{BULK}"):
         with fault_server().site(then=RESET) as site:
             async with client_for(engine, site.url) as client:
                 _, error = await outcome_of(client.request("PUT", path, json={"conversations": []}))
@@ -682,7 +686,7 @@ async def test_redirects_are_never_followed(engine: str, number: int, kind: Kind
     with fault_server().site(then=good(kind)) as elsewhere:
         # httpx itself stumbles over an unreadable Location, and on a caller's client it is httpx that reads it.
         unreadable = ("http://[bad",) if engine in OWN else ()
-        for target in (f"{elsewhere.url}/steal", "/api/v1/contacts/6", "//evil.invalid/x", *unreadable):
+        for target in (f"{elsewhere.url}/steal", path_of("GetContact", 6), "//evil.invalid/x", *unreadable):
             moved = answer(number, headers={"Location": target})
             with fault_server().site(then=moved) as site:
                 # A caller's client may follow redirects for its own purposes; not with our key.
@@ -703,9 +707,9 @@ async def test_redirects_are_never_followed(engine: str, number: int, kind: Kind
 @every_engine
 async def test_an_error_tells_what_happened_to_which_call(engine: str) -> None:
     for script, words in {
-        (RESET,): ("POST", "/api/v1/whatsapp/messages"),
+        (RESET,): ("POST", MESSAGES),
         (code(400),): ("as the script says",),
-        (answer(200, b"<html>"),): ("POST", "/api/v1/whatsapp/messages"),
+        (answer(200, b"<html>"),): ("POST", MESSAGES),
     }.items():
         with fault_server().site(*script, then=good(SEND)) as site:
             async with client_for(engine, site.url) as client:

@@ -14,6 +14,7 @@ from pytest_httpx import HTTPXMock
 from llamadapro import APIResponseValidationError, AsyncLlamadaPro, ConflictError, InternalServerError
 from llamadapro_sandbox import Sandbox
 from tests.clocks import FakeClock
+from tests.openapi import path_of
 
 PROGRAM = """
 import asyncio, logging, sys
@@ -29,7 +30,8 @@ asyncio.run(main())
 """
 
 
-NAME = "llamadapro.transport GET /api/v1/contacts"
+CONTACTS = path_of("GetContacts")
+NAME = f"llamadapro.transport GET {CONTACTS}"
 RETRY = f"{NAME}: status 429; retry 1 in 0.00 s"
 
 
@@ -54,14 +56,14 @@ def logged(sandbox: Sandbox, level: str | None, *arguments: str) -> list[str]:
 
 def test_the_log_shows_a_line_per_attempt(sandbox: Sandbox) -> None:
     first, retry, second = logged(sandbox, "debug")
-    assert re.fullmatch(r"llamadapro\.transport GET /api/v1/contacts -> 429 \(.+\) , attempt 1, request id -", first)
+    assert re.fullmatch(rf"llamadapro\.transport GET {CONTACTS} -> 429 \(.+\) , attempt 1, request id -", first)
     assert retry == RETRY
-    assert second == "llamadapro.transport GET /api/v1/contacts -> 200 , attempt 2, request id -"
+    assert second == f"llamadapro.transport GET {CONTACTS} -> 200 , attempt 2, request id -"
 
 
 def test_the_log_of_an_app_has_each_line_once(sandbox: Sandbox) -> None:
     lines = logged(sandbox, "debug", "with a log of its own")
-    assert [re.split(":| ->", line.removeprefix("app: "))[0] for line in lines] == ["GET /api/v1/contacts"] * 3
+    assert [re.split(":| ->", line.removeprefix("app: "))[0] for line in lines] == [f"GET {CONTACTS}"] * 3
 
 
 def test_the_log_shows_retries_and_pauses_at_info(sandbox: Sandbox) -> None:
@@ -82,11 +84,11 @@ async def test_each_page_of_a_walk_is_recorded(llamadapro_client: AsyncLlamadaPr
         await llamadapro_client.contacts.create(first_name="Jane")
     with llamadapro_client.capture_exchanges() as exchanges:
         await llamadapro_client.contacts.list(page_size=2).collect()
-        response = await llamadapro_client.request("GET", "/api/v1/contacts", params={"pageSize": 1})
+        response = await llamadapro_client.request("GET", CONTACTS, params={"pageSize": 1})
     assert [(one.operation, one.method, one.path, one.status_code) for one in exchanges] == [
-        ("get_contacts", "GET", "/api/v1/contacts", 200),
-        ("get_contacts", "GET", "/api/v1/contacts", 200),
-        ("request", "GET", "/api/v1/contacts", 200),
+        ("get_contacts", "GET", CONTACTS, 200),
+        ("get_contacts", "GET", CONTACTS, 200),
+        ("request", "GET", CONTACTS, 200),
     ]
     assert exchanges[2].headers["Content-Length"] == response.headers["Content-Length"]
 

@@ -16,6 +16,9 @@ from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.server import Server
 from tests.clocks import FakeClock
 from tests.faults.clients import KEY
+from tests.openapi import path_of
+
+CONTACTS = path_of("GetContacts")
 
 
 @pytest.fixture
@@ -66,7 +69,7 @@ async def test_a_span_for_each_attempt_within_the_span_of_the_app(
     assert [span.name for span in spans] == ["GET", "GET", "POST"]
     assert {span.parent and span.parent.span_id for span in spans} == {work.get_span_context().span_id}
     assert spans[0].status.status_code is StatusCode.ERROR
-    assert (spans[2].attributes or {})["url.full"] == f"{server.url}/api/v1/contacts"
+    assert (spans[2].attributes or {})["url.full"] == f"{server.url}{CONTACTS}"
 
 
 async def test_the_service_is_told_which_span_a_request_belongs_to(

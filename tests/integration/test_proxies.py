@@ -18,7 +18,9 @@ import trustme
 from llamadapro import APIConnectionError, AsyncLlamadaPro
 from tests.faults.clients import KEY, OWN, available, client_for
 from tests.faults.server import answer, fault_server
-from tests.openapi import KEY_HEADER, key_value
+from tests.openapi import KEY_HEADER, key_value, path_of
+
+CONTACTS = path_of("GetContacts")
 
 CREDENTIALS = f"Basic {b64encode(b'me:p w').decode()}"
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"id":5}'
@@ -41,8 +43,8 @@ async def test_calls_go_through_the_proxy(engine: str, given: bool, monkeypatch:
             await client.contacts.get(5)
             await client.contacts.create(first_name="Jane")
     assert [(one.method, one.path) for one in proxy.requests] == [
-        ("GET", "http://api.invalid/base/api/v1/contacts/5"),
-        ("POST", "http://api.invalid/base/api/v1/contacts"),
+        ("GET", f"http://api.invalid/base{path_of('GetContact', 5)}"),
+        ("POST", f"http://api.invalid/base{CONTACTS}"),
     ]
     for one in proxy.requests:
         sent = {name.lower(): value for name, value in one.headers.items()}

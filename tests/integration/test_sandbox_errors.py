@@ -21,7 +21,10 @@ from llamadapro import (
 )
 from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.server import Server
-from tests.openapi import KEY_HEADER, OPERATIONS
+from tests.openapi import KEY_HEADER, OPERATIONS, path_of
+
+CONTACTS = path_of("GetContacts")
+TASKS = path_of("GetTasks")
 
 UNKNOWN = 2**31 - 1
 
@@ -85,7 +88,7 @@ def is_refusal(error: APIStatusError, status: int, *words: str) -> None:
 async def test_400_lists_every_issue_of_a_body(client: AsyncLlamadaPro) -> None:
     wrong = {"objective": 5, "createdBy": {"id": 1}, "status": "done", "dueDate": "tomorrow"}
     with pytest.raises(BadRequestError) as raised:
-        await client.request("POST", "/api/v1/tasks", json=wrong)
+        await client.request("POST", TASKS, json=wrong)
     is_refusal(raised.value, 400, "CreateTask")
     assert issues(raised.value) == [
         ("body", "assignedTo", "REQUIRED_FIELD"),
@@ -101,7 +104,7 @@ async def test_400_lists_every_issue_of_a_body(client: AsyncLlamadaPro) -> None:
 async def test_400_lists_every_issue_of_a_list_in_a_body(client: AsyncLlamadaPro) -> None:
     wrong = {"firstName": ["Jane"], "addresses": [{"channelType": "PHONE", "address": "1"}, {"address": 2}, "three"]}
     with pytest.raises(BadRequestError) as raised:
-        await client.request("POST", "/api/v1/contacts", json=wrong)
+        await client.request("POST", CONTACTS, json=wrong)
     is_refusal(raised.value, 400, "CreateContact", "addresses.1.address")
     assert issues(raised.value) == [
         ("body", "addresses.1.address", "INVALID_FIELD"),
@@ -114,7 +117,7 @@ async def test_400_lists_every_issue_of_a_list_in_a_body(client: AsyncLlamadaPro
 async def test_400_lists_every_issue_of_a_query(client: AsyncLlamadaPro) -> None:
     wrong = {"limit": "many", "status": "pending", "dueAfter": "yesterday", "assignedToId": "17"}
     with pytest.raises(BadRequestError) as raised:
-        await client.request("GET", "/api/v1/tasks", params=wrong)
+        await client.request("GET", TASKS, params=wrong)
     is_refusal(raised.value, 400, "query.limit", "query.status", "query.dueAfter")
     assert issues(raised.value) == [
         ("query", "dueAfter", "INVALID_FIELD"),

@@ -30,7 +30,9 @@ from hypothesis import strategies as st
 from tests.faults.cases import BY_NAME, FAULTS, KINDS, good, status
 from tests.faults.clients import ENGINES, KEY, available, client_for, leaks, outcome_of, surfaces
 from tests.faults.server import End, Outcome, Site, answer, fault_server, outcome, response
-from tests.openapi import KEY_HEADER, key_value
+from tests.openapi import KEY_HEADER, key_value, path_of
+
+CONTACTS = path_of("GetContacts")
 
 errors = pytest.importorskip("llamadapro.errors")
 
@@ -166,7 +168,7 @@ async def _client(engine: str, found: Surfaces) -> None:
 async def _success(engine: str, found: Surfaces) -> None:
     async with _against(engine, found, status(503)(GET), status(429, "0")(GET)) as (client, site):
         found.look_at("model", await GET.call(client))
-        raw = await client.request("GET", "/api/v1/contacts/5")
+        raw = await client.request("GET", path_of("GetContact", 5))
         found.look_at("response", raw)
         found.add("response.request", f"{raw.request!r} {raw.request.headers!r} {raw.request.headers.raw!r}")
         page = await client.contacts.list()
@@ -223,9 +225,9 @@ async def _refused(engine: str, found: Surfaces) -> None:
         for call in (
             lambda: client.contacts.get(".."),
             lambda: client.messages.send_text(to="whatsapp:1", text="hi", from_="+56912345679"),
-            lambda: client.request("GET", "/api/v1/contacts", json={"not": {"JSON"}}),
+            lambda: client.request("GET", CONTACTS, json={"not": {"JSON"}}),
             lambda: client.with_options(default_headers={"X-Bad": "a\r\nb"}).contacts.get(5),
-            lambda: client.request("GET", "https://evil.invalid/api/v1/contacts"),
+            lambda: client.request("GET", f"https://evil.invalid{CONTACTS}"),
         ):
             found.error(await _raised(call))
     assert site.requests == []
@@ -288,7 +290,7 @@ async def _other_header(engine: str, found: Surfaces) -> None:
 async def _redirects(engine: str, found: Surfaces) -> None:
     with fault_server().site(then=good(GET)) as elsewhere:
         for number in (301, 302, 303, 307, 308):
-            moved = answer(number, headers={"Location": f"{elsewhere.url}/api/v1/contacts/5"})
+            moved = answer(number, headers={"Location": f"{elsewhere.url}{path_of('GetContact', 5)}"})
             async with _against(engine, found, then=moved, follow_redirects=True) as (client, _):
                 for kind in (GET, SEND):
                     _, error = await outcome_of(kind.call(client))
@@ -304,9 +306,9 @@ async def _origins(engine: str, found: Surfaces) -> None:
         host = elsewhere.url.removeprefix("http://")
         async with client_for(engine, own.url) as client:
             for target in (
-                f"{elsewhere.url}/api/v1/contacts",
-                f"//{host}/api/v1/contacts",
-                f"http://{own.url.removeprefix('http://')}@{host}/api/v1/contacts",
+                f"{elsewhere.url}{CONTACTS}",
+                f"//{host}{CONTACTS}",
+                f"http://{own.url.removeprefix('http://')}@{host}{CONTACTS}",
                 f"HTTP://{host}/x",
                 f"\\\\{host}/x",
                 f"/\\{host}/x",

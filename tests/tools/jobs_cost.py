@@ -26,6 +26,7 @@ from llamadapro import AsyncLlamadaPro
 from llamadapro_jobs.ledger import Ledger, NewUnit, Outcome, Turn
 from llamadapro_jobs.opening import open_ledger
 from tests.clocks import FakeClock
+from tests.openapi import path_of
 from tests.postgres import PostgresServer, find_binaries
 from tests.tools.jobs_chaos import COMMON, number
 
@@ -100,7 +101,7 @@ async def bare_loop(url: str, rows: int, concurrency: int) -> float:
             for row in source:
                 body = {"toPhoneNumber": row["to"], "fromPhoneNumber": COMMON["from_"], "templateName": "welcome"}
                 body |= {"languageCode": "en", "variables": [{"value": row["variables"][0]}]}
-                (await client.post("/api/v1/whatsapp/messages/template", json=body)).json()
+                (await client.post(path_of("CreateTemplateMessage"), json=body)).json()
 
         began = time.perf_counter()
         await asyncio.gather(*(work() for _ in range(concurrency)))

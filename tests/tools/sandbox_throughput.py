@@ -22,9 +22,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from llamadapro_sandbox import Sandbox
-from tests.openapi import KEY_HEADER, key_headers, key_value
+from tests.openapi import KEY_HEADER, key_headers, key_value, path_of
 
-PATH = "/api/v1/contacts/1"
+PATH = path_of("GetContact", 1)
 CONNECTIONS = 8
 TURNS = 3
 CONTACT = {
@@ -39,7 +39,7 @@ def bare(body: bytes) -> Starlette:
     async def answer(request: Request) -> Response:
         return Response(body, media_type="application/json")
 
-    return Starlette(routes=[Route("/api/v1/contacts/{id}", answer)])
+    return Starlette(routes=[Route(path_of("GetContact", "{id}"), answer)])
 
 
 def serve(app: Any, listener: socket.socket) -> None:

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.openapi import key_headers
+from tests.openapi import key_headers, path_of
 
-CONTACTS = "/api/v1/contacts"
+CONTACTS = path_of("GetContacts")
 
 
 @dataclass
@@ -89,7 +89,7 @@ async def write(client: httpx.AsyncClient, writer: int, outcome: Outcome) -> Non
         outcome.created[made["id"]] = name
         if number % 2:
             try:
-                await client.put(f"{CONTACTS}/{made['id']}", json={"lastName": name})
+                await client.put(path_of("UpdateContact", made["id"]), json={"lastName": name})
             except httpx.TransportError:
                 return
             outcome.renamed[made["id"]] = name

@@ -21,6 +21,7 @@ from llamadapro import models
 from llamadapro_api import api
 from llamadapro_api.errors import ValidationError
 from llamadapro_api.reading import ABSENT, Model
+from tests.openapi import path_of
 
 REPLACE = getattr(copy, "replace", copy.copy)
 """copy.replace is of Python 3.13."""
@@ -228,7 +229,7 @@ class Color(enum.Enum):
 
 def test_what_is_an_integer_by_its_index_is_one() -> None:
     assert api.create_contact(user_id=Index(), metadata={"a": [Index()]}).body == {"userId": 7, "metadata": {"a": [7]}}  # type: ignore[typeddict-item]
-    assert api.get_contact(Index()).url_path == "/api/v1/contacts/7"  # type: ignore[arg-type]
+    assert api.get_contact(Index()).url_path == path_of("GetContact", 7)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

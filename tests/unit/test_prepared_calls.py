@@ -43,10 +43,14 @@ from tests.openapi import (
     Shape,
     functions,
     key_value,
+    path_of,
     python_name,
     snake,
 )
 from tests.strategies import MANY, SOME, json_values, texts
+
+CONTACTS = path_of("GetContacts")
+TASKS = path_of("GetTasks")
 
 every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=str)
 described = pytest.mark.parametrize(
@@ -328,21 +332,21 @@ def test_absent_is_not_sent_and_none_is_null() -> None:
 
 
 def test_in_a_query_none_is_absent() -> None:
-    assert call("GetTasks", due_before=None, limit=None).url_path == "/api/v1/tasks"
-    assert call("GetTasks", limit=0, assigned_to_id="").url_path == "/api/v1/tasks?limit=0&assignedToId="
-    assert call("GetTasks", limit=20.0).url_path == "/api/v1/tasks?limit=20"
+    assert call("GetTasks", due_before=None, limit=None).url_path == TASKS
+    assert call("GetTasks", limit=0, assigned_to_id="").url_path == f"{TASKS}?limit=0&assignedToId="
+    assert call("GetTasks", limit=20.0).url_path == f"{TASKS}?limit=20"
 
 
 @pytest.mark.parametrize("force", [True, False])
 def test_booleans_in_a_query_are_true_and_false(force: bool) -> None:
-    path = "/api/v1/custom-fields/definitions/7"
+    path = path_of("GetCustomFieldDefinition", 7)
     assert call("DeleteCustomFieldDefinition", force=force).url_path == f"{path}?force={str(force).lower()}"
 
 
 def test_a_query_is_encoded() -> None:
     target = call("GetContacts", filter_by="firstName:José & Söhne+1/2?#=%", page_token="a b\n").url_path
     assert target == (
-        "/api/v1/contacts?filterBy=firstName%3AJos%C3%A9%20%26%20S%C3%B6hne%2B1%2F2%3F%23%3D%25&pageToken=a%20b%0A"
+        f"{CONTACTS}?filterBy=firstName%3AJos%C3%A9%20%26%20S%C3%B6hne%2B1%2F2%3F%23%3D%25&pageToken=a%20b%0A"
     )
 
 
@@ -350,7 +354,7 @@ def test_a_query_is_encoded() -> None:
 def test_a_body_key_that_the_path_supplies_is_filled_in(given_id: Any, sent: Any) -> None:
     prepared = call("CreateCustomFieldListOption", given_id, value="XL")
     assert prepared.body == {"definitionId": sent, "value": "XL"}
-    assert prepared.url_path == f"/api/v1/custom-fields/definitions/{sent}/options"
+    assert prepared.url_path == path_of("GetCustomFieldListOptions", sent)
 
 
 def test_bulk_items_let_unknown_keys_through() -> None:
@@ -557,12 +561,12 @@ class Number(enum.IntEnum):
 
 @pytest.mark.parametrize("status", [OldEnum.COMPLETED, enum.StrEnum("New", {"COMPLETED": "completed"}).COMPLETED])  # type: ignore[attr-defined]
 def test_enums_are_sent_as_their_values(status: Any) -> None:
-    assert call("GetTasks", status=status).url_path == "/api/v1/tasks?status=completed"
-    assert call("GetTasks", assigned_to_id=status).url_path == "/api/v1/tasks?assignedToId=completed"
-    assert call("GetTask", status).url_path == "/api/v1/tasks/completed"
+    assert call("GetTasks", status=status).url_path == f"{TASKS}?status=completed"
+    assert call("GetTasks", assigned_to_id=status).url_path == f"{TASKS}?assignedToId=completed"
+    assert call("GetTask", status).url_path == path_of("GetTask", "completed")
     assert httpx.Response(200, json=call("UpdateTask", status=status).body).json() == {"status": "completed"}
-    assert call("GetTasks", limit=Number.FIVE).url_path == "/api/v1/tasks?limit=5"
-    assert call("GetTask", Number.FIVE).url_path == "/api/v1/tasks/5"
+    assert call("GetTasks", limit=Number.FIVE).url_path == f"{TASKS}?limit=5"
+    assert call("GetTask", Number.FIVE).url_path == path_of("GetTask", 5)
     assert call("CreateCustomFieldListOption", status).body["definitionId"] == "completed"  # type: ignore[index]
 
 
@@ -729,5 +733,5 @@ def test_no_id_leads_anywhere_else(operation: Operation, value: Any) -> None:
 
 def test_a_call_shows_where_it_goes_and_not_what_it_carries() -> None:
     prepared = call("GetTask", 5)
-    assert repr(prepared) == "<PreparedRequest get_task: GET /api/v1/tasks/5>"
+    assert repr(prepared) == f"<PreparedRequest get_task: GET {path_of('GetTask', 5)}>"
     assert not hasattr(prepared, "__dict__")

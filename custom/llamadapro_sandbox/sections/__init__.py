@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from llamadapro_sandbox.document import Document
+from llamadapro_sandbox.document import Document, Operation
 from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.state import State
 
@@ -16,12 +17,13 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "calls": ("calls",),
     "contacts": ("contacts",),
     "conversations": ("conversations",),
-    "custom_fields": ("custom-fields",),
+    "custom_fields": ("custom-fields", "custom-field-definitions", "custom-field-list-options"),
     "messages": ("messages", "whatsapp"),
     "recordings": ("recordings",),
     "tasks": ("tasks",),
 }
-"""The sections, and the words in the paths of their operations: another API may have an operation called `Create`."""
+"""The sections, and the words in their operations' tags or paths: another API may have an operation called `Create`.
+Either will do, so that a corrected path keeps its handlers."""
 
 
 def handles(operation_id: str) -> Callable[[Handler], Handler]:
@@ -42,5 +44,9 @@ def handlers(document: Document) -> dict[str, Handler]:
         name: handler
         for name, handler in HANDLERS.items()
         if name in document.operations
-        and set(document.operations[name].path.split("/")) & set(SECTIONS[handler.__module__.rsplit(".", 1)[1]])
+        and _words(document.operations[name]) & set(SECTIONS[handler.__module__.rsplit(".", 1)[1]])
     }
+
+
+def _words(operation: Operation) -> set[str]:
+    return set(re.split("[/ ]", f"{operation.tag} {operation.path}".lower()))

@@ -14,14 +14,14 @@ import httpx
 import pytest
 
 from llamadapro_sandbox import Sandbox
-from tests.openapi import KEY_HEADER
+from tests.openapi import KEY_HEADER, path_of
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium") if not os.environ.get("CI") else None
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
 PHONE, DESK = 390, 1280
-CONTACTS, MESSAGES = "/api/v1/contacts", "/api/v1/whatsapp/messages"
+CONTACTS, MESSAGES = path_of("GetContacts"), path_of("CreateMessage")
 TEXT = {"fromPhoneNumber": "+56221234567", "toPhoneNumber": "+14155552671", "type": "text"}
 
 pytestmark = pytest.mark.skipif(
@@ -131,7 +131,7 @@ async def test_it_is_live_and_leaves_a_selection_alone(page: Page, api: httpx.As
 
 async def test_filters_by_operation_status_and_text(page: Page, sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     await api.post(CONTACTS, json={"firstName": "Jane"})
-    await api.get(f"{CONTACTS}/99")
+    await api.get(path_of("GetContact", 99))
     sandbox.faults.add("status", status=503, times=1)
     await api.get(CONTACTS)
     page.open().rows(3)
@@ -210,7 +210,7 @@ async def test_a_call_has_a_time_line_a_text_and_a_recording(
     page: Page, sandbox: Sandbox, api: httpx.AsyncClient
 ) -> None:
     agent = {"voiceAgentId": 1, "to": "+14155552671", "contextVariables": {"firstName": "Jane"}}
-    await api.post("/api/v1/calls/agent", json=agent)
+    await api.post(path_of("StartAgentCall"), json=agent)
     page.open(query="?view=calls").rows(1)[0].click()
     page.until(lambda: len(page.all(".steps li.reached")) == 1)
     assert page.all("audio") == []
@@ -261,8 +261,8 @@ async def test_the_controls_steer_the_sandbox(page: Page, sandbox: Sandbox, api:
 async def test_every_view_fits(page: Page, api: httpx.AsyncClient, width: int, scheme: str) -> None:
     await api.post(CONTACTS, json={"firstName": "J" * 300, "customFields": {"k" * 200: "v" * 2000}})
     await api.post(MESSAGES, json={**TEXT, "content": "w" * 3000})
-    await api.post("/api/v1/calls/bridge", json={"to": "+14155552671"})
-    await api.get(f"/api/v1/{'x' * 500}")
+    await api.post(path_of("StartBridgeCall"), json={"to": "+14155552671"})
+    await api.get(f"/{'x' * 500}")
     for view in ("requests", "messages", "calls", "contacts", "controls"):
         page.open(width, scheme, f"?view={view}")
         if view != "controls":
@@ -282,9 +282,9 @@ async def test_every_view_fits(page: Page, api: httpx.AsyncClient, width: int, s
 
 async def test_the_number_of_rows_is_bounded(page: Page, sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     for _ in range(320):
-        await api.get("/api/v1/contacts/1")
+        await api.get(path_of("GetContact", 1))
     page.open().rows(200)
-    await api.get("/api/v1/contacts/1")
+    await api.get(path_of("GetContact", 1))
     page.rows(201)
     assert page.script("document.querySelectorAll('*').length") < 3000
 

@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from llamadapro_sandbox import Sandbox
-from tests.openapi import key_headers
+from tests.openapi import key_headers, path_of
 
-CONTACTS = "/api/v1/contacts"
+CONTACTS = path_of("GetContacts")
 COMMAND = [sys.executable, "-W", "error", "-m", "llamadapro_sandbox"]
 
 
@@ -56,8 +56,8 @@ def test_the_program_says_where_it_is_and_stops_cleanly(number: int) -> None:
         code, errors = program.end(number)
     assert code == 0
     assert [line.split(" ", 1)[1] for line in errors.splitlines()] == [
-        "GET /api/v1/contacts GetContacts 503 (status)",
-        "GET /api/v1/contacts GetContacts 200",
+        f"GET {CONTACTS} GetContacts 503 (status)",
+        f"GET {CONTACTS} GetContacts 200",
     ]
 
 
@@ -66,14 +66,14 @@ def test_the_state_and_the_clock_survive_a_kill(tmp_path: Path) -> None:
     seed.write_text("contacts:\n- firstName: Seeded\n")
     options = ("--db", str(tmp_path / "state.sqlite"), "--seed", str(seed))
     with Process(*options) as first:
-        call = first.client.post("/api/v1/calls/bridge", json={"to": "+56912345678"}).json()
+        call = first.client.post(path_of("StartBridgeCall"), json={"to": "+56912345678"}).json()
         first.client.post("/_sandbox/clock", json={"advance": 3600})
         first.client.post(CONTACTS, json={"firstName": "Jane"})
         first.end(signal.SIGKILL)
     with Process(*options) as second:
         names = [one["firstName"] for one in second.client.get(CONTACTS).json()["items"]]
         assert names == ["Seeded", "Jane"]
-        assert second.client.get(f"/api/v1/calls/{call['id']}").json()["status"] == "completed"
+        assert second.client.get(path_of("GetCall", call["id"])).json()["status"] == "completed"
         assert second.client.post(CONTACTS, json={}).json()["id"] == 3
 
 
@@ -117,7 +117,7 @@ async def test_a_drip_ends_when_the_client_gives_up(sandbox: Sandbox, api: httpx
     ended = threading.Event()
     sandbox.requests.on_answer = lambda entry: ended.set()
     with pytest.raises(httpx.ReadTimeout):
-        await api.get("/api/v1/nowhere" + "/x" * 1000, timeout=0.02)
+        await api.get("/nowhere" + "/x" * 1000, timeout=0.02)
     assert await asyncio.to_thread(ended.wait, 5)
 
 
@@ -144,7 +144,7 @@ async def test_a_download_can_be_cut(sandbox: Sandbox, api: httpx.AsyncClient) -
 
 @pytest.mark.parametrize("host", ["[::", "evil.example", "evil.example:80", "127.0.0.1.evil.example"])
 async def test_a_foreign_host_is_refused(sandbox: Sandbox, api: httpx.AsyncClient, host: str) -> None:
-    answer = await api.post("/api/v1/calls/bridge", json={"to": "+1"}, headers={"Host": host})
+    answer = await api.post(path_of("StartBridgeCall"), json={"to": "+1"}, headers={"Host": host})
     assert answer.status_code == 403
     assert "--allow-host" in answer.json()["message"]
     assert (len(sandbox.requests), sandbox.store.count("calls")) == (0, 0)
@@ -157,8 +157,8 @@ async def test_its_own_names_are_let_in(sandbox: Sandbox, api: httpx.AsyncClient
 
 
 async def test_a_test_may_turn_the_sandbox_while_it_serves(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
-    call = (await api.post("/api/v1/calls/bridge", json={"to": "+56912345678"})).json()
+    call = (await api.post(path_of("StartBridgeCall"), json={"to": "+56912345678"})).json()
     sandbox.clock.advance(2)
-    assert (await api.get(f"/api/v1/calls/{call['id']}")).json()["status"] == "completed"
+    assert (await api.get(path_of("GetCall", call["id"]))).json()["status"] == "completed"
     sandbox.reset()
-    assert (await api.get(f"/api/v1/calls/{call['id']}")).status_code == 404
+    assert (await api.get(path_of("GetCall", call["id"]))).status_code == 404

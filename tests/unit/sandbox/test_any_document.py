@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,12 @@ import pytest
 
 from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.document import Document, load
+from llamadapro_sandbox.errors import BadRequest
 from llamadapro_sandbox.samples import sample
+from llamadapro_sandbox.sections import handlers
+from tests.openapi import key_headers, path_of
+
+CONTACTS = path_of("GetContacts")
 
 DOCUMENT = """
 openapi: 3.1.0
@@ -191,12 +197,37 @@ async def test_another_header_for_the_key_is_one_edit() -> None:
     changed.raw["components"]["securitySchemes"][scheme] = {"type": "apiKey", "in": "header", "name": "X-Renamed"}
     with Sandbox(document=changed) as sandbox:
         async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox") as client:
-            answers = [
-                await client.get("/api/v1/contacts", headers={name: "sandbox"}) for name in ("X-Renamed", "X-API-Key")
-            ]
+            answers = [await client.get(CONTACTS, headers={name: "sandbox"}) for name in ("X-Renamed", "X-API-Key")]
             assert (await client.get("/_sandbox", headers={"X-Renamed": "sandbox"})).status_code == 200
         assert [one.status_code for one in answers] == [200, 401]
         assert "x-renamed" not in sandbox.requests[0].headers
+
+
+async def test_a_corrected_path_keeps_its_behavior() -> None:
+    raw = json.loads(json.dumps(load().raw))
+    raw["paths"] = {
+        f"/moved{number}{''.join(re.findall('/{.+?}', path))}": item
+        for number, (path, item) in enumerate(raw["paths"].items())
+    }
+    moved = Document(json.dumps(raw))
+    assert handlers(moved) == handlers(load())
+    with Sandbox(document=moved, seed={"contacts": [{"firstName": "Jane"}]}) as sandbox:
+        headers, path = key_headers("sandbox"), moved.operations["GetContacts"].path
+        async with httpx.AsyncClient(
+            transport=sandbox.transport(), base_url="http://sandbox", headers=headers
+        ) as client:
+            assert [one["firstName"] for one in (await client.get(path)).json()["items"]] == ["Jane"]
+
+
+def test_a_seed_of_another_api_is_refused() -> None:
+    """It has an operation of the name, but neither its tag nor its path says that it is this API's."""
+    changed = Document(DOCUMENT.replace("createPet", "CreateContact"))
+    assert handlers(changed) == {}
+    with (
+        Sandbox(document=changed) as sandbox,
+        pytest.raises(BadRequest, match="the document has no CreateContact of this API"),
+    ):
+        sandbox.seed({"contacts": [{"name": "Rex"}]})
 
 
 @pytest.mark.parametrize("name", sorted(load().raw["components"]["schemas"]))

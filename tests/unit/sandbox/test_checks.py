@@ -15,7 +15,10 @@ from llamadapro_sandbox.document import Document
 from llamadapro_sandbox.errors import ApiError, Conflict
 from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.state import State
-from tests.openapi import key_headers
+from tests.openapi import key_headers, path_of
+
+CONTACTS = path_of("GetContacts")
+TASKS = path_of("GetTasks")
 
 ROOT = Path(__file__).parents[3]
 TASK = {
@@ -45,7 +48,7 @@ async def test_every_operation_wants_the_key(sandbox: Sandbox, headers: dict[str
 async def test_all_issues_are_reported_at_once(api: httpx.AsyncClient) -> None:
     body = {**TASK, "dueDate": "tomorrow", "assignedTo": {"id": 2}, "status": "pending"}
     del body["objective"]
-    answer = await api.post("/api/v1/tasks", json=body)
+    answer = await api.post(TASKS, json=body)
     assert answer.status_code == 400
     told = {(one["field"], one["code"]) for one in answer.json()["details"]["issues"]}
     assert told == {
@@ -55,11 +58,11 @@ async def test_all_issues_are_reported_at_once(api: httpx.AsyncClient) -> None:
         ("dueDate", "INVALID_FIELD"),
         ("status", "INVALID_FIELD"),
     }
-    assert (await api.get("/api/v1/tasks")).json()["totalCount"] == 0
+    assert (await api.get(TASKS)).json()["totalCount"] == 0
 
 
 async def test_query_and_body_issues_come_together(api: httpx.AsyncClient) -> None:
-    answer = await api.get("/api/v1/tasks?limit=ten&status=pending&dueBefore=2024-01-01&limit=1")
+    answer = await api.get(f"{TASKS}?limit=ten&status=pending&dueBefore=2024-01-01&limit=1")
     assert {one["field"] for one in answer.json()["details"]["issues"]} == {"limit", "status", "dueBefore"}
     assert {one["in"] for one in answer.json()["details"]["issues"]} == {"query"}
 
@@ -88,51 +91,51 @@ async def test_query_and_body_issues_come_together(api: httpx.AsyncClient) -> No
 async def test_what_is_not_a_json_object_is_a_400(
     api: httpx.AsyncClient, content: bytes, headers: dict[str, str]
 ) -> None:
-    answer = await api.post("/api/v1/contacts", content=content, headers=headers)
+    answer = await api.post(CONTACTS, content=content, headers=headers)
     assert answer.status_code == 400
     assert set(answer.json()) == {"code", "error", "message", "details"}
 
 
 async def test_a_number_with_a_zero_fraction_is_whole(api: httpx.AsyncClient) -> None:
-    await api.post("/api/v1/contacts", json={"firstName": "Jane"})
-    answer = await api.post("/api/v1/contacts/search", content=b'{"size": 91.0}', headers=JSON)
+    await api.post(CONTACTS, json={"firstName": "Jane"})
+    answer = await api.post(path_of("SearchContacts"), content=b'{"size": 91.0}', headers=JSON)
     assert len(answer.json()["items"]) == 1
-    assert (await api.get("/api/v1/contacts?pageSize=1.0")).json()["items"]
+    assert (await api.get(f"{CONTACTS}?pageSize=1.0")).json()["items"]
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("PUT", "/api/v1/contacts/search", 405),
-        ("GET", "/api/v1/contacts/search", 405),
-        ("PATCH", "/api/v1/contacts/1", 405),
-        ("HEAD", "/api/v1/contacts", 405),
-        ("GET", "/api/v1/contacts/", 404),
-        ("GET", "/api/v1/nothing", 404),
-        ("GET", "/api/v1/contacts/one", 404),
-        ("GET", "/api/v1/contacts/-1", 404),
-        ("GET", "/api/v1/contacts/1.0", 404),
-        ("GET", "/api/v1/contacts/%D9%A1", 404),
-        ("GET", "/api/v1/contacts/" + "9" * 40, 404),
-        ("GET", "/api/v1/tasks/task_01", 404),
-        ("GET", "/api/v1/tasks/task_%C2%B2", 404),
-        ("GET", "/api/v1/messages/" + "m" * 5000, 404),
-        ("GET", "/api/v1/messages/%FF", 400),
-        ("GET", "/api/v1/tasks/%FF", 404),
+        ("PUT", path_of("SearchContacts"), 405),
+        ("GET", path_of("SearchContacts"), 405),
+        ("PATCH", path_of("GetContact", 1), 405),
+        ("HEAD", CONTACTS, 405),
+        ("GET", f"{CONTACTS}/", 404),
+        ("GET", "/nothing", 404),
+        ("GET", path_of("GetContact", "one"), 404),
+        ("GET", path_of("GetContact", "-1"), 404),
+        ("GET", path_of("GetContact", "1.0"), 404),
+        ("GET", path_of("GetContact", "%D9%A1"), 404),
+        ("GET", path_of("GetContact", "9" * 40), 404),
+        ("GET", path_of("GetTask", "task_01"), 404),
+        ("GET", path_of("GetTask", "task_%C2%B2"), 404),
+        ("GET", path_of("GetMessage", "m" * 5000), 404),
+        ("GET", path_of("GetMessage", "%FF"), 400),
+        ("GET", path_of("GetTask", "%FF"), 404),
     ],
 )
 async def test_paths_and_methods_that_lead_nowhere(api: httpx.AsyncClient, method: str, path: str, status: int) -> None:
     answer = await api.request(method, path)
     assert answer.status_code == status
     if status == 405:
-        assert "PUT" not in answer.headers["Allow"] or "contacts/1" in path
+        assert "PUT" not in answer.headers["Allow"] or path == path_of("GetContact", 1)
 
 
 async def test_an_answer_that_the_document_does_not_allow_is_a_500_naming_the_place(
     sandbox: Sandbox, api: httpx.AsyncClient
 ) -> None:
     sandbox.handlers = {**sandbox.handlers, "GetContacts": lambda state, request: {"items": [{"id": "one"}]}}
-    answer = await api.get("/api/v1/contacts")
+    answer = await api.get(CONTACTS)
     assert answer.status_code == 500
     assert "GetContacts" in answer.json()["message"]
     assert answer.json()["details"]["issues"][0]["field"] == "items.0.id"
@@ -144,8 +147,8 @@ async def test_a_dishonest_answer_leaves_nothing_behind(sandbox: Sandbox, api: h
         return {"id": None}
 
     sandbox.handlers = {**sandbox.handlers, "CreateContact": create}
-    assert (await api.post("/api/v1/contacts", json={})).status_code == 500
-    assert (await api.get("/api/v1/contacts")).json()["totalCount"] == 0
+    assert (await api.post(CONTACTS, json={})).status_code == 500
+    assert (await api.get(CONTACTS)).json()["totalCount"] == 0
 
 
 @pytest.mark.parametrize(
@@ -172,20 +175,20 @@ async def test_a_status_or_a_body_that_the_document_lacks_is_a_500(
 
 async def test_a_body_has_a_largest_size(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llamadapro_sandbox.app.MAX_BODY", 20)
-    assert (await api.post("/api/v1/contacts", json={"firstName": "J"})).status_code == 200
-    answer = await api.post("/api/v1/contacts", json={"firstName": "Jane of the long name"})
+    assert (await api.post(CONTACTS, json={"firstName": "J"})).status_code == 200
+    answer = await api.post(CONTACTS, json={"firstName": "Jane of the long name"})
     assert (answer.status_code, answer.json()["message"]) == (400, "the body is larger than 20 bytes")
 
 
 async def test_a_query_number_that_no_number_holds_is_a_400(api: httpx.AsyncClient) -> None:
-    [told] = (await api.get("/api/v1/contacts?pageSize=1e999")).json()["details"]["issues"]
+    [told] = (await api.get(f"{CONTACTS}?pageSize=1e999")).json()["details"]["issues"]
     assert (told["field"], told["in"]) == ("pageSize", "query")
 
 
 async def test_what_the_document_may_come_to_ask_is_asked() -> None:
     """A parameter that must be given; and an object or null, of whose two complaints one is worth telling."""
     whole = Document((ROOT / "openapi.yaml").read_text("utf-8"))
-    parameters = whole.raw["paths"]["/api/v1/contacts"]["get"]["parameters"]
+    parameters = whole.raw["paths"][CONTACTS]["get"]["parameters"]
     whole.resolve(parameters[0])["required"] = True
     schemas = whole.raw["components"]["schemas"]
     either = {"anyOf": [{"type": "object", "required": ["name"]}, {"type": "null"}]}
@@ -193,13 +196,13 @@ async def test_what_the_document_may_come_to_ask_is_asked() -> None:
     sandbox = Sandbox(document=whole)
     async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox") as client:
         client.headers.update(key_headers("sandbox"))
-        [told] = (await client.get("/api/v1/contacts")).json()["details"]["issues"]
+        [told] = (await client.get(CONTACTS)).json()["details"]["issues"]
         assert told["code"] == "REQUIRED_FIELD"
-        [told] = (await client.post("/api/v1/contacts", json={"company": {}})).json()["details"]["issues"]
+        [told] = (await client.post(CONTACTS, json={"company": {}})).json()["details"]["issues"]
         assert (told["field"], told["code"]) == ("company.name", "REQUIRED_FIELD")
-        [told] = (await client.post("/api/v1/contacts", json={"company": 5})).json()["details"]["issues"]
+        [told] = (await client.post(CONTACTS, json={"company": 5})).json()["details"]["issues"]
         assert (told["field"], told["code"]) == ("company", "INVALID_FIELD")
-        assert (await client.post("/api/v1/contacts", json={"company": None})).status_code == 200
+        assert (await client.post(CONTACTS, json={"company": None})).status_code == 200
 
 
 async def test_a_new_field_of_the_document_passes_through_without_a_line_of_code() -> None:
@@ -211,7 +214,7 @@ async def test_a_new_field_of_the_document_passes_through_without_a_line_of_code
     sandbox = Sandbox(document=Document(text))
     async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox") as client:
         client.headers.update(key_headers("sandbox"))
-        made = (await client.post("/api/v1/contacts", json={"nickname": "Jay", "unheard": 1})).json()
+        made = (await client.post(CONTACTS, json={"nickname": "Jay", "unheard": 1})).json()
         assert made["nickname"] == "Jay"
         assert "unheard" not in made
-        assert (await client.post("/api/v1/contacts", json={"nickname": 1})).status_code == 400
+        assert (await client.post(CONTACTS, json={"nickname": 1})).status_code == 400

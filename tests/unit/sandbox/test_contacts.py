@@ -8,8 +8,10 @@ import httpx
 import pytest
 
 from llamadapro_sandbox import Sandbox
+from tests.openapi import path_of
 
-URL = "/api/v1/contacts"
+URL = path_of("GetContacts")
+SEARCH = path_of("SearchContacts")
 
 
 async def create(api: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
@@ -25,7 +27,7 @@ async def names(api: httpx.AsyncClient, query: str) -> list[str]:
 
 
 async def found(api: httpx.AsyncClient, **body: Any) -> list[str]:
-    answer = await api.post(f"{URL}/search", json=body)
+    answer = await api.post(SEARCH, json=body)
     assert answer.status_code == 200, answer.text
     return [item["firstName"] for item in answer.json()["items"]]
 
@@ -34,12 +36,12 @@ async def test_created_read_updated_deleted(sandbox: Sandbox, api: httpx.AsyncCl
     address = {"channelType": "PHONE", "address": "+56912345678"}
     made = await create(api, firstName="Jane", customFields={"a": 1, "b": 2}, addresses=[address], metadata=[1])
     assert made["addresses"][0] | address == made["addresses"][0]
-    assert (await api.get(f"{URL}/{made['id']}")).json() == made
+    assert (await api.get(path_of("GetContact", made["id"]))).json() == made
 
     sandbox.clock.advance(60)
     mail = {"channelType": "EMAIL", "address": "j@example.org"}
     changes = {"lastName": "Doe", "customFields": {"b": 3}, "addresses": [address, mail], "id": 99, "tenantId": "x"}
-    changed = (await api.put(f"{URL}/{made['id']}", json=changes)).json()
+    changed = (await api.put(path_of("GetContact", made["id"]), json=changes)).json()
     assert changed["firstName"] == "Jane"
     assert changed["lastName"] == "Doe"
     assert changed["customFields"] == {"a": 1, "b": 3}
@@ -48,10 +50,10 @@ async def test_created_read_updated_deleted(sandbox: Sandbox, api: httpx.AsyncCl
     assert changed["addresses"][0] == made["addresses"][0]
     assert changed["addresses"][1]["id"] != made["addresses"][0]["id"]
 
-    assert (await api.delete(f"{URL}/{made['id']}")).json() == changed
+    assert (await api.delete(path_of("GetContact", made["id"]))).json() == changed
     for method in ("GET", "DELETE"):
-        assert (await api.request(method, f"{URL}/{made['id']}")).status_code == 404
-    assert (await api.put(f"{URL}/{made['id']}", json={})).status_code == 404
+        assert (await api.request(method, path_of("GetContact", made["id"]))).status_code == 404
+    assert (await api.put(path_of("GetContact", made["id"]), json={})).status_code == 404
     assert (await create(api))["id"] != made["id"]
 
 
@@ -61,7 +63,7 @@ async def test_pages_are_stable_while_contacts_come_and_go(api: httpx.AsyncClien
     for sort in ("", "&sortBy=firstName=desc"):
         page = (await api.get(f"{URL}?pageSize=3{sort}")).json()
         seen = [item["firstName"] for item in page["items"]]
-        await api.delete(f"{URL}/{page['items'][-1]['id']}")  # the place of the token goes
+        await api.delete(path_of("DeleteContact", page["items"][-1]["id"]))  # the place of the token goes
         await create(api, firstName="z" if sort else "c7")  # before the place, or at the end
         while "nextPageToken" in page:
             page = (await api.get(f"{URL}?pageSize=3&pageToken={page['nextPageToken']}{sort}")).json()
@@ -83,7 +85,7 @@ async def test_pages_by_number(api: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize("token", ["x", "e30.000000000000", "é", "W10.", "a.b.c"])
 async def test_a_made_up_token_is_refused(api: httpx.AsyncClient, token: str) -> None:
     assert (await api.get(URL, params={"pageToken": token})).status_code == 400
-    assert (await api.post(f"{URL}/search", json={"pageToken": token})).status_code == 400
+    assert (await api.post(SEARCH, json={"pageToken": token})).status_code == 400
 
 
 async def test_a_token_of_another_order_is_refused(api: httpx.AsyncClient) -> None:
@@ -142,7 +144,7 @@ async def test_search_filters(api: httpx.AsyncClient) -> None:
     assert await found(api, filters=[{**ana, "or": True}]) == ["Ana"]
     assert await found(api, search="lima") == ["Bea"]
     for bad in ({"field": "firstName", "operator": "like"}, {"field": "name", "operator": "eq"}):
-        assert (await api.post(f"{URL}/search", json={"filters": [bad]})).status_code == 400
+        assert (await api.post(SEARCH, json={"filters": [bad]})).status_code == 400
 
 
 async def test_values_of_different_kinds_are_never_greater_or_less(api: httpx.AsyncClient) -> None:
@@ -158,17 +160,17 @@ async def test_search_pages_sorts_and_counts(api: httpx.AsyncClient) -> None:
     for name in ("Bea", "Ana", "Eva"):
         await create(api, firstName=name, userId=1)
     body: dict[str, Any] = {"size": 2, "sort": [{"field": "firstName", "direction": "desc"}]}
-    page = (await api.post(f"{URL}/search", json={**body, "includeTotalCount": True})).json()
+    page = (await api.post(SEARCH, json={**body, "includeTotalCount": True})).json()
     assert page["totalCount"] == 3
     assert [hit["firstName"] for hit in page["items"]] == ["Eva", "Bea"]
     assert page["items"][0]["id"] == "3"
     assert page["items"][0]["userId"] == "1"
-    rest = (await api.post(f"{URL}/search", json={**body, "pageToken": page["nextPageToken"]})).json()
+    rest = (await api.post(SEARCH, json={**body, "pageToken": page["nextPageToken"]})).json()
     assert [hit["firstName"] for hit in rest["items"]] == ["Ana"]
     assert "totalCount" not in rest
     assert "nextPageToken" not in rest
     body["sort"][0]["direction"] = "downwards"
-    assert (await api.post(f"{URL}/search", json=body)).status_code == 400
+    assert (await api.post(SEARCH, json=body)).status_code == 400
 
 
 async def test_archived_contacts_are_found_only_on_request(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
@@ -179,8 +181,8 @@ async def test_archived_contacts_are_found_only_on_request(sandbox: Sandbox, api
 
 async def test_searches_may_be_limited(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     sandbox.settings.search_per_second = 2
-    statuses = [(await api.post(f"{URL}/search", json={})).status_code for _ in range(3)]
+    statuses = [(await api.post(SEARCH, json={})).status_code for _ in range(3)]
     assert statuses == [200, 200, 429]
-    assert (await api.post(f"{URL}/search", json={})).headers["Retry-After"] == "1"
+    assert (await api.post(SEARCH, json={})).headers["Retry-After"] == "1"
     sandbox.clock.advance(1)
-    assert (await api.post(f"{URL}/search", json={})).status_code == 200
+    assert (await api.post(SEARCH, json={})).status_code == 200

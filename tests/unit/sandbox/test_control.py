@@ -15,9 +15,9 @@ from llamadapro_sandbox.cli import main
 from llamadapro_sandbox.clock import Clock
 from llamadapro_sandbox.errors import BadRequest
 from llamadapro_sandbox.seeding import read_seed
-from tests.openapi import KEY_HEADER, key_headers
+from tests.openapi import KEY_HEADER, key_headers, path_of
 
-CONTACTS = "/api/v1/contacts"
+CONTACTS = path_of("GetContacts")
 SEED: dict[str, Any] = {
     "contacts": [{"firstName": "Jane", "email": "jane@example.org"}, {"firstName": "John"}],
     "definitions": [
@@ -63,7 +63,7 @@ async def test_snapshot_and_restore(sandbox: Sandbox, api: httpx.AsyncClient) ->
     await api.post(CONTACTS, json={"firstName": "Jane"})
     kept = json.loads(json.dumps(sandbox.snapshot()))
     await api.post(CONTACTS, json={})
-    await api.delete(f"{CONTACTS}/1")
+    await api.delete(path_of("DeleteContact", 1))
     sandbox.restore(kept)
     assert [one["firstName"] for one in (await api.get(CONTACTS)).json()["items"]] == ["Jane"]
     assert (await api.post(CONTACTS, json={})).json()["id"] == 2
@@ -93,7 +93,7 @@ async def test_reset_goes_back_to_the_first_seed(api: httpx.AsyncClient) -> None
 async def test_a_seed_is_checked_as_requests_are_and_all_or_nothing(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     created = sandbox.seed(SEED)
     assert created["conversations"][0]["contactId"] == 1
-    assert (await api.get("/api/v1/custom-fields/definitions/1/options")).json()["totalCount"] == 2
+    assert (await api.get(path_of("GetCustomFieldListOptions", 1))).json()["totalCount"] == 2
     with pytest.raises(BadRequest, match=r"contacts\.1\.firstName"):
         sandbox.seed({"contacts": [{}, {"firstName": 1}]})
     with pytest.raises(BadRequest, match="people"):
@@ -115,7 +115,7 @@ def test_a_seed_comes_from_a_file(tmp_path: Path) -> None:
 
 async def test_requests_are_written_down_without_the_key(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     await api.post(f"{CONTACTS}?a=b", json={"firstName": "Jane"})
-    await api.get("/api/v1/nowhere")
+    await api.get("/nowhere")
     await api.post(CONTACTS, content=b"nonsense")
     made, lost, bad = sandbox.requests
     assert (made.operation, made.status, made.json, made.query) == (
@@ -136,7 +136,7 @@ async def test_requests_are_written_down_without_the_key(sandbox: Sandbox, api: 
 
 async def test_status_faults_before_and_after_the_effect(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     sandbox.faults.add("status", status=429, retry_after=1.5, times=1, operation="CreateContact")
-    sandbox.faults.add("status", status=502, when="after", times=1, path="/api/v1/con*")
+    sandbox.faults.add("status", status=502, when="after", times=1, path=f"{CONTACTS[:-2]}*")
     refused, lost, well = [await api.post(CONTACTS, json={}) for _ in range(3)]
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1.5")
     assert refused.json()["code"] == 429

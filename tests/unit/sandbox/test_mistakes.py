@@ -16,9 +16,12 @@ from llamadapro_sandbox.cli import main
 from llamadapro_sandbox.clock import LATEST
 from llamadapro_sandbox.errors import BadRequest, SandboxWarning
 from llamadapro_sandbox.request_log import MAX_BODY_BYTES
-from tests.openapi import key_headers
+from tests.openapi import key_headers, path_of
 
-CONTACTS = "/api/v1/contacts"
+TASKS = path_of("GetTasks")
+MEDIA = path_of("UploadMedia")
+
+CONTACTS = path_of("GetContacts")
 MISSPELT = [
     ({"first\r\nName": 1}, "body.first\\r\\nName", "firstName"),
     ({"firstName": "Jane", "first_name": "J"}, "body.first_name", "firstName"),
@@ -87,10 +90,10 @@ async def test_a_seed_is_flagged(sandbox: Sandbox, api: httpx.AsyncClient) -> No
         ({"operation": "createContact"}, "did you mean CreateContact"),
         ({"operation": "Nonsense"}, "no operation 'Nonsense'"),
         ({"method": "PATSH"}, "no operation has the method 'PATSH'"),
-        ({"path": "/api/v1/contact"}, "no operation has a path like"),
-        ({"path": "/contacts/*"}, "no operation has a path like"),
+        ({"path": CONTACTS[:-1]}, "no operation has a path like"),
+        ({"path": f"/v0{CONTACTS}/*"}, "no operation has a path like"),
         ({"operation": "CreateContact", "method": "GET"}, "no operation matches all of this fault"),
-        ({"operation": "CreateContact", "path": "/api/v1/tasks"}, "no operation matches all of this fault"),
+        ({"operation": "CreateContact", "path": TASKS}, "no operation matches all of this fault"),
         ({"retry": 1}, "a fault has no 'retry'"),
     ],
 )
@@ -112,11 +115,11 @@ async def test_a_fault_that_can_hit_nothing_is_refused(
     [
         {"method": "post"},
         {"path": "*"},
-        {"path": "/api/v1/*"},
-        {"path": "/api/v1/contacts/5"},
-        {"path": "/api/v1/contacts/*"},
+        {"path": f"{CONTACTS[:2]}*"},
+        {"path": path_of("GetContact", 5)},
+        {"path": path_of("GetContact", "*")},
         {"path": "*/search"},
-        {"path": "/api/v?/calls/*/recording"},
+        {"path": f"/?{path_of('GetCallRecording', '*')[2:]}"},
         {"path": "/_sandbox/files/recordings/1.wav"},
         {"operation": "file"},
     ],
@@ -166,7 +169,7 @@ async def test_the_log_is_bounded(sandbox: Sandbox, api: httpx.AsyncClient, monk
     assert len(last.raw) == len(last.answer.raw) == MAX_BODY_BYTES
     monkeypatch.undo()
     for _ in range(1100):
-        await api.get(f"{CONTACTS}/99")
+        await api.get(path_of("GetContact", 99))
     assert len(sandbox.requests) == 1000
 
 
@@ -182,7 +185,7 @@ async def test_keys_are_in_no_log(sandbox: Sandbox) -> None:
 async def test_what_is_inside_can_be_seen(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     await api.post(CONTACTS, json={})
     sandbox.faults.add("latency", seconds=2, operation="GetTasks")
-    assert "POST /api/v1/contacts CreateContact 200" in repr(sandbox.requests)
+    assert f"POST {CONTACTS} CreateContact 200" in repr(sandbox.requests)
     assert "kind=latency,seconds=2,operation=GetTasks (0 hits)" in repr(sandbox.faults)
     assert "speed 0" in repr(sandbox.clock)
     assert "1 contacts" in repr(sandbox)
@@ -228,7 +231,7 @@ def test_a_sandbox_is_closed_by_with_and_by_nobody(tmp_path: Path) -> None:
 
 async def test_uploads_are_attachments(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     body = {"fromPhoneNumber": "+56221234567", "fileName": "a.html", "contentType": "text/html", "content": "PGI+"}
-    media = (await api.post("/api/v1/whatsapp/media", json=body)).json()
+    media = (await api.post(MEDIA, json=body)).json()
     answer = await api.get(media["url"])
     assert answer.content == b"<b>"
     assert answer.headers["Content-Disposition"] == "attachment"

@@ -12,11 +12,17 @@ import pytest
 
 from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.clock import moment, written
+from tests.openapi import path_of
 
-TASKS = "/api/v1/tasks"
-CONVERSATIONS = "/api/v1/conversations"
-DEFINITIONS = "/api/v1/custom-fields/definitions"
-MESSAGES = "/api/v1/whatsapp/messages"
+CONTACTS = path_of("GetContacts")
+MEDIA = path_of("UploadMedia")
+CALLS = path_of("CreateCall")
+
+TASKS = path_of("GetTasks")
+CONVERSATIONS = path_of("Create")
+BULK = path_of("BulkCreate")
+DEFINITIONS = path_of("GetCustomFieldDefinitions")
+MESSAGES = path_of("CreateMessage")
 NUMBERS = {"fromPhoneNumber": "+56221234567", "toPhoneNumber": "+56912345678"}
 FAILING = "+15005550001"
 
@@ -38,7 +44,7 @@ def task(**fields: Any) -> dict[str, Any]:
 async def test_a_task_through_its_life(api: httpx.AsyncClient) -> None:
     made = await ok(api.post(TASKS, json=task(context={"conversationId": 5})))
     assert made["status"] == "scheduled"
-    url = f"{TASKS}/{made['id']}"
+    url = path_of("GetTask", made["id"])
     done = await ok(api.put(url, json={"status": "completed"}))
     assert done["completedAt"] == done["updatedAt"]
     assert done["objective"] == "o"
@@ -55,7 +61,7 @@ async def test_a_task_through_its_life(api: httpx.AsyncClient) -> None:
 async def test_a_given_date_is_kept(api: httpx.AsyncClient) -> None:
     made = await ok(api.post(TASKS, json=task()))
     when = "2024-02-03T04:05:06+01:00"
-    done = await ok(api.put(f"{TASKS}/{made['id']}", json={"status": "completed", "completedAt": when}))
+    done = await ok(api.put(path_of("GetTask", made["id"]), json={"status": "completed", "completedAt": when}))
     assert done["completedAt"] == when
 
 
@@ -64,16 +70,16 @@ async def test_a_task_falls_overdue_by_the_clock(sandbox: Sandbox, api: httpx.As
     made = await ok(api.post(TASKS, json=task(dueDate=due)))
     assert made["status"] == "scheduled"
     sandbox.clock.advance(61)
-    assert (await ok(api.get(f"{TASKS}/{made['id']}")))["status"] == "overdue"
+    assert (await ok(api.get(path_of("GetTask", made["id"]))))["status"] == "overdue"
     assert (await ok(api.get(f"{TASKS}?status=overdue")))["totalCount"] == 1
     assert (await ok(api.get(f"{TASKS}?status=scheduled")))["totalCount"] == 0
-    moved = await ok(api.put(f"{TASKS}/{made['id']}", json={"dueDate": "2999-01-01T00:00:00Z"}))
+    moved = await ok(api.put(path_of("GetTask", made["id"]), json={"dueDate": "2999-01-01T00:00:00Z"}))
     assert moved["status"] == "scheduled"
 
 
 async def test_a_task_that_was_called_overdue_is_scheduled_again_by_a_new_date(api: httpx.AsyncClient) -> None:
     made = await ok(api.post(TASKS, json=task(status="overdue")))
-    later = await ok(api.put(f"{TASKS}/{made['id']}", json={"dueDate": "2999-01-01T00:00:00Z"}))
+    later = await ok(api.put(path_of("GetTask", made["id"]), json={"dueDate": "2999-01-01T00:00:00Z"}))
     assert (made["status"], later["status"]) == ("overdue", "scheduled")
 
 
@@ -125,10 +131,10 @@ async def test_a_conversation_creates_matches_and_updates_its_contact(api: httpx
 
 
 async def test_a_contact_made_the_legacy_way_is_matched_too(api: httpx.AsyncClient) -> None:
-    made = await ok(api.post("/api/v1/contacts", json={"phone": "+56912345678"}))
+    made = await ok(api.post(CONTACTS, json={"phone": "+56912345678"}))
     body = {"funnelId": 1, "contact": {"phones": ["+56912345678"]}}
     assert (await ok(api.post(CONVERSATIONS, json=body)))["contactId"] == made["id"]
-    await ok(api.delete(f"/api/v1/contacts/{made['id']}"))
+    await ok(api.delete(path_of("GetContact", made["id"])))
     new = (await ok(api.post(CONVERSATIONS, json=body)))["contactId"]
     assert new != made["id"]
     assert (await ok(api.post(CONVERSATIONS, json=body)))["contactId"] == new
@@ -137,13 +143,13 @@ async def test_a_contact_made_the_legacy_way_is_matched_too(api: httpx.AsyncClie
 async def test_a_conversation_needs_a_contact_that_exists(api: httpx.AsyncClient) -> None:
     for body in ({"funnelId": 1}, {"funnelId": 1, "contactId": 77}, {"contactId": 1}):
         assert (await api.post(CONVERSATIONS, json=body)).status_code == 400
-    made = await ok(api.post("/api/v1/contacts", json={"firstName": "A"}))
+    made = await ok(api.post(CONTACTS, json={"firstName": "A"}))
     body = {"funnelId": 1, "contactId": made["id"], "contact": {"firstName": "B"}}
     assert (await ok(api.post(CONVERSATIONS, json=body)))["contacts"][0]["firstName"] == "B"
 
 
 async def test_bulk_create_does_what_it_can_and_reports_the_rest(api: httpx.AsyncClient) -> None:
-    known = await ok(api.post("/api/v1/contacts", json={"email": "known@example.org"}))
+    known = await ok(api.post(CONTACTS, json={"email": "known@example.org"}))
     items = [
         {"funnelId": 1, "contact": {"phones": ["+56912345678"]}},
         {"contact": {"firstName": 7}},
@@ -152,7 +158,7 @@ async def test_bulk_create_does_what_it_can_and_reports_the_rest(api: httpx.Asyn
         {"funnelId": 1, "contactId": 10**30},
         {"funnelId": 1},
     ]
-    result = await ok(api.post(f"{CONVERSATIONS}/bulk", json={"conversations": items}))
+    result = await ok(api.post(BULK, json={"conversations": items}))
     report = result["report"]
     assert report["counts"] == {"successful": 2, "warnings": 1, "duplicates": 1, "errors": 4, "total": 6}
     by_index = {one["index"]: one for one in report["itemsIssues"]}
@@ -169,10 +175,10 @@ async def test_bulk_create_does_what_it_can_and_reports_the_rest(api: httpx.Asyn
 
 async def test_a_batch_may_be_wrong_as_a_whole(api: httpx.AsyncClient) -> None:
     for conversations, code in (([], "EMPTY_BATCH"), ([{}] * 1001, "BATCH_TOO_LARGE")):
-        result = await ok(api.post(f"{CONVERSATIONS}/bulk", json={"conversations": conversations}))
+        result = await ok(api.post(BULK, json={"conversations": conversations}))
         assert [one["code"] for one in result["report"]["batchErrors"]] == [code]
         assert result["report"]["counts"]["successful"] == 0
-    assert (await api.post(f"{CONVERSATIONS}/bulk", json={})).status_code == 400
+    assert (await api.post(BULK, json={})).status_code == 400
 
 
 async def test_bulk_update_changes_only_what_is_given(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
@@ -184,7 +190,7 @@ async def test_bulk_update_changes_only_what_is_given(sandbox: Sandbox, api: htt
         {"userId": 1},
         {"id": made["id"], "contact": {"id": 99}},
     ]
-    report = (await ok(api.put(f"{CONVERSATIONS}/bulk", json={"conversations": items})))["report"]
+    report = (await ok(api.put(BULK, json={"conversations": items})))["report"]
     assert report["counts"] == {"successful": 2, "warnings": 0, "duplicates": 0, "errors": 3, "total": 5}
     assert [(one["index"], one.get("itemId")) for one in report["itemsIssues"]] == [(2, 99), (3, None), (4, made["id"])]
     records = await ok(api.get("/_sandbox/records"))
@@ -205,10 +211,12 @@ async def test_definitions_have_unique_keys_within_their_entity(api: httpx.Async
     first = await ok(api.post(DEFINITIONS, json=definition(fieldLabel="Level")))
     assert (await api.post(DEFINITIONS, json=definition())).status_code == 400
     other = await ok(api.post(DEFINITIONS, json=definition(entityType="COMPANY")))
-    assert (await api.put(f"{DEFINITIONS}/{other['id']}", json={"entityType": "CONTACT"})).status_code == 400
-    changed = await ok(api.put(f"{DEFINITIONS}/{first['id']}", json={"description": "d"}))
+    assert (
+        await api.put(path_of("GetCustomFieldDefinition", other["id"]), json={"entityType": "CONTACT"})
+    ).status_code == 400
+    changed = await ok(api.put(path_of("GetCustomFieldDefinition", first["id"]), json={"description": "d"}))
     assert (changed["fieldLabel"], changed["description"], changed["fieldKey"]) == ("Level", "d", "level")
-    assert (await ok(api.get(f"{DEFINITIONS}/{first['id']}"))) == changed
+    assert (await ok(api.get(path_of("GetCustomFieldDefinition", first["id"])))) == changed
     listed = await ok(api.get(f"{DEFINITIONS}?filterBy=entityType:COMPANY"))
     assert [one["id"] for one in listed["items"]] == [other["id"]]
     assert (await ok(api.get(f"{DEFINITIONS}?tenantId=another")))["items"] == []
@@ -217,47 +225,54 @@ async def test_definitions_have_unique_keys_within_their_entity(api: httpx.Async
 
 async def test_options_of_a_list(api: httpx.AsyncClient) -> None:
     made = await ok(api.post(DEFINITIONS, json=definition()))
-    url = f"{DEFINITIONS}/{made['id']}/options"
+    url = path_of("GetCustomFieldListOptions", made["id"])
     gold = await ok(api.post(url, json={"definitionId": made["id"], "value": "gold", "label": "Gold"}))
     assert (await api.post(url, json={"definitionId": made["id"], "value": "gold"})).status_code == 400
     assert (await api.post(url, json={"definitionId": 99, "value": "silver"})).status_code == 400
-    assert (await api.get(f"{DEFINITIONS}/99/options")).status_code == 404
-    assert await ok(api.get(f"{url}/{gold['id']}")) == gold
-    changed = await ok(api.put(f"{url}/{gold['id']}", json={"label": "Golden", "definitionId": 3}))
+    assert (await api.get(path_of("GetCustomFieldListOptions", 99))).status_code == 404
+    assert await ok(api.get(path_of("GetCustomFieldListOption", made["id"], gold["id"]))) == gold
+    changed = await ok(
+        api.put(
+            path_of("GetCustomFieldListOption", made["id"], gold["id"]), json={"label": "Golden", "definitionId": 3}
+        )
+    )
     assert (changed["label"], changed["value"], changed["definitionId"]) == ("Golden", "gold", made["id"])
     assert (await ok(api.get(url)))["items"] == [changed]
     plain = await ok(api.post(DEFINITIONS, json=definition(fieldKey="age", fieldType="NUMBER")))
-    for suffix in ("", "/1"):
-        assert (await api.get(f"{DEFINITIONS}/{plain['id']}/options{suffix}")).status_code == 400
+    for path in (
+        path_of("GetCustomFieldListOptions", plain["id"]),
+        path_of("GetCustomFieldListOption", plain["id"], 1),
+    ):
+        assert (await api.get(path)).status_code == 400
 
 
 async def test_values_of_a_list_must_be_options_and_go_with_them(api: httpx.AsyncClient) -> None:
     made = await ok(api.post(DEFINITIONS, json=definition()))
-    url = f"{DEFINITIONS}/{made['id']}/options"
+    url = path_of("GetCustomFieldListOptions", made["id"])
     gold = await ok(api.post(url, json={"definitionId": made["id"], "value": "gold"}))
-    refused = await api.post("/api/v1/contacts", json={"customFields": {"level": "iron"}})
+    refused = await api.post(CONTACTS, json={"customFields": {"level": "iron"}})
     told = refused.json()["details"]["issues"][0]
     assert (refused.status_code, told["field"], told["code"]) == (400, "customFields.level", "UNKNOWN_OPTION")
     await ok(api.post(url, json={"definitionId": made["id"], "value": "silver"}))
-    jane = await ok(api.post("/api/v1/contacts", json={"customFields": {"level": "gold", "other": 1}}))
-    john = await ok(api.post("/api/v1/contacts", json={"customFields": {"level": "silver"}}))
-    await ok(api.delete(f"{url}/{gold['id']}"))
-    assert (await api.get(f"{url}/{gold['id']}")).status_code == 404
-    assert (await ok(api.get(f"/api/v1/contacts/{jane['id']}")))["customFields"] == {"other": 1}
-    assert (await ok(api.get(f"/api/v1/contacts/{john['id']}")))["customFields"] == {"level": "silver"}
+    jane = await ok(api.post(CONTACTS, json={"customFields": {"level": "gold", "other": 1}}))
+    john = await ok(api.post(CONTACTS, json={"customFields": {"level": "silver"}}))
+    await ok(api.delete(path_of("GetCustomFieldListOption", made["id"], gold["id"])))
+    assert (await api.get(path_of("GetCustomFieldListOption", made["id"], gold["id"]))).status_code == 404
+    assert (await ok(api.get(path_of("GetContact", jane["id"]))))["customFields"] == {"other": 1}
+    assert (await ok(api.get(path_of("GetContact", john["id"]))))["customFields"] == {"level": "silver"}
 
 
 async def test_a_definition_in_use_is_deleted_only_by_force(api: httpx.AsyncClient) -> None:
     made = await ok(api.post(DEFINITIONS, json=definition(fieldType="STRING")))
-    url = f"{DEFINITIONS}/{made['id']}"
-    jane = await ok(api.post("/api/v1/contacts", json={"customFields": {"level": "any"}}))
+    url = path_of("GetCustomFieldDefinition", made["id"])
+    jane = await ok(api.post(CONTACTS, json={"customFields": {"level": "any"}}))
     refused = await api.delete(url)
     assert refused.status_code == 409
     assert refused.json()["details"] == {"options": 0, "values": 1}
     assert (await api.delete(f"{url}?force=perhaps")).status_code == 400
     await ok(api.delete(f"{url}?force=true"))
     assert (await api.get(url)).status_code == 404
-    assert (await ok(api.get(f"/api/v1/contacts/{jane['id']}")))["customFields"] == {}
+    assert (await ok(api.get(path_of("GetContact", jane["id"]))))["customFields"] == {}
 
 
 # ----------------------------------------------------------------------------------------------------------- messages
@@ -268,17 +283,17 @@ async def test_a_message_makes_its_way(sandbox: Sandbox, api: httpx.AsyncClient)
     seen = [sent["status"]]
     for seconds in (0.5, 0.5, 4):
         sandbox.clock.advance(seconds)
-        seen.append((await ok(api.get(f"/api/v1/messages/{sent['id']}")))["status"])
+        seen.append((await ok(api.get(path_of("GetMessage", sent["id"]))))["status"])
     assert seen == ["pending", "sent", "delivered", "read"]
     assert (sent["content"], sent["direction"], sent["recipient"]["address"]) == ("Hi", "outbound", "+56912345678")
-    assert (await api.get("/api/v1/messages/message_99")).status_code == 404
+    assert (await api.get(path_of("GetMessage", "message_99"))).status_code == 404
 
 
 async def test_a_message_to_the_failing_number_fails(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     body = {**NUMBERS, "toPhoneNumber": FAILING, "type": "text", "content": "Hi"}
     sent = await ok(api.post(MESSAGES, json=body))
     sandbox.clock.advance(10)
-    failed = await ok(api.get(f"/api/v1/messages/{sent['id']}"))
+    failed = await ok(api.get(path_of("GetMessage", sent["id"])))
     assert failed["status"] == "failed"
     assert failed["errors"][0]["code"] == 131026
 
@@ -286,17 +301,19 @@ async def test_a_message_to_the_failing_number_fails(sandbox: Sandbox, api: http
 async def test_templates_take_variables_or_components(api: httpx.AsyncClient) -> None:
     body = {**NUMBERS, "templateName": "welcome", "languageCode": "es"}
     components = [{"type": "body", "parameters": [{"type": "text", "text": "Ana"}]}]
-    by_variables = await ok(api.post(f"{MESSAGES}/template", json={**body, "variables": [{"value": "Ana"}]}))
-    by_components = await ok(api.post(f"{MESSAGES}/template", json={**body, "components": components}))
+    by_variables = await ok(api.post(path_of("CreateTemplateMessage"), json={**body, "variables": [{"value": "Ana"}]}))
+    by_components = await ok(api.post(path_of("CreateTemplateMessage"), json={**body, "components": components}))
     assert by_variables["content"] == by_components["content"] == "[welcome] Ana"
-    both = await api.post(f"{MESSAGES}/template", json={**body, "variables": [], "components": components})
+    both = await api.post(path_of("CreateTemplateMessage"), json={**body, "variables": [], "components": components})
     assert both.status_code == 400
     assert "variables" in both.json()["details"]["issues"][0]["message"]
-    assert (await api.post(f"{MESSAGES}/template", json={**body, "toPhoneNumber": "912345678"})).status_code == 400
+    assert (
+        await api.post(path_of("CreateTemplateMessage"), json={**body, "toPhoneNumber": "912345678"})
+    ).status_code == 400
 
 
 async def test_media_is_uploaded_either_way_and_sent(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
-    url, content = "/api/v1/whatsapp/media", b"\x89PNG and so on"
+    url, content = MEDIA, b"\x89PNG and so on"
     direct = {"fileName": "a.png", "contentType": "image/png", "content": base64.b64encode(content).decode()}
     media = await ok(api.post(url, json={**direct, "fromPhoneNumber": "+56221234567", "tags": {"a": "b"}}))
     assert (media["size"], media["fileName"], media["tags"]) == (len(content), "a.png", {"a": "b"})
@@ -314,7 +331,7 @@ async def test_media_is_uploaded_either_way_and_sent(sandbox: Sandbox, api: http
 
 async def test_media_need_neither_base64_nor_a_type_for_a_header(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     fields = {"fileName": "a.txt", "contentType": "text/español", "content": "plain, as it is"}
-    media = await ok(api.post("/api/v1/whatsapp/media", json={**fields, "fromPhoneNumber": "+56221234567"}))
+    media = await ok(api.post(MEDIA, json={**fields, "fromPhoneNumber": "+56221234567"}))
     file = await httpx_get(sandbox, media["url"])
     assert (file.text, file.headers["Content-Type"]) == ("plain, as it is", "application/octet-stream")
 
@@ -329,9 +346,9 @@ async def httpx_get(sandbox: Sandbox, url: str, **headers: str) -> httpx.Respons
 
 
 STARTS: list[tuple[str, dict[str, Any]]] = [
-    ("/api/v2/calls/agent", {"toPhoneNumber": "+56912345678", "objectives": ["Confirm Tuesday"]}),
-    ("/api/v1/calls/agent", {"voiceAgentId": 3, "to": "+56912345678", "contextVariables": {"day": "Tuesday"}}),
-    ("/api/v1/calls/bridge", {"to": "+56912345678", "callCustomData": {"a": 1}}),
+    (path_of("StartAgentCallV2"), {"toPhoneNumber": "+56912345678", "objectives": ["Confirm Tuesday"]}),
+    (path_of("StartAgentCall"), {"voiceAgentId": 3, "to": "+56912345678", "contextVariables": {"day": "Tuesday"}}),
+    (path_of("StartBridgeCall"), {"to": "+56912345678", "callCustomData": {"a": 1}}),
 ]
 
 
@@ -340,30 +357,30 @@ async def test_a_call_is_made_and_leaves_a_recording_and_its_text(
     sandbox: Sandbox, api: httpx.AsyncClient, path: str, body: dict[str, Any]
 ) -> None:
     call = await ok(api.post(path, json=body))
-    url, seen = f"/api/v1/calls/{call['id']}", [call["status"]]
+    url, seen = path_of("GetCall", call["id"]), [call["status"]]
     for seconds in (0.5, 0.5, 0.5):
-        assert (await api.get(f"{url}/recording")).status_code == 404
-        assert (await api.get(f"{url}/transcription")).status_code == 404
-        assert (await api.get("/api/v1/recordings/1")).status_code == 404
+        assert (await api.get(path_of("GetCallRecording", call["id"]))).status_code == 404
+        assert (await api.get(path_of("GetCallTranscription", call["id"]))).status_code == 404
+        assert (await api.get(path_of("GetRecording", 1))).status_code == 404
         sandbox.clock.advance(seconds)
         seen.append((await ok(api.get(url)))["status"])
     sandbox.clock.advance(0.5)
     done = await ok(api.get(url))
     assert [*seen, done["status"]] == ["queued", "ringing", "in-progress", "in-progress", "completed"]
     assert done["updatedAt"] > call["updatedAt"]
-    recording = await ok(api.get(f"{url}/recording"))
-    assert await ok(api.get(f"/api/v1/recordings/{recording['id']}")) == recording
+    recording = await ok(api.get(path_of("GetCallRecording", call["id"])))
+    assert await ok(api.get(path_of("GetRecording", recording["id"]))) == recording
     assert (recording["callId"], recording["duration"]) == (call["id"], done["duration"])
-    transcription = await ok(api.get(f"{url}/transcription"))
-    assert "Tuesday" in transcription["text"] or "bridge" in path
+    transcription = await ok(api.get(path_of("GetCallTranscription", call["id"])))
+    assert "Tuesday" in transcription["text"] or path == path_of("StartBridgeCall")
     assert (await httpx_get(sandbox, transcription["url"])).text == transcription["text"]
 
 
 async def test_a_call_to_the_failing_number_fails(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
-    call = await ok(api.post("/api/v1/calls/bridge", json={"to": FAILING}))
+    call = await ok(api.post(path_of("StartBridgeCall"), json={"to": FAILING}))
     sandbox.clock.advance(5)
-    assert (await ok(api.get(f"/api/v1/calls/{call['id']}")))["status"] == "failed"
-    assert (await api.get(f"/api/v1/calls/{call['id']}/recording")).status_code == 404
+    assert (await ok(api.get(path_of("GetCall", call["id"]))))["status"] == "failed"
+    assert (await api.get(path_of("GetCallRecording", call["id"]))).status_code == 404
 
 
 async def test_a_noted_call_keeps_what_it_was_given(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
@@ -378,32 +395,32 @@ async def test_a_noted_call_keeps_what_it_was_given(sandbox: Sandbox, api: httpx
         "startTime": "2024-01-01T00:00:00Z",
         "teamId": 4,
     }
-    call = await ok(api.post("/api/v1/calls", json=body))
+    call = await ok(api.post(CALLS, json=body))
     assert call | body == call
     sandbox.clock.advance(100)
-    assert (await ok(api.get(f"/api/v1/calls/{call['id']}")))["status"] == "no-answer"
-    assert (await api.get(f"/api/v1/calls/{call['id']}/recording")).status_code == 404
-    other = await ok(api.post("/api/v1/calls", json={**body, "status": "answered"}))
+    assert (await ok(api.get(path_of("GetCall", call["id"]))))["status"] == "no-answer"
+    assert (await api.get(path_of("GetCallRecording", call["id"]))).status_code == 404
+    other = await ok(api.post(CALLS, json={**body, "status": "answered"}))
     assert other["status"] == "answered"
-    assert (await ok(api.get(f"/api/v1/calls/{other['id']}/transcription")))["text"]
-    done = await ok(api.post("/api/v1/calls", json={**body, "status": "completed"}))
+    assert (await ok(api.get(path_of("GetCallTranscription", other["id"]))))["text"]
+    done = await ok(api.post(CALLS, json={**body, "status": "completed"}))
     assert (done["status"], done["duration"]) == ("completed", 3.5)
-    assert (await ok(api.get(f"/api/v1/calls/{done['id']}/recording")))["duration"] == 3.5
-    queued = await ok(api.post("/api/v1/calls", json={**body, "status": "queued", "duration": None}))
+    assert (await ok(api.get(path_of("GetCallRecording", done["id"]))))["duration"] == 3.5
+    queued = await ok(api.post(CALLS, json={**body, "status": "queued", "duration": None}))
     assert queued["status"] == "queued"
     sandbox.clock.advance(2)
-    assert (await ok(api.get(f"/api/v1/calls/{queued['id']}")))["status"] == "completed"
+    assert (await ok(api.get(path_of("GetCall", queued["id"]))))["status"] == "completed"
 
 
 async def test_a_recording_from_elsewhere(api: httpx.AsyncClient) -> None:
     body = {"userId": 3, "url": "https://files.example.org/1.mp3", "callTo": "+1", "callStartTime": "yesterday"}
-    answer = await api.post("/api/v1/recordings", json=body)
+    answer = await api.post(path_of("LoadRecording"), json=body)
     assert (answer.status_code, answer.content) == (204, b"")
-    recording = await ok(api.get("/api/v1/recordings/1"))
+    recording = await ok(api.get(path_of("GetRecording", 1)))
     assert recording["url"] == body["url"]
-    call = await ok(api.get(f"/api/v1/calls/{recording['callId']}"))
+    call = await ok(api.get(path_of("GetCall", recording["callId"])))
     assert (call["userId"], call["to"], call["status"]) == (3, "+1", "completed")
-    assert await ok(api.get(f"/api/v1/calls/{call['id']}/recording")) == recording
+    assert await ok(api.get(path_of("GetCallRecording", call["id"]))) == recording
 
 
 # --------------------------------------------------------------------------------------------------------- recordings

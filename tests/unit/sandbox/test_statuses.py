@@ -5,6 +5,7 @@ The sandbox knows neither people nor their rights, so nothing can be forbidden; 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ import pytest
 from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.document import Operation, load
 from llamadapro_sandbox.sections import handlers
-from tests.openapi import key_headers
+from tests.openapi import key_headers, path_of
 
 OPERATIONS = load().operations
 INJECTED = {403, 500}
@@ -51,26 +52,22 @@ def example(operation: Operation) -> Any:
     return {name: right.get(name, one) for name, one in found.items() if name != "pageToken"} if found else None
 
 
-def path_of(operation: Operation, **ids: str) -> str:
-    path = operation.path
-    for name in ("id", "callId", "definitionId", "optionId"):
-        path = path.replace(f"{{{name}}}", ids.get(name, "1"))
-    return path.replace("{taskId}", ids.get("taskId", "task_1")).replace(
-        "{messageId}", ids.get("messageId", "message_1")
-    )
+def path_to(operation: Operation, **ids: str) -> str:
+    known = {"taskId": "task_1", "messageId": "message_1", **ids}
+    return path_of(operation.id, *(known.get(name, "1") for name in re.findall(r"{(.+?)}", operation.path)))
 
 
 def bad(operation: Operation) -> tuple[str, dict[str, Any]]:
     """A request to the operation that is not as it should be."""
     if operation.body is not None:
-        return path_of(operation), {"json": []}
+        return path_to(operation), {"json": []}
     if any(parameter.name == "pageToken" for parameter in operation.parameters):
-        return f"{path_of(operation)}?pageToken=made-up", {}
+        return f"{path_to(operation)}?pageToken=made-up", {}
     if any(parameter.name == "force" for parameter in operation.parameters):
-        return f"{path_of(operation)}?force=perhaps", {}
+        return f"{path_to(operation)}?force=perhaps", {}
     if "{optionId}" in operation.path:
-        return path_of(operation, definitionId="2"), {}  # a NUMBER has no options
-    return path_of(operation, id="%FF", messageId="%FF"), {}
+        return path_to(operation, definitionId="2"), {}  # a NUMBER has no options
+    return path_to(operation, id="%FF", messageId="%FF"), {}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +76,7 @@ def bad(operation: Operation) -> tuple[str, dict[str, Any]]:
 async def test_every_listed_status_is_produced(operation: Operation, status: int) -> None:
     sandbox = Sandbox(seed=SEED, speed=0)
     sandbox.clock.advance(10)
-    path, body, headers = path_of(operation), example(operation), key_headers("sandbox")
+    path, body, headers = path_to(operation), example(operation), key_headers("sandbox")
     how: dict[str, Any] = {} if body is None else {"json": body}
     if status == 200 and operation.id == "DeleteCustomFieldDefinition":
         path += "?force=true"
@@ -88,7 +85,7 @@ async def test_every_listed_status_is_produced(operation: Operation, status: int
     elif status == 401:
         headers = {}
     elif status == 404:
-        path = path_of(operation, **dict.fromkeys(("id", "callId", "definitionId", "taskId", "messageId"), "99"))
+        path = path_to(operation, **dict.fromkeys(("id", "callId", "definitionId", "taskId", "messageId"), "99"))
     elif status == 429:
         sandbox.settings.search_per_second = 0
     elif status in INJECTED:

@@ -18,8 +18,11 @@ from llamadapro.errors import (
     RateLimitError,
 )
 from tests.clocks import FakeClock
-from tests.openapi import KEY_HEADER
+from tests.openapi import KEY_HEADER, path_of
 from tests.unit.wire.mocked import API, Make, sent
+
+CONTACTS = path_of("GetContacts")
+CONVERSATIONS = path_of("Create")
 
 
 async def test_an_answer_of_another_shape_names_the_place(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
@@ -32,7 +35,7 @@ async def test_an_answer_of_another_shape_names_the_place(client: AsyncLlamadaPr
     assert error.response.json() == raw
     assert error.response.headers["X-Request-Id"] == "r-9"
     assert error.may_have_been_processed is False
-    assert str(error).startswith("GET /api/v1/contacts: answered 200, but not as the document says: items[3].addresses")
+    assert str(error).startswith(f"GET {CONTACTS}: answered 200, but not as the document says: items[3].addresses")
     assert len(httpx_mock.get_requests()) == 1
 
 
@@ -71,9 +74,9 @@ async def test_a_status_error_says_what_happened_to_what_and_what_to_do(
     assert (error.details, error.body, error.request_id) == (body["details"], body, "r-1")
     assert error.may_have_been_processed is False
     text = str(error)
-    assert text.startswith("POST /api/v1/conversations: 400: no such funnel (code 1007); details:")
+    assert text.startswith(f"POST {CONVERSATIONS}: 400: no such funnel (code 1007); details:")
     assert "correct the request" in text
-    assert (error.request.method, str(error.request.url)) == ("POST", f"{API}/api/v1/conversations")
+    assert (error.request.method, str(error.request.url)) == ("POST", f"{API}{CONVERSATIONS}")
     assert json.loads(error.request.content) == {"funnelId": 99}
     assert KEY_HEADER not in error.request.headers
 
@@ -86,8 +89,8 @@ async def test_other_statuses_are_never_repeated(status: int, client: AsyncLlama
     with pytest.raises(APIStatusError) as caught:
         await client.contacts.get(5)
     assert (caught.value.status_code, caught.value.body) == (status, "<html>not here</html>")
-    assert str(caught.value).startswith(f"GET /api/v1/contacts/5: {status}: ")
-    assert sent(httpx_mock) == [("GET", "/api/v1/contacts/5")], "a redirect is never followed"
+    assert str(caught.value).startswith(f"GET {path_of('GetContact', 5)}: {status}: ")
+    assert sent(httpx_mock) == [("GET", path_of("GetContact", 5))], "a redirect is never followed"
     if status < 400:
         assert "redirects are never followed, check base_url (it points to 'https://evil.example/')" in str(
             caught.value

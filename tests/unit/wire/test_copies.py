@@ -19,7 +19,7 @@ from llamadapro.errors import (
     InternalServerError,
     NotFoundError,
 )
-from tests.openapi import KEY_HEADER, key_value
+from tests.openapi import KEY_HEADER, key_value, path_of
 from tests.unit.wire.mocked import API, KEY, Make
 
 
@@ -110,7 +110,7 @@ async def test_a_callers_client_is_used_as_it_is(httpx_mock: HTTPXMock) -> None:
         async with AsyncLlamadaPro(KEY, API, http_client=own) as client:
             assert (await client.contacts.get(5)).id == 5
         assert not own.is_closed
-    assert seen == [f"GET {API}/api/v1/contacts/5", "200"]
+    assert seen == [f"GET {API}{path_of('GetContact', 5)}", "200"]
     request = httpx_mock.get_request()
     assert request is not None
     assert request.headers["X-Theirs"] == "1"
@@ -155,7 +155,7 @@ if find_spec("respx"):
         import respx
 
         with respx.mock(base_url=API) as router:
-            route = router.get("/api/v1/contacts/5").respond(json={"id": 5})
+            route = router.get(path_of("GetContact", 5)).respond(json={"id": 5})
             async with AsyncLlamadaPro(KEY, API) as client:
                 assert (await client.contacts.get(5)).id == 5
             assert route.called

@@ -12,7 +12,11 @@ from pytest_httpx import HTTPXMock
 from llamadapro import AsyncLlamadaPro
 from llamadapro.errors import APIConnectionError, APIStatusError, BadRequestError, NotFoundError
 from llamadapro_api import document
+from tests.openapi import path_of
 from tests.unit.wire.mocked import API, Make
+
+CONTACTS = path_of("GetContacts")
+TASKS = path_of("GetTasks")
 
 GUESS = "set base_url or LLAMADAPRO_BASE_URL, or correct openapi.yaml; `llamadapro contract` finds out what is right"
 NGINX = "<html>\r\n<head><title>502 Bad Gateway</title></head><body>\r\n<h1>502 Bad Gateway</h1><hr>nginx</body></html>"
@@ -35,7 +39,7 @@ async def test_advice_where_there_is_some(
     httpx_mock.add_response(status_code=status)
     with pytest.raises(APIStatusError) as caught:
         await client.contacts.get(5)
-    assert str(caught.value) == f"GET /api/v1/contacts/5: {text}"
+    assert str(caught.value) == f"GET {path_of('GetContact', 5)}: {text}"
 
 
 async def test_a_rate_limit_says_what_to_do(make: Make, httpx_mock: HTTPXMock) -> None:
@@ -84,7 +88,7 @@ async def test_an_address_that_nobody_has_confirmed_is_called_a_guess(make: Make
     with pytest.raises(APIConnectionError) as caught:
         await make(base_url=None).contacts.get(5)
     assert str(caught.value) == (
-        f"GET /api/v1/contacts/5: could not reach the service (no such host) at {document.SERVER}/;"
+        f"GET {path_of('GetContact', 5)}: could not reach the service (no such host) at {document.SERVER}/;"
         f" this address is a guess: {GUESS} after 3 attempts"
     )
 
@@ -105,7 +109,7 @@ async def test_a_path_without_an_id_that_is_not_there_may_be_a_wrong_path(
         lambda: client.contacts.list(page_size=1),
         lambda: client.contacts.create(first_name="Jane"),
         lambda: client.messages.send_text(to="+14155552671", from_="+56912345678", text="hi"),
-        lambda: client.request("GET", "/api/v1/tasks"),
+        lambda: client.request("GET", TASKS),
     ):
         with pytest.raises(APIStatusError) as caught:
             await call()  # type: ignore[no-untyped-call]
@@ -151,7 +155,7 @@ async def test_what_the_service_says_is_in_the_text(
     httpx_mock.add_response(status_code=400, content=content)
     with pytest.raises(BadRequestError) as caught:
         await client.contacts.create(first_name="Jane")
-    expected = f"POST /api/v1/contacts: 400: {said}; correct the request as the message says"
+    expected = f"POST {CONTACTS}: 400: {said}; correct the request as the message says"
     assert str(caught.value) == expected
     assert caught.value.message == said.partition(" (code")[0].partition("; details")[0]
 
@@ -163,7 +167,7 @@ async def test_where_nothing_is_said_the_advice_does_not_speak_of_words(
     httpx_mock.add_response(status_code=400, content=body)
     with pytest.raises(BadRequestError) as caught:
         await client.contacts.create(first_name="Jane")
-    assert str(caught.value) == "POST /api/v1/contacts: 400: Bad Request; correct the request"
+    assert str(caught.value) == f"POST {CONTACTS}: 400: Bad Request; correct the request"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,10 @@ from llamadapro.errors import (
     NotFoundError,
     PaginationError,
 )
+from tests.openapi import path_of
 from tests.unit.wire.mocked import body_of, page, sent
+
+CONTACTS = path_of("GetContacts")
 
 
 def serve(mock: HTTPXMock, pages: dict[str | None, Any]) -> None:
@@ -76,9 +79,9 @@ async def test_a_paginator_can_be_awaited(client: AsyncLlamadaPro, httpx_mock: H
     with pytest.raises(PaginationError, match="last page"):
         await third.get_next_page()
     assert [url for _, url in sent(httpx_mock)] == [
-        "/api/v1/contacts?pageSize=2",
-        "/api/v1/contacts?pageSize=2&pageToken=B",
-        "/api/v1/contacts?pageSize=2&pageToken=C",
+        f"{CONTACTS}?pageSize=2",
+        f"{CONTACTS}?pageSize=2&pageToken=B",
+        f"{CONTACTS}?pageSize=2&pageToken=C",
     ]
     # The same page leads to the same next one, and the same paginator to the same first one.
     assert [contact.id for contact in (await first.get_next_page()).items] == [3, 4]
@@ -194,7 +197,7 @@ async def test_every_list_can_be_walked(client: AsyncLlamadaPro, httpx_mock: HTT
     ):
         items = await paginator.collect()
         assert [type(item) for item in items] == [kind] * 5
-    assert sent(httpx_mock)[-1] == ("GET", "/api/v1/custom-fields/definitions/3/options?pageToken=C")
+    assert sent(httpx_mock)[-1] == ("GET", f"{path_of('GetCustomFieldListOptions', 3)}?pageToken=C")
 
 
 async def test_a_bad_argument_is_reported_when_the_list_is_made(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:

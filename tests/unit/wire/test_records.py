@@ -18,7 +18,10 @@ from llamadapro.errors import (
     LlamadaProError,
     NotFoundError,
 )
+from tests.openapi import path_of
 from tests.unit.wire.mocked import KEY, Make, page
+
+CONTACTS = path_of("GetContacts")
 
 
 async def test_record_tells_what_happened_inside(make: Make, httpx_mock: HTTPXMock) -> None:
@@ -46,11 +49,11 @@ async def test_record_tells_what_happened_inside(make: Make, httpx_mock: HTTPXMo
     first, second, third = exchanges
     assert (first.method, first.path, first.request_id, first.headers["X-Cost"]) == (
         "GET",
-        "/api/v1/contacts/5",
+        path_of("GetContact", 5),
         "r-2",
         "3",
     )
-    assert (second.path, second.request_id) == ("/api/v1/tasks/a%3Fb", "r-3")
+    assert (second.path, second.request_id) == (path_of("GetTask", "a%3Fb"), "r-3")
     assert inner == [third]
     assert first.elapsed >= 0
     assert KEY not in repr(exchanges)
@@ -93,7 +96,7 @@ async def test_on_attempt_hears_of_every_attempt(make: Make, httpx_mock: HTTPXMo
         (3, 200, None, True),
     ]
     # A query may hold personal data.
-    assert {(one.operation, one.method, one.path) for one in heard} == {("get_contacts", "GET", "/api/v1/contacts")}
+    assert {(one.operation, one.method, one.path) for one in heard} == {("get_contacts", "GET", CONTACTS)}
     assert "reset" in heard[1].error
     assert KEY not in repr(heard)
 
@@ -126,7 +129,7 @@ async def test_a_debug_line_for_every_attempt(
         await client.contacts.get(5)
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
     assert len(lines) == 2
-    assert lines[0].startswith("GET /api/v1/contacts/5 -> 503")
+    assert lines[0].startswith(f"GET {path_of('GetContact', 5)} -> 503")
     assert "r-1" in lines[0]
     assert "attempt 2" in lines[1]
     assert KEY not in caplog.text

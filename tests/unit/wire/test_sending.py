@@ -16,8 +16,13 @@ from llamadapro.errors import (
     InvalidPhoneNumberError,
     InvalidRequestError,
 )
-from tests.openapi import KEY_HEADER, key_value
+from tests.openapi import KEY_HEADER, key_value, path_of
 from tests.unit.wire.mocked import API, KEY, Make, body_of
+
+CONTACTS = path_of("GetContacts")
+TASKS = path_of("GetTasks")
+BULK = path_of("BulkUpdate")
+MESSAGES = path_of("CreateMessage")
 
 
 async def test_a_body_goes_out_as_json_with_all_its_headers(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
@@ -27,7 +32,7 @@ async def test_a_body_goes_out_as_json_with_all_its_headers(client: AsyncLlamada
     )
     request = httpx_mock.get_request()
     assert request is not None
-    assert (request.method, str(request.url)) == ("POST", f"{API}/api/v1/contacts")
+    assert (request.method, str(request.url)) == ("POST", f"{API}{CONTACTS}")
     assert body_of(request) == {
         "firstName": "Ñandú",
         "lastName": None,
@@ -55,7 +60,11 @@ async def test_a_request_without_a_body_has_none(client: AsyncLlamadaPro, httpx_
     task = await client.tasks.delete("task_1")
     request = httpx_mock.get_request()
     assert request is not None
-    assert (request.method, request.url.raw_path, request.read()) == ("DELETE", b"/api/v1/tasks/task_1", b"")
+    assert (request.method, request.url.raw_path, request.read()) == (
+        "DELETE",
+        path_of("DeleteTask", "task_1").encode(),
+        b"",
+    )
     assert "Content-Type" not in request.headers
     assert "Content-Length" not in request.headers
     assert task.status == "postponed"
@@ -63,19 +72,19 @@ async def test_a_request_without_a_body_has_none(client: AsyncLlamadaPro, httpx_
 
 Do = Callable[[AsyncLlamadaPro], Awaitable[Any]]
 CALLS: list[tuple[Do, str, str, Any]] = [
-    (lambda c: c.contacts.get(123.0), "GET", "/api/v1/contacts/123", None),
-    (lambda c: c.contacts.get("a b?c#d"), "GET", "/api/v1/contacts/a%20b%3Fc%23d", None),
-    (lambda c: c.contacts.update(5), "PUT", "/api/v1/contacts/5", {}),
+    (lambda c: c.contacts.get(123.0), "GET", path_of("GetContact", 123), None),
+    (lambda c: c.contacts.get("a b?c#d"), "GET", path_of("GetContact", "a%20b%3Fc%23d"), None),
+    (lambda c: c.contacts.update(5), "PUT", path_of("GetContact", 5), {}),
     (
         lambda c: c.contacts.update("5", custom_fields={"a": None}),
         "PUT",
-        "/api/v1/contacts/5",
+        path_of("GetContact", 5),
         {"customFields": {"a": None}},
     ),
     (
         lambda c: c.contacts.list(filter_by="name:José & Söhne", page_size=20.0, page=None),
         "GET",
-        "/api/v1/contacts?filterBy=name%3AJos%C3%A9%20%26%20S%C3%B6hne&pageSize=20",
+        f"{CONTACTS}?filterBy=name%3AJos%C3%A9%20%26%20S%C3%B6hne&pageSize=20",
         None,
     ),
     (
@@ -83,54 +92,54 @@ CALLS: list[tuple[Do, str, str, Any]] = [
             filters=[{"field": "email", "operator": "eq", "value": "a@b.c", "or_": True}], include_archived=False
         ),
         "POST",
-        "/api/v1/contacts/search",
+        path_of("SearchContacts"),
         {"filters": [{"field": "email", "operator": "eq", "value": "a@b.c", "or": True}], "includeArchived": False},
     ),
     (
         lambda c: c.tasks.list(due_before=datetime(2026, 1, 2, tzinfo=UTC), status="overdue", conversation_id=7),
         "GET",
-        "/api/v1/tasks?status=overdue&dueBefore=2026-01-02T00%3A00%3A00Z&conversationId=7",
+        f"{TASKS}?status=overdue&dueBefore=2026-01-02T00%3A00%3A00Z&conversationId=7",
         None,
     ),
-    (lambda c: c.tasks.complete(9), "PUT", "/api/v1/tasks/9", {"status": "completed"}),
+    (lambda c: c.tasks.complete(9), "PUT", path_of("GetTask", 9), {"status": "completed"}),
     (
         lambda c: c.tasks.cancel(9, reason="no longer wanted"),
         "PUT",
-        "/api/v1/tasks/9",
+        path_of("GetTask", 9),
         {"status": "cancelled", "cancellationReason": "no longer wanted"},
     ),
     (
         lambda c: c.custom_fields.definitions.delete(3, force=True),
         "DELETE",
-        "/api/v1/custom-fields/definitions/3?force=true",
+        f"{path_of('GetCustomFieldDefinition', 3)}?force=true",
         None,
     ),
-    (lambda c: c.custom_fields.definitions.delete(3), "DELETE", "/api/v1/custom-fields/definitions/3", None),
+    (lambda c: c.custom_fields.definitions.delete(3), "DELETE", path_of("GetCustomFieldDefinition", 3), None),
     (
         lambda c: c.custom_fields.options.create(3, value="XL", label=None),
         "POST",
-        "/api/v1/custom-fields/definitions/3/options",
+        path_of("GetCustomFieldListOptions", 3),
         {"definitionId": 3, "value": "XL", "label": None},
     ),
     (
         lambda c: c.custom_fields.options.update(3, "x/y".replace("/", "-"), label="Extra"),
         "PUT",
-        "/api/v1/custom-fields/definitions/3/options/x-y",
+        path_of("GetCustomFieldListOption", 3, "x-y"),
         {"label": "Extra"},
     ),
     (
         lambda c: c.messages.send_text(to="+1 (415) 555-2671", from_="+56 9 1234 5678", text="Hi"),
         "POST",
-        "/api/v1/whatsapp/messages",
+        MESSAGES,
         {"toPhoneNumber": "+14155552671", "fromPhoneNumber": "+56912345678", "content": "Hi", "type": "text"},
     ),
     (
         lambda c: c.conversations.bulk_create([{"funnel_id": 1, "extra": [1]}]),
         "POST",
-        "/api/v1/conversations/bulk",
+        BULK,
         {"conversations": [{"funnelId": 1, "extra": [1]}]},
     ),
-    (lambda c: c.calls.get_recording(4), "GET", "/api/v1/calls/4/recording", None),
+    (lambda c: c.calls.get_recording(4), "GET", path_of("GetCallRecording", 4), None),
 ]
 
 
@@ -166,7 +175,7 @@ async def test_the_address_may_have_a_path(base: str, make: Make, httpx_mock: HT
     await make(base_url=base).contacts.get(5)
     request = httpx_mock.get_request()
     assert request is not None
-    assert str(request.url) == f"{base.rstrip('/')}/api/v1/contacts/5"
+    assert str(request.url) == f"{base.rstrip('/')}{path_of('GetContact', 5)}"
 
 
 async def test_headers_of_the_callers_choice(make: Make, httpx_mock: HTTPXMock) -> None:
