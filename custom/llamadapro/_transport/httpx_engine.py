@@ -178,8 +178,8 @@ class HttpxEngine(PooledEngine):
     than `max_connections`.
     """
 
-    def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
-        super().__init__(config, proxy)
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
         self._library = library(config.engine)
         self._pool: Pool | None = None
 
