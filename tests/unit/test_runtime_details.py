@@ -6,6 +6,7 @@ Found by mutation testing: together they kill the mutants that nothing else did.
 
 from __future__ import annotations
 
+import linecache
 import math
 import threading
 import time
@@ -579,6 +580,11 @@ READ: list[tuple[Any, Any, Any]] = [
     (list[TAGGED] | int, [{"a": "small", "c": 1}], [Small.from_dict({"a": "small", "c": 1})]),
     (TAGGED | int, {"a": "small", "c": 1}, Small.from_dict({"a": "small", "c": 1})),  # type: ignore[operator]
     (TAGGED | int, {"a": 5}, Large(a=5)),  # type: ignore[operator]
+    (Annotated[Small, Tag("a", {"small": Small})], {"a": "other"}, Small(a="other")),
+    (Text | Small, {"a": 1}, Small(a=1)),
+    (list[Small], [None], [None]),
+    (date | str, 5.0, 5.0),
+    (int | list[int], 5.0, 5),
 ]
 
 
@@ -619,12 +625,13 @@ class Varied(Model):
     union: list[date | int] | None = ABSENT
     number: int | str | None = ABSENT
     numbered: list[int | str] | None = ABSENT
+    mixed: dict[str, list[int]] | date | None = ABSENT
 
 
 def test_a_model_keeps_what_nobody_can_read_where_it_belongs() -> None:
     raw: dict[str, Any] = dict.fromkeys(Varied.wire_names.values(), "soon")
     model = Varied.from_dict(raw)
-    unread = ["day", "days", "by_name", "object_", "union"]
+    unread = ["day", "days", "by_name", "object_", "union", "mixed"]
     assert model.unparsed == dict.fromkeys(unread, "soon")
     assert {name: getattr(model, name) for name in Varied.wire_names} == {
         name: None if name in unread else "soon" for name in Varied.wire_names
@@ -633,6 +640,10 @@ def test_a_model_keeps_what_nobody_can_read_where_it_belongs() -> None:
     assert Varied.from_dict({"object": {"a": 1}, "union": ["soon", 5.0], "days": None}).to_dict() == {
         "object": {"a": 1}, "union": ["soon", 5], "days": None
     }  # fmt: skip
+    for kept in ({"day": 5}, {"day": {"a": 1}}, {"mixed": {"a": "x"}}, {"days": [None]}, {"byName": {"a": None}}):
+        model = Varied.from_dict(kept)
+        assert (model.to_dict(), model.unparsed) == (kept, {})
+    assert Varied.from_dict({"days": ["2026-01-02"]}).to_dict() == {"days": ["2026-01-02"]}
     for number in (5.0, "x"):
         assert repr(Varied.from_dict({"number": number, "numbered": [number]})) == (
             "Varied(number=5, numbered=[5])" if number == 5 else "Varied(number='x', numbered=['x'])"
@@ -726,6 +737,12 @@ def test_an_offset_is_read_as_written_or_not_at_all(text: str, read: str | None)
 
 
 # --- compiling at first use ---------------------------------------------------------------------------------------
+
+
+def test_tracebacks_show_the_source_of_what_was_compiled() -> None:
+    Small.from_dict({"a": 1}).to_dict()
+    for name in ("reader of Small", "dumper of Small", "writer of Body"):
+        assert linecache.getline(f"<{name}>", 1).startswith(f"def {name.rpartition(' ')[2]}(")
 
 
 def test_what_is_being_compiled_is_awaited_by_other_threads_and_found_by_what_it_leads_to() -> None:
