@@ -14,9 +14,8 @@ import httpx
 from llamadapro_api import document
 from llamadapro_api.document import KeyPlacement
 
-from ._headers import build_headers, check_header_name, check_headers, is_header_value
+from ._headers import RawHeaders, Secret, build_headers, check_header_name, check_headers, is_header_value
 from ._httpx2 import AnyAsyncClient, AnyProxy, AnyTimeout, AnyURL, is_async_client, to_httpx
-from ._secret import RawHeaders, Secret
 from .errors import ConfigurationError
 
 EngineName = Literal["httpx", "aiohttp", "httpx2"]

@@ -18,7 +18,7 @@ import attrs
 import httpx
 
 from .._config import Config
-from .._secret import RawHeaders
+from .._headers import RawHeaders
 from .proxies import environment_proxy
 
 KEEPALIVE_EXPIRY = 4.0

@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 import httpx
 
-from .._secret import Secret
+from .._headers import Secret
 
 E = TypeVar("E", bound=BaseException)
 

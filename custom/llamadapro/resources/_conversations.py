@@ -114,6 +114,8 @@ class Conversations(Resource, section="conversations"):
             for issue in report.issues:
                 print(issue.row, issue.reason)
         """
+        # The options as they are, before anything else is a local.
+        options = {name: value for name, value in locals().items() if name not in ("self", "items", "update")}
         from llamadapro_api.writing import writer
         from llamadapro_jobs.importing import ImportMany
 
@@ -125,16 +127,7 @@ class Conversations(Resource, section="conversations"):
             send_rows=lambda rows: self._send(operation, conversations=rows),
             session=self._session,
             operation=operation.__name__,
-            ledger=ledger,
-            run_name=run,
-            chunk_size=chunk_size,
-            concurrency=concurrency,
-            resend_unknown=resend_unknown,
-            stop_after=stop_after,
-            timeout=timeout,
-            max_issues=max_issues,
-            on_progress=on_progress,
-            on_issue=on_issue,
+            **options,
         )
         return await job.run(items)
 

@@ -50,7 +50,7 @@ class Messages(Resource, section="messages"):
                 type_="document", file_id=media.file_id, content="Our offer",
             )
         """
-        self._normalize_in_place(fields, "from_phone_number", "to_phone_number")
+        self._session.normalize(fields, "from_phone_number", "to_phone_number")
         return await self._send(api.create_message, **fields)
 
     async def send_text(
@@ -183,7 +183,7 @@ class Messages(Resource, section="messages"):
 
             media = await client.messages.upload_media(file="logo.png", from_phone_number="+56912345678")
         """
-        self._normalize_in_place(fields, "from_phone_number")
+        self._session.normalize(fields, "from_phone_number")
         build_request(api.upload_media, **fields)  # an unknown keyword or a wrong type comes before what is missing
         given = {"file"} if file is not None else set()
         given |= {name for name in ("file_id", "file_name", "content_type", "content") if fields.get(name) is not None}
@@ -265,26 +265,15 @@ class Messages(Resource, section="messages"):
             )
             print(report)
         """
+        # The options as they are, before anything else is a local.
+        options = {name: value for name, value in locals().items() if name not in ("self", "rows")}
         from llamadapro_jobs.sending import SendMany
 
         dry = Messages(self._session.dry_run())
         job = SendMany(
             session=self._session,
             builders={"send_template": dry.send_template, "send_text": dry.send_text, "send": dry.send},
-            operation=operation,
-            common=common,
-            key=key,
-            ledger=ledger,
-            run_name=run,
-            rate=rate,
-            concurrency=concurrency,
-            resend_unknown=resend_unknown,
-            max_attempts=max_attempts,
-            stop_after=stop_after,
-            timeout=timeout,
-            on_progress=on_progress,
-            on_issue=on_issue,
-            max_issues=max_issues,
+            **options,
         )
         return await job.run(rows)
 
