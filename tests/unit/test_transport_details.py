@@ -24,7 +24,7 @@ import pytest
 
 from llamadapro._headers import Secret
 from llamadapro._transport.body import InvalidBody, TruncatedBody, parse_json, read_body
-from llamadapro._transport.limits import DeadlineExceeded, Limits
+from llamadapro._transport.limits import DeadlineExceeded, Limits, SystemClock
 from llamadapro._transport.policy import Outcome
 from llamadapro._transport.redaction import Redactor, redact_error, redact_request
 from llamadapro._transport.state import (
@@ -581,19 +581,37 @@ async def test_who_waits_for_a_rate_at_once_goes_one_by_one() -> None:
     assert went == pytest.approx([0.0, 0.5, 1.0, 1.5])
 
 
-async def test_a_limiter_is_asked_for_every_turn_and_a_pause_comes_on_top(clock: FakeClock) -> None:
+async def test_a_limiter_is_asked_for_every_turn_when_a_pause_is_over(clock: FakeClock) -> None:
+    asked: list[float] = []
+
     class Limiter:
-        asked = 0
-
         async def acquire(self) -> None:
-            self.asked += 1
+            asked.append(clock.time)
 
-    limiter = Limiter()
-    limits = Limits(1, limiter, clock)
+    limits = Limits(1, Limiter(), clock)
     await limits.acquire(0.0)
     limits.pause(3.0)
     await limits.acquire(None)
-    assert (limiter.asked, clock.sleeps) == (2, [3.0])
+    assert (asked, clock.sleeps) == ([0.0, 3.0], [3.0])
+    assert limits.is_limiting
+
+
+async def test_a_rate_limits_always_and_a_pause_until_the_next_request_after_it(clock: FakeClock) -> None:
+    assert Limits(1, 5.0, clock).is_limiting
+    limits = Limits(1, None, clock)
+    assert not limits.is_limiting
+    limits.pause(3.0)
+    assert limits.is_limiting
+    await limits.acquire(None)
+    assert not limits.is_limiting
+
+
+async def test_real_time_passes_while_somebody_sleeps() -> None:
+    clock = SystemClock()
+    before = clock.now()
+    await clock.sleep(0.002)
+    assert clock.now() - before > 0.001
+    assert all(0 <= clock.jitter() < 1 for _ in range(100))
 
 
 async def test_a_pause_holds_everybody_until_it_is_over(clock: FakeClock) -> None:

@@ -119,8 +119,8 @@ class Calls(Resource, section="calls"):
                 rate=1,
             )
         """
-        # The options as they are, before anything else is a local.
-        options = {name: value for name, value in locals().items() if name not in ("self", "rows")}
+        options = dict(locals())  # as they are, before anything else is a local
+        del options["self"], options["rows"]
         from llamadapro_jobs.sending import SendMany
 
         dry = Calls(self._session.dry_run())

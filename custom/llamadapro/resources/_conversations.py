@@ -114,8 +114,8 @@ class Conversations(Resource, section="conversations"):
             for issue in report.issues:
                 print(issue.row, issue.reason)
         """
-        # The options as they are, before anything else is a local.
-        options = {name: value for name, value in locals().items() if name not in ("self", "items", "update")}
+        options = dict(locals())  # as they are, before anything else is a local
+        del options["self"], options["items"], options["update"]
         from llamadapro_api.writing import writer
         from llamadapro_jobs.importing import ImportMany
 
