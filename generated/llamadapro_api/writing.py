@@ -393,17 +393,17 @@ def compile_writer(cls: type, *, lenient: bool = False, top: bool = False) -> Wr
     required = frozenset() if lenient else frozenset(field.wire for field in fields.values() if field.required)
     extra = getattr(cls, "__extra_items__", None)
     write_extra = write_json if lenient else writer(extra()) if callable(extra) else None
-    by_wire = {field.wire: name for name, field in fields.items() if field.wire not in fields}
+    by_wire = {field.wire: name for name, field in fields.items()}
 
     def write_other_keys(value: Mapping[Any, Any], out: dict[str, Any]) -> None:
         """What is left after the keys that Python uses: those written as on the wire, and unknown ones."""
         for key in value:
             if key in fields:
                 continue
-            name = None if top or not isinstance(key, str) else by_wire.get(key)
+            name = by_wire.get(key)
             if name is not None and key in out:
                 raise ValidationError(f"given twice, also as {key!r}").at(max(key, name, key=list(value).index))
-            write = write_extra if name is None else writers[name]
+            write = write_extra if name is None or top else writers[name]
             if write is None or not isinstance(key, str):
                 _unknown_key(key, fields)
             out[write_text(key)] = serialize_argument(write, value[key], key)

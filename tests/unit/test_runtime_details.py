@@ -74,6 +74,21 @@ class LoosePart(TypedDict):
     size: int
 
 
+@extra_items(lambda: int)
+class OpenBody(Body):
+    pass
+
+
+@extra_items(lambda: int)
+class Bag(TypedDict):
+    pass
+
+
+class Pair(TypedDict):
+    two: int
+    one: int
+
+
 class Numbered(Body):
     version: Literal[2]
 
@@ -203,6 +218,14 @@ REFUSED: list[tuple[Callable[[Any], Any], Any, str]] = [
     (BODY, {"name": "x", "name_": "y", "size": 1}, "name_: given twice, also as 'name'"),
     (BODY, {"name": "x"}, "lacks size"),
     (LENIENT, {"\ud800": 1}, r"'\ud800' is not valid Unicode"),
+    (LENIENT, {5: 1}, "keys must be strings, not 5 (int)"),
+    (compile_writer(OpenBody, top=True), {"size": 1, "name_": "x", "name": 5}, "name: given twice, also as 'name'"),
+    (compile_writer(OpenBody, top=True), {"size": 1, "more": "x"}, "more: must be an integer, not 'x' (str)"),
+    (compile_writer(Body, top=True), {"size": 1, "name": "x"}, "unknown key 'name'; did you mean 'name_'?"),
+    (writer(OpenBody), {"size": 1, "more": "x"}, "more: must be an integer, not 'x' (str)"),
+    (writer(Pair), {}, "lacks one, two"),
+    (writer(Literal["a"] | str), 5, "must be a string, not 5 (int)"),
+    (writer(Literal[1] | str), 2.5, "must be one of 1, not 2.5 (float); or it must be a string, not 2.5 (float)"),
     (PART, "text", "must be a dictionary, not 'text' (str)"),
     (PART, {"type": 5}, "type: must be one of image, text, not 5 (int)"),
     (PART, {}, "type: must be one of image, text, not None (NoneType)"),
@@ -319,8 +342,13 @@ WRITTEN: list[tuple[Callable[[Any], Any], Any, Any]] = [
     (write_choice([1, 2]), Number.TWO, 2),
     (write_choice(["a", "b"]), Letter.B, "b"),
     (NUMBERED, {"version": 2, "size": 3.0}, {"size": 3, "version": 2}),
+    (writer(OpenBody), {"size": 3.0, "more": 5.0, "name": "x"}, {"size": 3, "more": 5, "name": "x"}),
+    (writer(Bag), {"a": 5.0}, {"a": 5}),
     (LOOSE, {"size": 3.0}, {"size": 3}),
     (LOOSE, {"type_": "loose", "size": 3.0}, {"type": "loose", "size": 3}),
+    (write_tagged(Tag("type", {"text": TextPart, "body": Body})), {"size": 3.0}, {"size": 3}),
+    *((writer(kind), value, value) for kind, value in ((float, 1.5), (bool, True), (Any, [1.5]), (bytes, b"a"))),
+    (lambda value: serialize_argument(write_int, value, "size"), None, None),
     (writer(Uuid), UUID(int=5), str(UUID(int=5))),
     (writer(Base64), b"hello", "aGVsbG8="),
     (writer(File), bytearray(b"a"), b"a"),
