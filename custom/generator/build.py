@@ -163,17 +163,12 @@ def _words(error: ParseError) -> str:
 def _schema_of(document: Document, error: ParseError) -> Pointer:
     """The schema that an error of the parser is about: it names it, or quotes its class."""
     text = f"{error.header} {error.detail}"
+    described = str(getattr(error.data, "description", ""))
     named = [
         name
-        for name in document.schemas
-        if f"/{name}" in text or f" {name}:" in text or f" {ClassName(name, '')}" in text
-    ]
-    named += [
-        name
-        for name, one in document.schemas.items()
-        if error.data is not None
-        and one.get("description")
-        and str(one["description"]) == str(getattr(error.data, "description", ""))
+        for name, schema in document.schemas.items()
+        if any(sign in text for sign in (f"/{name}", f" {name}:", f" {ClassName(name, '')}"))
+        or described == str(schema.get("description") or None)
     ]
     return document.sources[max(named, key=len)] if named else ("components", "schemas")
 

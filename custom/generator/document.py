@@ -588,10 +588,9 @@ class Document:
         names = [one["$ref"].rpartition("/")[2] for one in members if "$ref" in one]
         if not found or len(names) < 2:
             return
-        mapping = {str(value): str(target).rpartition("/")[2] for value, target in (found.get("mapping") or {}).items()}
-        mapping = {value: target for value, target in mapping.items() if target in names}
-        known = self.discriminators.setdefault(frozenset(names), (str(found.get("propertyName")), mapping))
-        if known != (str(found.get("propertyName")), mapping):
+        targets = {str(value): str(target).rpartition("/")[2] for value, target in (found.get("mapping") or {}).items()}
+        known = str(found.get("propertyName")), {value: one for value, one in targets.items() if one in names}
+        if self.discriminators.setdefault(frozenset(names), known) != known:
             raise Unsupported(
                 pointer, "tells the same schemas apart in another way than elsewhere; name the union once"
             )

@@ -36,7 +36,9 @@ class _Dumper(yaml.CSafeDumper if hasattr(yaml, "CSafeDumper") else yaml.SafeDum
 
 
 _Dumper.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(0o[0-7]+|(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?)$"), list("-+.0123456789")
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(0o[0-7_]+|([\d_]*\.[\d_]*|[\d_]+)([eE][-+]?\d+)?)$"),
+    list("-+.0123456789"),
 )
 
 

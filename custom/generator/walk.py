@@ -187,8 +187,8 @@ class Walk:
                     f"nothing tells {' and '.join(objects)} apart; give each a required property with its own const, "
                     "or the union a discriminator",
                 )
-            classes = " | ".join(self._class(name, sending=sending) for name in objects)
-            words[f"Annotated[{classes}, {tag}]" if tag else classes] = None
+            classes = [self._class(name, sending=sending) for name in objects]
+            words = dict.fromkeys([f"Annotated[{' | '.join(classes)}, {tag}]"] if tag else classes)
         for one in prop.inner_properties:
             if len(objects) < 2 or not (isinstance(one, ModelProperty) and str(one.class_info.name) in objects):
                 words |= dict.fromkeys(self._members(one, pointer, sending=sending, form=form))

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from ._version import __version__
 from .errors import ConfigurationError
-
-if TYPE_CHECKING:
-    import httpx
-
-    from llamadapro_api.document import KeyPlacement
 
 USER_AGENT = f"llamadapro-python/{__version__}"
 
@@ -85,19 +80,3 @@ def check_header_name(name: Any) -> str:
     if name.lower() in _RESERVED:
         raise ConfigurationError(f"the header {name} is set by the client and cannot be overridden")
     return name
-
-
-def build_headers(
-    base_url: httpx.URL, default_headers: Mapping[str, str], placement: KeyPlacement | None, key: Secret
-) -> RawHeaders:
-    """The client's own headers, the caller's over them, and over all the key, if a header carries it."""
-    own = {
-        "Host": base_url.netloc.decode("ascii"),
-        "Accept": "application/json",
-        "Accept-Encoding": "gzip, deflate",
-        "User-Agent": USER_AGENT,
-    }
-    headers = RawHeaders().replaced(own).replaced(default_headers)
-    if placement is None or placement.place != "header":
-        return headers
-    return headers.replaced({placement.name: f"{placement.prefix}{key.reveal()}"})

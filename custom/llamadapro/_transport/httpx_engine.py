@@ -178,8 +178,8 @@ class HttpxEngine(PooledEngine):
     than `max_connections`.
     """
 
-    def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
-        super().__init__(config, proxy)
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
         self._library = library(config.engine)
         self._pool: Pool | None = None
 
@@ -209,8 +209,9 @@ class HttpxEngine(PooledEngine):
             verify=ssl_context(self._config, self._proxy, http),
             proxy=self._library.from_proxy(self._proxy),
             trust_env=False,
+            limits=http.Limits(max_connections=1, keepalive_expiry=None),
         )
-        transport = new_transport(limits=http.Limits(max_connections=1, keepalive_expiry=None))
+        transport = new_transport()
         if hasattr(getattr(transport, POOL, None), NETWORK_BACKEND):
             self._pool = self._take_over(transport, new_transport)
         else:
@@ -222,7 +223,6 @@ class HttpxEngine(PooledEngine):
     def _take_over(self, transport: Any, new_transport: Callable[..., Any]) -> Pool:
         """Put our pool and our sockets in the place of httpcore's."""
         backend = SocketBackend(self._library.core)
-        one = self._library.http.Limits(max_connections=1, keepalive_expiry=None)
 
         def with_our_sockets(pool: Any) -> Any:
             setattr(pool, NETWORK_BACKEND, backend)
@@ -230,7 +230,7 @@ class HttpxEngine(PooledEngine):
 
         def through_proxy(_origin: Any) -> Any:
             # The request goes to httpcore's own pool of proxied connections, as what patches it expects.
-            return with_our_sockets(getattr(new_transport(limits=one), POOL))
+            return with_our_sockets(getattr(new_transport(), POOL))
 
         direct = with_our_sockets(getattr(transport, POOL)).create_connection
         pool = Pool(direct if self._proxy is None else through_proxy)

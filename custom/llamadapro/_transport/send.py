@@ -16,7 +16,6 @@ from .events import add_exchange, log, notify
 from .httpx_engine import HttpxEngine, UserClientEngine
 from .limits import Clock, DeadlineExceeded, Limits, SystemClock
 from .policy import Outcome, retry_delay
-from .proxies import environment_proxy
 from .redaction import Redactor, redact_error
 from .state import Failure, RequestState
 
@@ -123,13 +122,12 @@ def _build_engine(config: Config) -> Engine:
     """The engine that a configuration asks for; nothing is opened yet."""
     if config.http_client is not None:
         return UserClientEngine(config.http_client)
-    proxy = config.proxy or environment_proxy(config.base_url, config.engine)
     try:
         if config.engine == "aiohttp":
             from .aiohttp_engine import AiohttpEngine
 
-            return AiohttpEngine(config, proxy)
-        return HttpxEngine(config, proxy)
+            return AiohttpEngine(config)
+        return HttpxEngine(config)
     except ImportError as error:
         raise ConfigurationError(
             f"engine='{config.engine}' needs the extra: pip install 'llamadapro[{config.engine}]'"
