@@ -15,7 +15,18 @@ import jsonschema_rs
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.openapi import DOCUMENT, ROOT, Document, Json, Operation, json_content, operations_of, resolve
+from tests.openapi import (
+    DOCUMENT,
+    OPERATIONS,
+    ROOT,
+    Document,
+    Json,
+    Operation,
+    json_content,
+    operations_of,
+    path_of,
+    resolve,
+)
 
 Doc = Document
 
@@ -667,15 +678,16 @@ S = ("components", "schemas")
 R = ("components", "responses")
 
 
-def at(path: str, method: str, *rest: str | int) -> tuple[str | int, ...]:
-    return ("paths", path, method, *rest)
+def at(operation_id: str, *rest: str | int) -> tuple[str | int, ...]:
+    operation = OPERATIONS[operation_id]
+    return ("paths", operation.path, operation.method.lower(), *rest)
 
 
-TASKS = at("/api/v1/tasks", "get")
+TASKS = at("GetTasks")
 DEFECTS: list[tuple[Callable[[Doc], list[str]], tuple[str | int, ...], Json]] = [
-    (check_operations, at("/api/v1/tasks", "delete"), {"operationId": "DeleteTask", "responses": {}}),
-    (check_operations, ("paths", "/api/v1/task"), {"get": {"operationId": "GetTasks", "responses": {}}}),
-    (check_operations, ("paths", "/api/v1/calls/bridge"), DROP),
+    (check_operations, ("paths", path_of("GetTasks"), "delete"), {"operationId": "DeleteTask", "responses": {}}),
+    (check_operations, ("paths", path_of("GetTasks")[:-1]), {"get": {"operationId": "GetTasks", "responses": {}}}),
+    (check_operations, ("paths", path_of("StartBridgeCall")), DROP),
     (check_operations, (*TASKS, "operationId"), "CreateTask"),
     (check_tables, (*TASKS, "parameters", 0), DROP),
     (check_tables, (*TASKS, "parameters", 0, "required"), True),
@@ -711,8 +723,8 @@ DEFECTS: list[tuple[Callable[[Doc], list[str]], tuple[str | int, ...], Json]] = 
     (check_enums, (*S, "Call", "properties", "status", "enum"), ["queued"]),
     (check_enums, (*S, "MessageStatus"), {"type": "string", "enum": ["pending"]}),
     (check_marks, (*TASKS, "x-provenance"), "inferred"),
-    (check_marks, at("/api/v1/calls/bridge", "post", "x-provenance"), "documented"),
-    (check_marks, at("/api/v1/calls/{callId}", "get", "parameters", 0, "x-provenance"), DROP),
+    (check_marks, at("StartBridgeCall", "x-provenance"), "documented"),
+    (check_marks, at("GetCall", "parameters", 0, "x-provenance"), DROP),
     (check_marks, ("servers", 0, "x-provenance"), DROP),
     (check_marks, ("components", "securitySchemes", "ApiKeyAuth", "x-provenance"), DROP),
     (check_marks, (*S, "Task", "x-provenance"), DROP),
@@ -721,13 +733,17 @@ DEFECTS: list[tuple[Callable[[Doc], list[str]], tuple[str | int, ...], Json]] = 
     (check_marks, (*S, "Task", "properties", "title"), {"type": "string"}),
     (check_provenance_list, ("servers", 0, "url"), "https://api.example.org"),
     (check_provenance_list, ("components", "securitySchemes", "Other"), {"type": "http", "scheme": "bearer"}),
-    (check_provenance_list, at("/api/v1/calls/bridge", "post", "x-provenance"), "documented"),
+    (check_provenance_list, at("StartBridgeCall", "x-provenance"), "documented"),
     (check_provenance_list, (*TASKS, "responses", "404"), {"$ref": "#/components/responses/AssumedNotFound"}),
     (check_provenance_list, (*S, "Task", "properties", "title"), {"x-provenance": "inferred"}),
     (check_provenance_list, (*S, "ProviderData", "x-provenance"), "documented"),
     (check_provenance_list, (*S, "TaskContext", "required"), ["conversationId"]),
-    (check_shadowing, ("paths", "/api/v1/contacts/mine"), {"get": {"operationId": "GetMine"}}),
-    (check_shadowing, ("paths", "/api/v1/{section}/search"), {"post": {"operationId": "Search"}}),
+    (check_shadowing, ("paths", path_of("GetContact", "mine")), {"get": {"operationId": "GetMine"}}),
+    (
+        check_shadowing,
+        ("paths", re.sub(r"[^/]+(?=/[^/]+$)", "{section}", path_of("SearchContacts"))),
+        {"post": {"operationId": "Search"}},
+    ),
     (check_no_inline_objects, (*S, "Task", "properties", "context"), {"type": "object"}),
     (check_no_inline_objects, (*S, "Task", "properties", "list"), {"type": "array", "items": {"properties": {}}}),
     (check_bounds, (*TASKS, "parameters", 0, "schema"), {"minimum": 2, "maximum": 1}),
@@ -746,7 +762,7 @@ DEFECTS: list[tuple[Callable[[Doc], list[str]], tuple[str | int, ...], Json]] = 
     (check_answer_examples_whole, (*R, "Message", "content", "application/json", "example", "attachments"), []),
     (check_specification, (*R, "Task", "description"), DROP),
     (check_specification, ("info", "title"), DROP),
-    (check_repeatable, at("/api/v1/contacts/search", "post", "x-safe-to-repeat"), DROP),
+    (check_repeatable, at("SearchContacts", "x-safe-to-repeat"), DROP),
     (check_modes_of_templates, (*S, "CreateTemplateMessageBody", "not"), DROP),
 ]
 
