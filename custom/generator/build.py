@@ -66,7 +66,7 @@ def document_module(document: Document) -> str:
     operations = sorted((one.method, one.route, one) for one in document.operations.values())
     used = [one.security for one in document.operations.values() if one.security]
     usual = max(dict.fromkeys(used), key=used.count, default="")
-    schemes = {name: (one.place, one.name, one.prefix) for name, one in document.schemes.items() if name in used}
+    schemes = {name: placement for name, placement in document.schemes.items() if name in used}
     idempotent = {(method, route): one.idempotent for method, route, one in operations}
     security = {(method, route): one.security for method, route, one in operations if one.security != usual}
     deprecated = {one.name: frozenset(one.deprecated_keywords) for _, _, one in operations if one.deprecated_keywords}
@@ -163,17 +163,12 @@ def _words(error: ParseError) -> str:
 def _schema_of(document: Document, error: ParseError) -> Pointer:
     """The schema that an error of the parser is about: it names it, or quotes its class."""
     text = f"{error.header} {error.detail}"
+    described = str(getattr(error.data, "description", ""))
     named = [
         name
-        for name in document.schemas
-        if f"/{name}" in text or f" {name}:" in text or f" {ClassName(name, '')}" in text
-    ]
-    named += [
-        name
-        for name, one in document.schemas.items()
-        if error.data is not None
-        and one.get("description")
-        and str(one["description"]) == str(getattr(error.data, "description", ""))
+        for name, schema in document.schemas.items()
+        if any(sign in text for sign in (f"/{name}", f" {name}:", f" {ClassName(name, '')}"))
+        or described == str(schema.get("description") or None)
     ]
     return document.sources[max(named, key=len)] if named else ("components", "schemas")
 
@@ -194,8 +189,8 @@ def check(document: Document, package: Path) -> None:
         raise Refused([f"what was generated does not work, a fault of the generator: {what} ({' '.join(where[-1:])})"])
     out = sorted(tuple(one) for one in json.loads(done.stdout))
     expected = sorted((one.method, one.route) for one in document.operations.values())
-    if out != expected or len(expected) != document.count_operations():
-        counted = f"{document.count_operations()} operations in the document, {len(out)} generated"
+    if out != expected or len(expected) != document.count:
+        counted = f"{document.count} operations in the document, {len(out)} generated"
         raise Refused([f"{counted}: {set(out) ^ set(expected)}"])
 
 

@@ -10,10 +10,14 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from functools import reduce
+from itertools import chain, count
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
 import attrs
+from jsonpath import JSONPointer
 from openapi_python_client.strings import ClassName, PythonIdentifier
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -28,17 +32,8 @@ IGNORED_HEADERS = ("accept", "content-type", "authorization")
 """Header parameters of these names mean nothing, says OpenAPI."""
 STYLES = {"query": "form", "path": "simple", "header": "simple"}
 SHAPE = {
-    "type",
-    "format",
-    "enum",
-    "const",
-    "properties",
-    "additionalProperties",
-    "items",
-    "allOf",
-    "anyOf",
-    "oneOf",
-    "$ref",
+    *("type", "format", "enum", "const", "properties", "additionalProperties", "items"),
+    *("allOf", "anyOf", "oneOf", "$ref"),
 }
 SCHEMA_KEYS = SHAPE | {
     *("required", "title", "description", "deprecated", "readOnly", "writeOnly", "discriminator", "contentEncoding"),
@@ -113,15 +108,6 @@ class OperationInfo:
         return re.sub(r"{(.+?)}", lambda found: f"{{{names.get(found[1], found[1])}}}", self.path)
 
 
-@attrs.define
-class Scheme:
-    """Where the key goes."""
-
-    place: str
-    name: str
-    prefix: str
-
-
 class Document:
     """An OpenAPI document: checked, and rewritten for the parser."""
 
@@ -131,14 +117,19 @@ class Document:
         self.refusals = Refusals(path, self.raw)
         self.prefix = prefix
         self.data: dict[str, Any] = self._load(path)
-        self.schemes: dict[str, Scheme] = {}
+        self.schemes: dict[str, tuple[str, str, str]] = {}
+        """Where each key goes: place, name, and what stands in front of the key."""
         self.schemas: dict[str, dict[str, Any]] = {}
         """Every schema that an operation reaches, rewritten: those of the document, and objects that had no name."""
         self.sources: dict[str, Pointer] = {}
         self.discriminators: dict[frozenset[str], tuple[str, dict[str, str]]] = {}
         self.operations: dict[str, OperationInfo] = {}
+        self.count = 0
+        """How many operations the document has, references to path items followed."""
+        self._components: dict[str, Any] = self.data.get("components") or {}
         self._paths: dict[str, Any] = {}
         self._annotations: set[str] = set()
+        self._taken = {self._class_name(name) for name in self._components.get("schemas") or ()}
         self._read_operations()
 
     def _load(self, path: Path) -> dict[str, Any]:
@@ -146,7 +137,7 @@ class Document:
             data = YAML(typ="safe").load(self.raw)
         except (YAMLError, UnicodeDecodeError) as error:
             raise Refused([f"{path.name}: is not YAML or JSON: {error}"]) from None
-        if not isinstance(data, dict) or not isinstance(data.get("paths", {}), dict):
+        if not isinstance(data, dict) or not isinstance(data.get("paths"), dict):
             raise Refused(
                 [f"{path.name}:1: document: is no OpenAPI document; it is an object with `openapi` and `paths`"]
             )
@@ -182,15 +173,12 @@ class Document:
     def digest(self) -> str:
         return hashlib.sha256(self.raw).hexdigest()
 
-    def count_operations(self) -> int:
-        """How many operations the document has, references to path items followed."""
-        items = [
-            self._resolve(one, ())[0] for path, one in self.data["paths"].items() if not str(path).startswith("x-")
-        ]
-        return sum(key in METHODS for item in items for key in item)
-
     def python_name(self, name: str) -> str:
         return str(PythonIdentifier(name, self.prefix))
+
+    def _class_name(self, name: str) -> str:
+        """The class of a schema, in lower case: two that differ in no more would share a module."""
+        return ClassName(name, self.prefix).lower()
 
     # --- operations -------------------------------------------------------------------------------------------------
 
@@ -198,29 +186,23 @@ class Document:
         for kind in ("webhooks", "callbacks"):
             if self.data.get(kind):
                 self.refusals.note((kind,), f"{', '.join(self.data[kind])} are not generated")
-        for path, raw_item in self.data.get("paths", {}).items():
-            if str(path).startswith("x-"):
-                continue
-            pointer: Pointer = ("paths", path)
-            try:
-                item, _ = self._resolve(raw_item, pointer)
-            except Unsupported as refused:
-                self.refusals.add(refused.pointer, refused.what)
-                continue
-            for key, operation in item.items():
-                if key in METHODS:
-                    try:
-                        self._read_operation(path, key, item, operation, (*pointer, key))
-                    except Unsupported as refused:
-                        self.refusals.add(refused.pointer, refused.what)
-                elif key == "servers":
-                    self.refusals.add(
-                        (*pointer, key), "servers of a path are not supported; the client has one base_url"
-                    )
-                elif key not in ITEM_KEYS and not key.startswith("x-"):
-                    self.refusals.add(
-                        (*pointer, key), f"{key.upper()} is not supported; methods are {', '.join(METHODS)}"
-                    )
+        for path, raw in self.data["paths"].items():
+            if not str(path).startswith("x-"):
+                with self.refusals.collected():
+                    self._read_path(path, raw)
+
+    def _read_path(self, path: str, raw: Any) -> None:
+        pointer: Pointer = ("paths", path)
+        item, _ = self._resolve(raw, pointer)
+        for key, operation in item.items():
+            if key in METHODS:
+                self.count += 1
+                with self.refusals.collected():
+                    self._read_operation(path, key, item, operation, (*pointer, key))
+            elif key == "servers":
+                self.refusals.add((*pointer, key), "servers of a path are not supported; the client has one base_url")
+            elif key not in ITEM_KEYS and not key.startswith("x-"):
+                self.refusals.add((*pointer, key), f"{key.upper()} is not supported; methods are {', '.join(METHODS)}")
 
     def _read_operation(
         self, path: str, method: str, item: Mapping[str, Any], raw: Mapping[str, Any], pointer: Pointer
@@ -250,19 +232,16 @@ class Document:
             )
         if raw.get("callbacks"):
             self.refusals.note((*pointer, "callbacks"), f"{', '.join(raw['callbacks'])} are not generated")
-        # In the form of a name that the parser leaves as it is.
-        for_parser: dict[str, Any] = {
-            "operationId": info.name,
+        self._paths.setdefault(path, {})[method] = {
+            "operationId": info.name,  # in the form of a name that the parser leaves as it is
             "tags": [str(tag) for tag in raw.get("tags") or ["default"]],
+            "summary": str(raw.get("summary") or ""),
+            "description": str(raw.get("description") or ""),
+            "parameters": self._parameters(info, item, operation_id),
+            "responses": self._responses(info, operation_id),
+            **self._body(info, operation_id),
         }
-        for key in ("summary", "description"):
-            for_parser[key] = str(raw.get(key) or "")
-        for_parser["parameters"] = self._parameters(info, item, operation_id)
-        for_parser["responses"] = self._responses(info, operation_id)
-        if raw.get("requestBody") is not None:
-            for_parser["requestBody"] = self._body(info, operation_id)
         self.operations[info.name] = info
-        self._paths.setdefault(path, {})[method] = for_parser
 
     def _parameters(self, info: OperationInfo, item: Mapping[str, Any], operation_id: str) -> list[dict[str, Any]]:
         found: dict[tuple[str, str], tuple[Mapping[str, Any], Pointer]] = {}
@@ -309,6 +288,8 @@ class Document:
         return out
 
     def _body(self, info: OperationInfo, operation_id: str) -> dict[str, Any]:
+        if info.raw.get("requestBody") is None:
+            return {}
         raw, pointer = self._resolve(info.raw["requestBody"], (*info.pointer, "requestBody"))
         content = raw.get("content") or {}
         supported = [kind for kind in content if _is_json(kind)] or [kind for kind in content if _is_form(kind)]
@@ -329,8 +310,8 @@ class Document:
         info.content_type, info.body_required = chosen, bool(raw.get("required"))
         where = (*pointer, "content", chosen, "schema")
         schema = self._schema(content[chosen].get("schema", {}), where, f"{operation_id} Body")
-        kind = "application/json" if _is_json(chosen) else chosen.partition(";")[0].strip().lower()
-        return {"required": info.body_required, "content": {kind: {"schema": schema}}}
+        kind = "application/json" if _is_json(chosen) else media_type(chosen)
+        return {"requestBody": {"required": info.body_required, "content": {kind: {"schema": schema}}}}
 
     def _responses(self, info: OperationInfo, operation_id: str) -> dict[str, Any]:
         out: dict[str, Any] = {}
@@ -340,23 +321,22 @@ class Document:
                 continue
             raw, pointer = self._resolve(one, (*info.pointer, "responses", code))
             content = raw.get("content") or {}
-            chosen = next((kind for kind in content if _is_json(kind)), None)
-            chosen = chosen or next(
-                (kind for kind in content if kind.startswith("text/") and "event-stream" not in kind), None
-            )
+            texts = (kind for kind in content if kind.startswith("text/") and "event-stream" not in kind)
+            chosen = next(chain(filter(_is_json, content), texts), None)
             if content and chosen is None:
                 raise Unsupported(
                     pointer,
                     f"an answer of {', '.join(content)} is not supported; JSON and text are, and `recordings.download` "
                     "saves a file from its URL",
                 )
-            schema = {} if chosen is None else content[chosen].get("schema", {})
             if chosen is None or status in ("204", "205", "304"):
                 info.answers[status], out[status] = "none", {"description": ""}
                 continue
             info.answers[status] = "json" if _is_json(chosen) else "text"
-            where = (*pointer, "content", chosen, "schema")
-            schema = self._schema(schema, where, f"{operation_id} Response") if _is_json(chosen) else {"type": "string"}
+            schema: dict[str, Any] = {"type": "string"}
+            if _is_json(chosen):
+                where = (*pointer, "content", chosen, "schema")
+                schema = self._schema(content[chosen].get("schema", {}), where, f"{operation_id} Response")
             out[status] = {"description": "", "content": {"application/json": {"schema": schema}}}
         if not out:
             raise Unsupported(
@@ -378,7 +358,7 @@ class Document:
                 continue
             for name in one:
                 try:
-                    self._scheme(name)
+                    self.schemes[name] = self._scheme(name)
                 except Unsupported as error:
                     refused.append(error.what)
                 else:
@@ -387,24 +367,20 @@ class Document:
             raise Unsupported(where, "; ".join(dict.fromkeys(refused)))
         return ""
 
-    def _scheme(self, name: str) -> Scheme:
-        if name not in self.schemes:
-            schemes = self.data.get("components", {}).get("securitySchemes") or {}
-            pointer: Pointer = ("components", "securitySchemes", name)
-            raw, _ = self._resolve(schemes.get(name) or {}, pointer)
-            match raw:
-                case {"type": "apiKey", "in": "header" | "query" as place, "name": str(key)}:
-                    self.schemes[name] = Scheme(place, key, "")
-                case {"type": "http", "scheme": str(scheme)} if scheme.lower() == "bearer":
-                    self.schemes[name] = Scheme("header", "Authorization", "Bearer ")
-                case _:
-                    kind = " ".join(str(raw[key]) for key in ("type", "scheme", "in") if key in raw) or "missing"
-                    raise Unsupported(
-                        pointer,
-                        f"security scheme {name} ({kind}) is not supported; an API key in a header or the query and "
-                        "HTTP bearer are (for oauth2, say bearer and pass your token)",
-                    )
-        return self.schemes[name]
+    def _scheme(self, name: str) -> tuple[str, str, str]:
+        pointer: Pointer = ("components", "securitySchemes", name)
+        raw, _ = self._resolve((self._components.get("securitySchemes") or {}).get(name) or {}, pointer)
+        match raw:
+            case {"type": "apiKey", "in": "header" | "query" as place, "name": str(key)}:
+                return place, key, ""
+            case {"type": "http", "scheme": str(scheme)} if scheme.lower() == "bearer":
+                return "header", "Authorization", "Bearer "
+        kind = " ".join(str(raw[key]) for key in ("type", "scheme", "in") if key in raw) or "missing"
+        raise Unsupported(
+            pointer,
+            f"security scheme {name} ({kind}) is not supported; an API key in a header or the query and "
+            "HTTP bearer are (for oauth2, say bearer and pass your token)",
+        )
 
     def resolve(self, thing: Any) -> Mapping[str, Any]:
         """Something that may be a reference, followed."""
@@ -424,19 +400,11 @@ class Document:
             if ref in seen:
                 raise Unsupported((*pointer, "$ref"), f"{ref} leads back to itself")
             seen.append(ref)
-            steps = [step.replace("~1", "/").replace("~0", "~") for step in ref[2:].split("/")]
-            found: Any = self.data
-            for step in steps:
-                found = (
-                    found[int(step)]
-                    if isinstance(found, list) and step.isdigit()
-                    else found.get(step)
-                    if isinstance(found, Mapping)
-                    else None
-                )
-            if found is None:
+            target = JSONPointer(ref[1:], unicode_escape=False)
+            thing = target.resolve(self.data, default=None)
+            if thing is None:
                 raise Unsupported((*pointer, "$ref"), f"{ref} is not in the document")
-            thing, pointer = found, tuple(steps)
+            pointer = target.parts
         if not isinstance(thing, Mapping):
             raise Unsupported(pointer, "must be an object")
         return thing, pointer
@@ -456,7 +424,6 @@ class Document:
             self._resolve(raw, pointer)
             self._component(component[1].replace("~1", "/").replace("~0", "~"))
             return {"$ref": ref}
-        self._check_keywords(raw, pointer)
         out = self._rewritten(raw, pointer, name)
         return (
             self._named(out, raw, pointer, name)
@@ -491,29 +458,22 @@ class Document:
         if name in self.schemas:
             return
         pointer: Pointer = ("components", "schemas", name)
-        raw = self.data["components"]["schemas"][name]
+        raw = self._components["schemas"][name]
         self.schemas[name], self.sources[name] = {}, pointer
-        if not isinstance(raw, Mapping) or "$ref" in raw:
-            self.schemas[name] = self._schema(raw, pointer, name)
-            return
-        self._check_keywords(raw, pointer)
-        try:
-            self.schemas[name] = self._rewritten(raw, pointer, name)
-        except Unsupported as refused:
-            self.refusals.add(refused.pointer, refused.what)
+        with self.refusals.collected():
+            self.schemas[name] = self._part(raw, pointer, name)
 
     def _named(self, schema: dict[str, Any], raw: Mapping[str, Any], pointer: Pointer, name: str) -> dict[str, Any]:
         """Make an object without a name one of the document's schemas, under a name that is free."""
-        taken = {
-            ClassName(one, self.prefix).lower()
-            for one in (*self.schemas, *self.data.get("components", {}).get("schemas", {}))
-        }
         base = str(ClassName(name, self.prefix))
-        free = next(one for one in _numbered(base) if ClassName(one, self.prefix).lower() not in taken)
+        numbered = chain([base], (f"{base}{number}" for number in count(2)))
+        free = next(one for one in numbered if self._class_name(one) not in self._taken)
+        self._taken.add(self._class_name(free))
         self.schemas[free], self.sources[free] = schema, pointer
         return {"$ref": f"#/components/schemas/{free}"}
 
     def _rewritten(self, raw: Mapping[str, Any], pointer: Pointer, name: str) -> dict[str, Any]:
+        self._check_keywords(raw, pointer)
         out: dict[str, Any] = {}
         if raw.get("description"):
             out["description"] = str(raw["description"])
@@ -577,14 +537,12 @@ class Document:
                     where, f"{wire} and {same} are one name in Python, {self.python_name(str(wire))}; rename one"
                 )
                 continue
-            try:
+            with self.refusals.collected():
                 out[str(wire)] = self._schema(one, where, f"{name} {wire}")
-            except Unsupported as refused:
-                self.refusals.add(refused.pointer, refused.what)
         return out
 
     def _part(self, raw: Any, pointer: Pointer, name: str) -> dict[str, Any]:
-        """A member of allOf stays where it is: the parser merges them."""
+        """What needs no name: a component, or a member of allOf, which the parser merges where it is."""
         if isinstance(raw, Mapping) and "$ref" not in raw:
             return self._rewritten(raw, pointer, name)
         return self._schema(raw, pointer, name)
@@ -630,10 +588,9 @@ class Document:
         names = [one["$ref"].rpartition("/")[2] for one in members if "$ref" in one]
         if not found or len(names) < 2:
             return
-        mapping = {str(value): str(target).rpartition("/")[2] for value, target in (found.get("mapping") or {}).items()}
-        mapping = {value: target for value, target in mapping.items() if target in names}
-        known = self.discriminators.setdefault(frozenset(names), (str(found.get("propertyName")), mapping))
-        if known != (str(found.get("propertyName")), mapping):
+        targets = {str(value): str(target).rpartition("/")[2] for value, target in (found.get("mapping") or {}).items()}
+        known = str(found.get("propertyName")), {value: one for value, one in targets.items() if one in names}
+        if self.discriminators.setdefault(frozenset(names), known) != known:
             raise Unsupported(
                 pointer, "tells the same schemas apart in another way than elsewhere; name the union once"
             )
@@ -643,41 +600,40 @@ class Document:
     def flags(self, name: str, wire: str) -> Mapping[str, Any]:
         """What the document says of a property besides its type: deprecated, readOnly, writeOnly."""
         flags: dict[str, Any] = {}
-        for raw, _ in self._parts_of(self._source(name)):
+        for raw in self._parts_of(self._source(name)):
             one = (raw.get("properties") or {}).get(wire)
             if isinstance(one, Mapping) and one.get("description"):
                 flags["description"] = str(one["description"])  # that of a reference is about the field
             while isinstance(one, Mapping):
                 flags |= {key: one[key] for key in FLAGS if one.get(key)}
-                one = self._resolve(one, ())[0] if "$ref" in one else None
+                one = self.resolve(one) if "$ref" in one else None
         return flags
 
     def is_open(self, name: str) -> bool:
         """Whether an object says that it has other properties than those it names."""
-        return any(
-            raw.get("additionalProperties") not in (None, False) for raw, _ in self._parts_of(self._source(name))
-        )
+        return any(raw.get("additionalProperties") not in (None, False) for raw in self._parts_of(self._source(name)))
 
     def _source(self, name: str) -> Any:
-        found: Any = self.data
-        for step in self.sources[name]:
-            found = found[step]
-        return found
+        return reduce(getitem, self.sources[name], self.data)
 
-    def _parts_of(self, raw: Any) -> Iterator[tuple[Mapping[str, Any], None]]:
-        raw, _ = self._resolve(raw, ())
-        yield raw, None
+    def _parts_of(self, raw: Any) -> Iterator[Mapping[str, Any]]:
+        raw = self.resolve(raw)
+        yield raw
         for part in raw.get("allOf") or ():
             yield from self._parts_of(part)
 
 
+def media_type(content_type: str) -> str:
+    """A content type without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def _is_json(kind: str) -> bool:
-    kind = kind.partition(";")[0].strip().lower()
-    return kind == "application/json" or kind.endswith("+json")
+    return media_type(kind) == "application/json" or media_type(kind).endswith("+json")
 
 
 def _is_form(kind: str) -> bool:
-    return kind.partition(";")[0].strip().lower() in ("multipart/form-data", "application/x-www-form-urlencoded")
+    return media_type(kind) in ("multipart/form-data", "application/x-www-form-urlencoded")
 
 
 def _letters(keyword: str) -> str:
@@ -689,11 +645,3 @@ def _is_condition(schema: Any) -> bool:
     if not isinstance(schema, Mapping) or "required" not in schema:
         return False
     return SHAPE & schema.keys() <= {"properties"} and not any((schema.get("properties") or {}).values())
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    number = 2
-    while True:
-        yield f"{name}{number}"
-        number += 1

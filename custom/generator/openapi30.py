@@ -6,13 +6,13 @@ format, and the generator reads them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 Schema = dict[str, Any]
-ANNOTATIONS = {"title", "description", "deprecated", "readOnly", "writeOnly", "default", "example", "externalDocs"}
+ANNOTATIONS = {
+    *("title", "description", "deprecated", "readOnly", "writeOnly", "default", "example", "examples", "externalDocs")
+}
 """What may stand next to a `$ref` in 3.1 without adding to it; 3.0 ignores it."""
-LISTS = ("allOf", "anyOf", "oneOf")
 NAMED = {
     *("paths", "responses", "content", "headers", "encoding", "callbacks", "links", "variables"),
     *("schemas", "parameters", "requestBodies", "securitySchemes"),
@@ -49,44 +49,37 @@ def schema_to_31(schema: Any) -> Any:
     """A schema of 3.0 in the words of 3.1."""
     if not isinstance(schema, dict):
         return schema
-    nullable = schema.get("nullable") is True
-    if "$ref" in schema:
-        siblings = {key: value for key, value in schema.items() if key in ANNOTATIONS or key.startswith("x-")}
-        out = {"$ref": schema["$ref"]}
-        out = {"anyOf": [out, {"type": "null"}]} if nullable else out
-        return {**out, **_with_examples(siblings)}
+    if "$ref" in schema:  # 3.0 ignores what stands next to it
+        schema = {key: value for key, value in schema.items() if _says_nothing(key) or key in ("$ref", "nullable")}
     out = {key: _inner(key, value) for key, value in schema.items() if key != "nullable"}
+    if "example" in out:  # 3.1 has a list of them in a schema
+        out["examples"] = [*out.get("examples", ()), out.pop("example")]
     for limit, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if isinstance(out.get(limit), bool):
             exclusive = out.pop(limit)
             if exclusive and bound in out:
                 out[limit] = out.pop(bound)
-    return _with_null(_with_examples(out)) if nullable else _with_examples(out)
+    return _with_null(out) if schema.get("nullable") is True else out
+
+
+def _says_nothing(key: str) -> bool:
+    return key in ANNOTATIONS or key.startswith("x-")
 
 
 def _inner(key: str, value: Any) -> Any:
     """What a keyword holds, its schemas converted."""
-    keywords: dict[str, Callable[[Any], Any]] = {
-        **dict.fromkeys(LISTS, lambda parts: [schema_to_31(one) for one in parts]),
-        **dict.fromkeys(("items", "not", "additionalProperties"), schema_to_31),
-        "properties": lambda fields: {name: schema_to_31(one) for name, one in fields.items()},
-    }
-    return keywords[key](value) if key in keywords else value
-
-
-def _with_examples(schema: Schema) -> Schema:
-    """3.1 has a list of examples in a schema."""
-    if "example" not in schema:
-        return schema
-    rest = {key: value for key, value in schema.items() if key != "example"}
-    return {**rest, "examples": [*rest.get("examples", ()), schema["example"]]}
+    if key in ("allOf", "anyOf", "oneOf"):
+        return [schema_to_31(one) for one in value]
+    if key == "properties":
+        return {name: schema_to_31(one) for name, one in value.items()}
+    return schema_to_31(value) if key in ("items", "not", "additionalProperties") else value
 
 
 def _with_null(schema: Schema) -> Schema:
     """Null is a value like any other: of the type, of the enum, of the union. What must hold of all values goes into
     a member of a union of its own."""
-    if "allOf" in schema:
-        notes = {key: value for key, value in schema.items() if key in {*ANNOTATIONS, "examples"}}
+    if "allOf" in schema or "$ref" in schema:
+        notes = {key: value for key, value in schema.items() if _says_nothing(key)}
         rest = {key: value for key, value in schema.items() if key not in notes}
         lone = rest["allOf"][0] if list(rest) == ["allOf"] and len(rest["allOf"]) == 1 else rest
         return {"anyOf": [lone, {"type": "null"}], **notes}

@@ -14,18 +14,10 @@ import jsonpath
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from .refusals import Refused
+
 KEYS = {"overlay", "info", "extends", "actions"}
 ACTION_KEYS = {"target", "description", "update", "remove"}
-
-
-@attrs.define
-class OverlayError(Exception):
-    """All that is wrong with an overlay, or with what it is applied to."""
-
-    lines: list[str]
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines)
 
 
 @attrs.frozen
@@ -37,39 +29,36 @@ class Action:
     update: Any = None
     remove: bool = False
 
-    def apply(self, document: Any) -> None:
-        """Change the document in place; raises `OverlayError`."""
+    def apply(self, document: Any) -> str:
+        """Change the document in place; return what is wrong with that, or nothing."""
         try:
             found = list(jsonpath.finditer(self.target, document))
         except jsonpath.JSONPathError as error:
-            reason = str(error).partition("\n")[0]
-            raise OverlayError([f"{self.place}: target {self.target} is no JSONPath: {reason}"]) from None
+            return f"target {self.target} is no JSONPath: {str(error).splitlines()[0]}"
         if not found:
-            raise OverlayError([f"{self.place}: target {self.target} matches nothing; correct the target or remove it"])
-        if self.remove:
-            once = {match.parts: match for match in found}
-            # From the end, so that the indexes of those before stay right.
-            for parts in sorted(once, key=lambda parts: [str(part).zfill(9) for part in parts], reverse=True):
-                self._remove(once[parts])
-        else:
-            for match in found:
-                self._update(match)
+            return f"target {self.target} matches nothing; correct the target or remove it"
+        if not self.remove:
+            return next(filter(None, map(self._update, found)), "")
+        once = {match.parts: match for match in found}
+        # From the end, so that the indexes of those before stay right.
+        for parts in sorted(once, key=lambda parts: [str(part).zfill(9) for part in parts], reverse=True):
+            parent = once[parts].parent
+            if parent is None:
+                return f"target {self.target} is the document itself, which cannot be removed"
+            del parent.value[parts[-1]]
+        return ""
 
-    def _remove(self, match: jsonpath.JSONPathMatch) -> None:
-        if match.parent is None:
-            raise OverlayError([f"{self.place}: target {self.target} is the document itself, which cannot be removed"])
-        del match.parent.value[match.parts[-1]]
-
-    def _update(self, match: jsonpath.JSONPathMatch) -> None:
+    def _update(self, match: jsonpath.JSONPathMatch) -> str:
         value = match.value
         if isinstance(value, list):
             value.append(copy.deepcopy(self.update))
         elif not isinstance(value, dict):
-            raise OverlayError([f"{self.place}: {match.path} is a single value; select the object that contains it"])
+            return f"{match.path} is a single value; select the object that contains it"
         elif not isinstance(self.update, dict):
-            raise OverlayError([f"{self.place}: {match.path} is an object, so `update` must be one"])
+            return f"{match.path} is an object, so `update` must be one"
         else:
             merge(value, self.update)
+        return ""
 
 
 def merge(target: dict[str, Any], update: dict[str, Any]) -> None:
@@ -85,18 +74,18 @@ def merge(target: dict[str, Any], update: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> list[Action]:
-    """The actions of an overlay; raises `OverlayError`."""
+    """The actions of an overlay; raises `Refused`."""
     text = path.read_text("utf-8")
     try:
         data, nodes = YAML(typ="safe").load(text), YAML().compose(text)
     except YAMLError as error:
-        raise OverlayError([f"{path.name} is no YAML: {' '.join(str(error).split())}"]) from None
+        raise Refused([f"{path.name} is no YAML: {' '.join(str(error).split())}"]) from None
     if not isinstance(data, dict) or not str(data.get("overlay", "")).startswith("1."):
-        raise OverlayError([f"{path.name} is no overlay: it must begin with `overlay: 1.0.0`"])
+        raise Refused([f"{path.name} is no overlay: it must begin with `overlay: 1.0.0`"])
     wrong = [f"{path.name}: {problem}" for problem in _unknown(data, KEYS)]
     actions = data.get("actions")
     if not isinstance(actions, list) or not actions:
-        raise OverlayError([*wrong, f"{path.name}: `actions` must be a list with at least one action"])
+        raise Refused([*wrong, f"{path.name}: `actions` must be a list with at least one action"])
     lines = next(value for key, value in nodes.value if key.value == "actions").value
     found = []
     for index, (raw, node) in enumerate(zip(actions, lines, strict=True)):
@@ -106,7 +95,7 @@ def load(path: Path) -> list[Action]:
         if not problems:
             found.append(Action(place, raw["target"], raw.get("update"), raw.get("remove", False)))
     if wrong:
-        raise OverlayError(wrong)
+        raise Refused(wrong)
     return found
 
 
@@ -129,15 +118,10 @@ def _unknown(raw: dict[Any, Any], known: set[str]) -> list[str]:
 def apply(actions: list[Action], document: dict[str, Any]) -> dict[str, Any]:
     """A copy of the document with all actions applied, each to what the one before left.
 
-    Raises `OverlayError` with every action that matches nothing or does not fit.
+    Raises `Refused` with every action that matches nothing or does not fit.
     """
     result = copy.deepcopy(document)
-    wrong: list[str] = []
-    for action in actions:
-        try:
-            action.apply(result)
-        except OverlayError as error:
-            wrong += error.lines
+    wrong = [f"{action.place}: {problem}" for action in actions if (problem := action.apply(result))]
     if wrong:
-        raise OverlayError(wrong)
+        raise Refused(wrong)
     return result

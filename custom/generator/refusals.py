@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,25 +38,30 @@ class Refusals:
     def __init__(self, path: Path, raw: bytes) -> None:
         self._path = path
         self._raw = raw
-        self._found: dict[tuple[Pointer, str], None] = {}
+        self.found: list[tuple[Pointer, str]] = []
         self.notes: list[str] = []
         """What is passed over, and said."""
 
     def add(self, pointer: Pointer, what: str) -> None:
-        self._found[pointer, what] = None
+        if (pointer, what) not in self.found:
+            self.found.append((pointer, what))
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Refuse what is unsupported here, and go on."""
+        try:
+            yield
+        except Unsupported as refused:
+            self.add(refused.pointer, refused.what)
 
     def note(self, pointer: Pointer, what: str) -> None:
         self.notes.append(f"note: {place(pointer)}: {what}")
 
-    @property
-    def found(self) -> list[tuple[Pointer, str]]:
-        return list(self._found)
-
     def check(self) -> None:
         """Raise what was found."""
-        if self._found:
+        if self.found:
             root = YAML(typ="safe").compose(self._raw.decode())
-            found = sorted((_line(root, pointer), place(pointer), what) for pointer, what in self._found)
+            found = sorted((_line(root, pointer), place(pointer), what) for pointer, what in self.found)
             raise Refused([f"{self._path.name}:{line}: {where}: {what}" for line, where, what in found])
 
 

@@ -19,7 +19,8 @@ from typing import Any
 import yaml
 
 from .openapi30 import to_31
-from .overlay import OverlayError, apply, load
+from .overlay import apply, load
+from .refusals import Refused
 
 VENDOR, OVERLAY, RESULT = "vendor/openapi.json", "overlay.yaml", "openapi.yaml"
 SHOWN = 60
@@ -35,20 +36,22 @@ class _Dumper(yaml.CSafeDumper if hasattr(yaml, "CSafeDumper") else yaml.SafeDum
 
 
 _Dumper.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(0o[0-7]+|(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?)$"), list("-+.0123456789")
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(0o[0-7_]+|([\d_]*\.[\d_]*|[\d_]+)([eE][-+]?\d+)?)$"),
+    list("-+.0123456789"),
 )
 
 
 def build(root: Path) -> str:
-    """What openapi.yaml must be; raises `OverlayError`."""
+    """What openapi.yaml must be; raises `Refused`."""
     try:
         document = json.loads((root / VENDOR).read_bytes())
     except ValueError as error:
-        raise OverlayError([f"{VENDOR} is no JSON: {error}"]) from None
+        raise Refused([f"{VENDOR} is no JSON: {error}"]) from None
     version = str(document.get("openapi", "")) if isinstance(document, dict) else ""
     if not version.startswith(("3.0.", "3.1.")):
         found = version or "something else"
-        raise OverlayError([f"{VENDOR} must be OpenAPI 3.0 or 3.1, not {found}; convert it first"])
+        raise Refused([f"{VENDOR} must be OpenAPI 3.0 or 3.1, not {found}; convert it first"])
     if (root / OVERLAY).exists():
         document = apply(load(root / OVERLAY), document)
     if version.startswith("3.0."):
@@ -74,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         text = build(root)
-    except OverlayError as error:
+    except Refused as error:
         print(error, file=sys.stderr)
         print(f"{RESULT} is as it was", file=sys.stderr)
         return 1

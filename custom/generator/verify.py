@@ -24,15 +24,11 @@ def main(package: Path) -> None:
     found = []
     for module in modules:
         for value in list(vars(module).values()):
-            if getattr(value, "__module__", None) != module.__name__:
-                continue
             if isinstance(value, operations.Operation):
-                continue
-            _check_class(value, reading, writing)
-        operation = vars(module).get("_operation")
-        if isinstance(operation, operations.Operation):
-            operation.check()
-            found.append((operation.method, operation.path))
+                value.check()
+                found.append((value.method, value.path))
+            elif isinstance(value, type) and value.__module__ == module.__name__:
+                _check_class(value, reading, writing)
     for name in ("models", "api"):
         names = importlib.import_module(f"{root.__name__}.{name}")
         for each in names.__all__:
@@ -41,8 +37,6 @@ def main(package: Path) -> None:
 
 
 def _check_class(value: Any, reading: Any, writing: Any) -> None:
-    if not isinstance(value, type):
-        return
     if issubclass(value, reading.Model) and value is not reading.Model:
         value.from_dict({}).to_dict()
     elif issubclass(value, dict) and value.__annotations__:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 import attrs
@@ -28,23 +29,26 @@ from openapi_python_client.parser.properties import (
 from openapi_python_client.parser.properties.schemas import Class
 from openapi_python_client.strings import ClassName
 
-from .document import Document, OperationInfo, Parameter
+from .document import Document, OperationInfo, Parameter, media_type
 from .refusals import Pointer, Unsupported
 from .runtime.hints import camel_case
 from .runtime.reading import Model
 
 RESERVED = {*dir(Model), "absent_fields_", "unknown_fields_", "unparsed_fields_", "models", "types", "dt", "attrs"}
 """Names that a field cannot have: it gets a trailing underscore."""
-SCALARS = {
+READ = {
     BooleanProperty: "bool",
     IntProperty: "int",
     FloatProperty: "float",
     StringProperty: "str",
     AnyProperty: "Any",
     NoneProperty: "None",
+    DateTimeProperty: "dt.datetime",
+    DateProperty: "dt.date",
+    UuidProperty: "UUID",
 }
-READ = {DateTimeProperty: "dt.datetime", DateProperty: "dt.date", UuidProperty: "UUID"}
-SENT = {DateTimeProperty: "types.Moment", DateProperty: "dt.date | str", UuidProperty: "types.Uuid"}
+SENT = {**READ, DateTimeProperty: "types.Moment", DateProperty: "dt.date | str", UuidProperty: "types.Uuid"}
+NO_SCALARS = {ModelProperty: "an object", ListProperty: "a list", FileProperty: "binary"}
 
 
 @attrs.frozen
@@ -52,10 +56,27 @@ class FieldView:
     """What a template prints of a field."""
 
     name: str
-    annotation: str
+    wire: str
+    members: list[str]
+    """Of the union that is its type; of any other type, the type alone."""
     required: bool
-    description: str
-    deprecated: bool = False
+    documented: str
+    flags: Mapping[str, Any] = attrs.field(factory=dict)
+    marks: tuple[str, ...] = ()
+
+    @property
+    def annotation(self) -> str:
+        marks = [*self.marks, *([f"types.Wire({self.wire!r})"] if camel_case(self.name) != self.wire else [])]
+        hint = " | ".join(self.members)
+        return f"Annotated[{hint}, {', '.join(marks)}]" if marks else hint
+
+    @property
+    def deprecated(self) -> bool:
+        return bool(self.flags.get("deprecated"))
+
+    @property
+    def description(self) -> str:
+        return " ".join([self.documented] * bool(self.documented) + ["Deprecated."] * self.deprecated)
 
 
 @attrs.frozen
@@ -72,7 +93,8 @@ class OperationView:
     """What a template prints of an operation."""
 
     info: OperationInfo
-    ids: list[FieldView]
+    ids: dict[str, str]
+    """Name → annotation."""
     dicts: list[DictView]
     keywords: str
     query: str
@@ -103,52 +125,48 @@ class Walk:
         for tag, collection in data.endpoint_collections_by_tag.items():
             for endpoint in collection.endpoints:
                 info = document.operations[str(endpoint.name)]
-                try:
+                with document.refusals.collected():
                     self.operations[info.name] = self._operation(info, endpoint, str(tag))
-                except Unsupported as refused:
-                    document.refusals.add(refused.pointer, refused.what)
         self._check_modules()
 
     # --- types ------------------------------------------------------------------------------------------------------
 
     def annotation(self, prop: Any, pointer: Pointer, *, sending: bool, form: bool = False) -> str:
         """The type of a property; `form` where its values are parts of a form."""
+        return " | ".join(self._members(prop, pointer, sending=sending, form=form))
+
+    def _members(self, prop: Any, pointer: Pointer, *, sending: bool, form: bool = False) -> list[str]:
+        """The members of the union that is the type of a property; of any other type, the type alone."""
         kind = type(prop)
-        if kind in SCALARS:
-            return SCALARS[kind]
-        if kind in READ:
-            return (SENT if sending else READ)[kind]
+        scalars = SENT if sending else READ
+        if kind in scalars:
+            return scalars[kind].split(" | ")
         if kind is FileProperty and form:
-            return "types.File"
+            return ["types.File"]
         if kind is LiteralEnumProperty:
-            name = f"models.{prop.class_info.name}"
-            return name if sending else f"{name} | {prop.value_type.__name__}"
+            return [f"models.{prop.class_info.name}", *([] if sending else [prop.value_type.__name__])]
         if kind is ConstProperty:
             value = prop.value.raw_value
-            return f"Literal[{value!r}]" + ("" if sending else f" | {type(value).__name__}")
+            return [f"Literal[{value!r}]", *([] if sending else [type(value).__name__])]
         if kind is ListProperty:
             inner = self.annotation(prop.inner_property, (*pointer, "items"), sending=sending, form=form)
-            return f"{'Sequence' if sending else 'list'}[{inner}]"
+            return [f"{'Sequence' if sending else 'list'}[{inner}]"]
         if kind is UnionProperty:
             return self._union(prop, pointer, sending=sending, form=form)
         if kind is ModelProperty:
-            return self._object(prop, pointer, sending=sending)
+            return [self._object(prop, pointer, sending=sending)]
         raise Unsupported(
             pointer, "a binary value is supported in multipart bodies only; for text in Base64 use format: byte"
         )
 
     def _object(self, prop: Any, pointer: Pointer, *, sending: bool) -> str:
         name = str(prop.class_info.name)
-        if self._is_map(name):
-            values = self.models[name].additional_properties
-            inner = (
-                "Any"
-                if values is None
-                else self.annotation(values, (*pointer, "additionalProperties"), sending=sending)
-            )
-            return f"{'Mapping' if sending else 'dict'}[str, {inner}]"
-        self._reach(name, sending=sending)
-        return f"models.{name}Dict" if sending else f"models.{name}"
+        if not self._is_map(name):
+            return self._class(name, sending=sending)
+        values = self.models[name].additional_properties
+        where = (*pointer, "additionalProperties")
+        inner = "Any" if values is None else self.annotation(values, where, sending=sending)
+        return f"{'Mapping' if sending else 'dict'}[str, {inner}]"
 
     def _is_map(self, name: str) -> bool:
         model = self.models.get(name)
@@ -157,7 +175,7 @@ class Walk:
             raise Unsupported(pointer, "the generator cannot read it")
         return not model.required_properties and not model.optional_properties
 
-    def _union(self, prop: Any, pointer: Pointer, *, sending: bool, form: bool) -> str:
+    def _union(self, prop: Any, pointer: Pointer, *, sending: bool, form: bool) -> list[str]:
         objects = [str(one.class_info.name) for one in prop.inner_properties if isinstance(one, ModelProperty)]
         objects = [name for name in objects if not self._is_map(name)]
         words: dict[str, None] = {}
@@ -169,19 +187,16 @@ class Walk:
                     f"nothing tells {' and '.join(objects)} apart; give each a required property with its own const, "
                     "or the union a discriminator",
                 )
-            classes = " | ".join(self._object_names(objects, sending=sending))
-            words[f"Annotated[{classes}, {tag}]" if tag else classes] = None
+            classes = [self._class(name, sending=sending) for name in objects]
+            words = dict.fromkeys([f"Annotated[{' | '.join(classes)}, {tag}]"] if tag else classes)
         for one in prop.inner_properties:
-            if isinstance(one, ModelProperty) and len(objects) > 1 and str(one.class_info.name) in objects:
-                self._reach(str(one.class_info.name), sending=sending)
-                continue
-            words |= dict.fromkeys(_members(self.annotation(one, pointer, sending=sending, form=form)))
-        if "None" in words:
-            words["None"] = words.pop("None")
-        return " | ".join(words)
+            if len(objects) < 2 or not (isinstance(one, ModelProperty) and str(one.class_info.name) in objects):
+                words |= dict.fromkeys(self._members(one, pointer, sending=sending, form=form))
+        return _null_last(words)
 
-    def _object_names(self, names: Iterable[str], *, sending: bool) -> list[str]:
-        return [f"models.{name}{'Dict' if sending else ''}" for name in names]
+    def _class(self, name: str, *, sending: bool) -> str:
+        self._reach(name, sending=sending)
+        return f"models.{name}Dict" if sending else f"models.{name}"
 
     def _class_name(self, schema: str) -> str:
         """What the generator calls the class of a schema, `class_overrides` of its configuration included."""
@@ -206,7 +221,7 @@ class Walk:
             else:
                 return None
             kinds = {value: name for name, values in zip(names, sets, strict=True) for value in sorted(values)}
-        classes = ", ".join(f"{value!r}: models.{name}{'Dict' if sending else ''}" for value, name in kinds.items())
+        classes = ", ".join(f"{value!r}: {self._class(name, sending=sending)}" for value, name in kinds.items())
         return f"types.Tag({wire!r}, {{{classes}}})"
 
     def _properties(self, name: str) -> list[Any]:
@@ -242,40 +257,34 @@ class Walk:
             if flags.get("readOnly" if sending else "writeOnly"):
                 continue
             pointer = (*self.document.sources[component], "properties", wire)
-            try:
-                annotation = self.annotation(prop, pointer, sending=sending, form=form)
-            except Unsupported as refused:
-                self.document.refusals.add(refused.pointer, refused.what)
-                continue
             python_name = self.document.python_name(wire)
             python_name += "_" * (python_name in RESERVED)
-            if not sending and not prop.required and annotation != "Any" and "None" not in _members(annotation):
-                annotation = f"{annotation} | None"
-            description = flags.get("description") or _text(prop.description)
-            out.append(_field(python_name, wire, annotation, prop.required, description, flags))
+            with self.document.refusals.collected():
+                members = self._members(prop, pointer, sending=sending, form=form)
+                if not sending and not prop.required:
+                    members = _nullable(members)
+                description = flags.get("description") or _text(prop.description)
+                out.append(FieldView(python_name, wire, members, prop.required, description, flags))
         return out
 
     # --- operations -------------------------------------------------------------------------------------------------
 
     def _operation(self, info: OperationInfo, endpoint: Endpoint, tag: str) -> OperationView:
         title = str(ClassName(info.name, self.document.prefix))
-        ids = [self._id(one, endpoint) for one in info.in_place("path")]
-        id_names = [one.name for one in ids]
+        ids = dict(self._id(one, endpoint) for one in info.in_place("path"))
         parameters = {_wire(one): one for one in endpoint.query_parameters}
         keywords: dict[str, str] = {}
         dicts: list[DictView] = []
         named = {"query": "", "header": "", "body": ""}
         for place, suffix in (("query", "Query"), ("header", "Headers")):
-            fields = [
-                self._parameter(one, parameters[one.parser_name], id_names, keywords) for one in info.in_place(place)
-            ]
+            fields = [self._parameter(one, parameters[one.parser_name], ids, keywords) for one in info.in_place(place)]
             if fields:
                 named[place] = f"{title}{suffix}"
                 dicts.append(DictView(named[place], fields))
         supplied: dict[str, str] = {}
         body_keyword = False
         if endpoint.bodies:
-            fields, supplied, body_keyword = self._body(info, endpoint.bodies[0].prop, id_names)
+            fields, supplied, body_keyword = self._body(info, endpoint.bodies[0].prop, [*ids])
             where = (*info.pointer, "requestBody")
             for one in fields:
                 self._keyword(one.name, keywords, where)
@@ -309,26 +318,29 @@ class Walk:
             docstring="\n\n".join(part for part in parts if part),
         )
 
-    def _id(self, parameter: Parameter, endpoint: Endpoint) -> FieldView:
+    def _id(self, parameter: Parameter, endpoint: Endpoint) -> tuple[str, str]:
         prop = next(one for one in endpoint.path_parameters if _wire(one) == parameter.name)
         annotation = self.annotation(prop, parameter.pointer, sending=True)
         if annotation in ("int", "str", "int | str", "str | int", "Any"):
             annotation = "int | str"
         _check_scalar(prop, parameter)
         parameter.python_name += "_" * (parameter.python_name in ("types", "models", "dt"))
-        return FieldView(parameter.python_name, annotation, True, "")
+        return parameter.python_name, annotation
 
-    def _parameter(self, parameter: Parameter, prop: Any, ids: list[str], keywords: dict[str, str]) -> FieldView:
+    def _parameter(self, parameter: Parameter, prop: Any, ids: Iterable[str], keywords: dict[str, str]) -> FieldView:
         _check_scalar(prop, parameter)
         name = parameter.python_name + "_" * (parameter.python_name in ids)
         self._keyword(name, keywords, parameter.pointer)
-        annotation = self.annotation(prop, parameter.pointer, sending=True)
-        if not parameter.required and annotation != "Any" and "None" not in _members(annotation):
-            annotation = f"{annotation} | None"
-        description = parameter.description or _text(prop.description)
-        marks = ["types.CommaSeparated()"] * parameter.comma_separated
-        flags = {"deprecated": parameter.deprecated}
-        return _field(name, parameter.name, annotation, parameter.required, description, flags, marks)
+        members = self._members(prop, parameter.pointer, sending=True)
+        return FieldView(
+            name,
+            parameter.name,
+            members if parameter.required else _nullable(members),
+            parameter.required,
+            parameter.description or _text(prop.description),
+            {"deprecated": parameter.deprecated},
+            ("types.CommaSeparated()",) * parameter.comma_separated,
+        )
 
     def _keyword(self, name: str, keywords: dict[str, str], pointer: Pointer) -> None:
         if name in keywords:
@@ -336,41 +348,29 @@ class Walk:
         keywords[name] = ".".join(map(str, pointer[3:])) or "the parameters"
 
     def _body(self, info: OperationInfo, prop: Any, ids: list[str]) -> tuple[list[FieldView], dict[str, str], bool]:
-        form = not (info.content_type or "").partition(";")[0].endswith("json")
+        form = not media_type(info.content_type or "").endswith("json")
         pointer = (*info.pointer, "requestBody")
         if not isinstance(prop, ModelProperty) or self._is_map(str(prop.class_info.name)):
             if form:
                 raise Unsupported(pointer, "a form must be an object with properties")
-            annotation = self.annotation(prop, pointer, sending=True)
-            return [_field("body", "body", annotation, info.body_required, _text(prop.description), {})], {}, True
+            members = self._members(prop, pointer, sending=True)
+            return [FieldView("body", "body", members, info.body_required, _text(prop.description))], {}, True
         name = str(prop.class_info.name)
         fields, supplied = [], {}
         for one in self._fields(name, sending=True, form=form):
             # The id that a path ends with may stand in the body as `id`.
-            same = (
-                one.name
-                if one.name in ids
-                else ids[-1]
-                if one.name == "id" and ids and info.path.endswith("}")
-                else None
-            )
+            of_path = one.name == "id" and info.path.endswith("}")
+            same = one.name if one.name in ids else ids[-1] if of_path and ids else None
             if same and one.required:
-                supplied[self._wire_of(name, one.name)] = same
-            elif same and self.document.flags(self.components[name], self._wire_of(name, one.name)).get("x-in-path"):
+                supplied[one.wire] = same
+            elif same and one.flags.get("x-in-path"):
                 continue  # the document says that it only repeats the path
-            elif one.name in ids:
-                fields.append(_field(f"{one.name}_", self._wire_of(name, one.name), *_rest(one)))
             else:
-                fields.append(one)
+                fields.append(attrs.evolve(one, name=f"{one.name}_") if one.name in ids else one)
         if self.document.is_open(self.components[name]):
             values = self.models[name].additional_properties
             self.extras[info.name, True] = self.annotation(values, pointer, sending=True) if values else "Any"
         return fields, supplied, False
-
-    def _wire_of(self, name: str, python_name: str) -> str:
-        return next(
-            _wire(one) for one in self._properties(name) if self.document.python_name(_wire(one)) == python_name
-        )
 
     def _body_name(self, info: OperationInfo, prop: Any, title: str) -> str:
         """The schema's own name, if it is that of a body and of no other."""
@@ -380,25 +380,18 @@ class Walk:
         return f"{title}Body" if f"{title}Body" not in self.names else f"{title}Content"
 
     def _answers(self, info: OperationInfo, endpoint: Endpoint) -> tuple[str, dict[str, str]]:
-        by_status: dict[str, str] = {}
+        by_status: dict[str, list[str]] = {}
         for response in endpoint.responses.patterns:
             status = response.status_code.pattern
             pointer = (*info.pointer, "responses", status)
-            kind = info.answers[status]
-            by_status[status] = (
-                "None"
-                if kind == "none"
-                else "types.Text"
-                if kind == "text"
-                else self.annotation(response.prop, pointer, sending=False)
-            )
-        first = next((one for one in by_status.values() if one != "None"), "None")
-        if set(by_status.values()) == {first}:
-            return first, {}
-        words = dict.fromkeys(word for one in by_status.values() for word in _members(one))
-        if "None" in words:
-            words["None"] = words.pop("None")
-        return "Any" if "Any" in words else " | ".join(words), {**by_status, "default": first}
+            fixed = {"none": ["None"], "text": ["types.Text"]}.get(info.answers[status])
+            by_status[status] = fixed or self._members(response.prop, pointer, sending=False)
+        first = next((one for one in by_status.values() if one != ["None"]), ["None"])
+        if all(one == first for one in by_status.values()):
+            return " | ".join(first), {}
+        words = _null_last(dict.fromkeys(chain(*by_status.values())))
+        answers = {status: " | ".join(one) for status, one in {**by_status, "default": first}.items()}
+        return "Any" if "Any" in words else " | ".join(words), answers
 
     def _check_modules(self) -> None:
         """Classes that differ only in upper and lower case would share a file."""
@@ -414,50 +407,26 @@ class Walk:
                 )
 
 
-def _field(
-    name: str, wire: str, annotation: str, required: bool, description: str, flags: Any, marks: Iterable[str] = ()
-) -> FieldView:
-    marks = [*marks, *([f"types.Wire({wire!r})"] if camel_case(name) != wire else [])]
-    if marks:
-        annotation = f"Annotated[{annotation}, {', '.join(marks)}]"
-    description = " ".join(part for part in (description, "Deprecated." if flags.get("deprecated") else "") if part)
-    return FieldView(name, annotation, required, description, bool(flags.get("deprecated")))
-
-
-def _rest(field: FieldView) -> tuple[str, bool, str, dict[str, Any]]:
-    return field.annotation, field.required, field.description, {}
-
-
 def _check_scalar(prop: Any, parameter: Parameter) -> None:
     """Whether a parameter can be written as text."""
     kinds = [prop, *getattr(prop, "inner_properties", ())]
     if parameter.place != "path":
         kinds = [getattr(one, "inner_property", one) for one in kinds]
     for one in kinds:
-        if isinstance(one, (ModelProperty, ListProperty, FileProperty)):
-            what = (
-                "an object"
-                if isinstance(one, ModelProperty)
-                else "a list"
-                if isinstance(one, ListProperty)
-                else "binary"
-            )
+        if type(one) in NO_SCALARS:
             raise Unsupported(
                 parameter.pointer,
-                f"{parameter.name} is {what} in a {parameter.place}, which is not supported; use scalars",
+                f"{parameter.name} is {NO_SCALARS[type(one)]} in a {parameter.place}, which is not supported; "
+                "use scalars",
             )
 
 
-def _members(annotation: str) -> list[str]:
-    """The members of a union in an annotation; brackets keep theirs."""
-    parts, depth = [""], 0
-    for sign in annotation:
-        depth += (sign in "[({") - (sign in "])}")
-        if sign == "|" and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += sign
-    return [part.strip() for part in parts]
+def _null_last(members: Iterable[str]) -> list[str]:
+    return sorted(members, key=lambda member: member == "None")
+
+
+def _nullable(members: list[str]) -> list[str]:
+    return members if members == ["Any"] or "None" in members else [*members, "None"]
 
 
 def _values(prop: Any) -> set[Any]:

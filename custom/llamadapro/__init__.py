@@ -21,29 +21,10 @@ if TYPE_CHECKING:
     from ._reports import SendReport as SendReport
     from ._transport import Attempt as Attempt
     from ._transport import Exchange as Exchange
-    from .errors import APIConnectionError as APIConnectionError
-    from .errors import APIError as APIError
-    from .errors import APIResponseValidationError as APIResponseValidationError
-    from .errors import APIStatusError as APIStatusError
-    from .errors import APITimeoutError as APITimeoutError
-    from .errors import AuthenticationError as AuthenticationError
-    from .errors import BadRequestError as BadRequestError
-    from .errors import ConfigurationError as ConfigurationError
-    from .errors import ConflictError as ConflictError
-    from .errors import InternalServerError as InternalServerError
-    from .errors import InvalidPhoneNumberError as InvalidPhoneNumberError
-    from .errors import InvalidRequestError as InvalidRequestError
-    from .errors import JobError as JobError
-    from .errors import LlamadaProError as LlamadaProError
-    from .errors import NotFoundError as NotFoundError
-    from .errors import PaginationError as PaginationError
-    from .errors import PermissionDeniedError as PermissionDeniedError
-    from .errors import RateLimitError as RateLimitError
-    from .errors import UnprocessableEntityError as UnprocessableEntityError
-    from .errors import WaitTimeoutError as WaitTimeoutError
+    from .errors import *  # noqa: F403
     from .phone import to_e164 as to_e164
 
-__all__ = [
+__all__ = [  # noqa: F405 - errors has its own
     "APIConnectionError",
     "APIError",
     "APIResponseValidationError",

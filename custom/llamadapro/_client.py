@@ -17,10 +17,9 @@ from llamadapro_api.types import PreparedRequest
 
 from . import resources
 from ._config import Config, EngineName, RateLimiter
-from ._headers import check_headers
+from ._headers import Secret, check_headers
 from ._httpx2 import AnyAsyncClient, AnyProxy, AnyTimeout, AnyURL
 from ._request import prepare_request
-from ._secret import Secret
 from ._session import Session
 from ._signatures import named
 from ._transport import Attempt, Clock, Exchange, Transport, capture, set_up_logging

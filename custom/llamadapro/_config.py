@@ -14,9 +14,8 @@ import httpx
 from llamadapro_api import document
 from llamadapro_api.document import KeyPlacement
 
-from ._headers import build_headers, check_header_name, check_headers, is_header_value
+from ._headers import USER_AGENT, RawHeaders, Secret, check_header_name, check_headers, is_header_value
 from ._httpx2 import AnyAsyncClient, AnyProxy, AnyTimeout, AnyURL, is_async_client, to_httpx
-from ._secret import RawHeaders, Secret
 from .errors import ConfigurationError
 
 EngineName = Literal["httpx", "aiohttp", "httpx2"]
@@ -240,8 +239,17 @@ class Config:
         return KeyPlacement("header", name, prefix)
 
     def headers_for(self, placement: KeyPlacement | None) -> RawHeaders:
-        """What goes with a request whose key stands there."""
-        return build_headers(self.base_url, self.default_headers, placement, self.api_key)
+        """What goes with a request whose key stands there: our own, the caller's over them, and over all the key."""
+        own = {
+            "Host": self.base_url.netloc.decode("ascii"),
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "User-Agent": USER_AGENT,
+        }
+        headers = RawHeaders().replaced(own).replaced(self.default_headers)
+        if placement is None or placement.place != "header":
+            return headers
+        return headers.replaced({placement.name: f"{placement.prefix}{self.api_key.reveal()}"})
 
 
 def build_proxy(given: str | httpx.Proxy | None, engine: EngineName, source: str) -> httpx.Proxy | None:

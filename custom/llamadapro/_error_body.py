@@ -112,11 +112,8 @@ def _html_text(markup: str) -> str:
             break
         at = markup.find(">", stop) + 1 or len(markup)
     text.append(markup[at:])
-    return _title_and_text(_plain(title), _plain(" ".join(text)))
-
-
-def _title_and_text(title: str, text: str) -> str:
-    return text if text.startswith(title) else f"{title}: {text}" if text else title
+    title, words = _plain(title), _plain(" ".join(text))
+    return words if words.startswith(title) else f"{title}: {words}" if words else title
 
 
 def _plain(text: str) -> str:

@@ -1,25 +1,53 @@
-"""Which headers can be sent, and those that go with every request."""
+"""Headers and the API key among them: which can be sent, which go with every request, and that no repr shows them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any, NoReturn
 
-from ._secret import RawHeaders
 from ._version import __version__
 from .errors import ConfigurationError
 
-if TYPE_CHECKING:
-    import httpx
-
-    from llamadapro_api.document import KeyPlacement
-
-    from ._secret import Secret
-
-ACCEPT_ENCODING = "gzip, deflate"
 USER_AGENT = f"llamadapro-python/{__version__}"
 
 _RESERVED = ("host", "content-type", "content-length", "transfer-encoding", "connection")
+
+
+class Secret:
+    """A text that no repr, log or traceback shows, and that cannot be pickled."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client holds its API key and cannot be pickled; create one where it is used")
+
+
+class RawHeaders(list[tuple[bytes, bytes]]):
+    """Headers as they are sent, the key among them, whose repr shows only how many there are."""
+
+    def replaced(self, headers: Mapping[str, str]) -> RawHeaders:
+        """A copy with these headers in the place of those of the same names."""
+        new = {name.lower().encode(): (name.encode(), value.encode()) for name, value in headers.items()}
+        kept = [one for one in self if one[0].lower() not in new]
+        return RawHeaders([*kept, *new.values()])
+
+    @cached_property
+    def texts(self) -> list[tuple[str, str]]:
+        """As text, for engines that want it so; most requests of a client share one of these lists."""
+        return [(name.decode("ascii"), value.decode("ascii")) for name, value in self]
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} headers>"
 
 
 def is_header_value(value: Any) -> bool:
@@ -52,22 +80,3 @@ def check_header_name(name: Any) -> str:
     if name.lower() in _RESERVED:
         raise ConfigurationError(f"the header {name} is set by the client and cannot be overridden")
     return name
-
-
-def build_headers(
-    base_url: httpx.URL, default_headers: Mapping[str, str], placement: KeyPlacement | None, key: Secret
-) -> RawHeaders:
-    """The client's own headers, the caller's over them, and over all the key, if a header carries it."""
-    headers = {
-        "Host": base_url.netloc.decode("ascii"),
-        "Accept": "application/json",
-        "Accept-Encoding": ACCEPT_ENCODING,
-        "User-Agent": USER_AGENT,
-    }
-    by_name = {name.lower(): (name, value) for name, value in (headers | dict(default_headers)).items()}
-    if placement is None or placement.place != "header":
-        return RawHeaders((name.encode("ascii"), value.encode("ascii")) for name, value in by_name.values())
-    by_name.pop(placement.name.lower(), None)
-    built = RawHeaders((name.encode("ascii"), value.encode("ascii")) for name, value in by_name.values())
-    built.append((placement.name.encode("ascii"), f"{placement.prefix}{key.reveal()}".encode("ascii")))
-    return built

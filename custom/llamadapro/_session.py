@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-if TYPE_CHECKING:
-    import httpx
+import httpx
 
-    from llamadapro_api.types import PreparedRequest
+from llamadapro_api.types import PreparedRequest
 
-    from ._config import Config
-    from ._transport import Clock, Transport
+from ._config import Config
+from ._transport import CallState, Clock, RawCallState, Transport
+from .errors import InvalidPhoneNumberError
 
 T = TypeVar("T")
 
@@ -33,16 +33,17 @@ class Session:
         return self.config.base_url
 
     async def send(self, prepared: PreparedRequest[T]) -> T:
-        """Send, with retries; returns the answer as its model."""
-        return await self.transport.send(prepared, self.config)
+        """Send as often as needed and allowed; returns the answer as its model."""
+        return await self.transport.run(CallState(self.transport, prepared, self.config))
 
     async def send_with_id(self, prepared: PreparedRequest[T]) -> tuple[T, str | None]:
         """The same, with the service's id of the request that brought the answer."""
-        return await self.transport.send_with_id(prepared, self.config)
+        state = CallState[T](self.transport, prepared, self.config)
+        return await self.transport.run(state), state.request_id()
 
     async def send_raw(self, prepared: PreparedRequest[Any]) -> httpx.Response:
         """The same for an answer that the OpenAPI document does not describe."""
-        return await self.transport.send_raw(prepared, self.config)
+        return await self.transport.run(RawCallState(self.transport, prepared, self.config))
 
     def dry_run(self) -> Session:
         """One that sends nothing: the methods of its resources return the prepared request instead of an answer."""
@@ -53,6 +54,18 @@ class Session:
         from .phone import to_e164
 
         return to_e164(value, self.config.default_region)
+
+    def normalize(self, fields: Any, *names: str) -> None:
+        """Replace the numbers among these keywords by their E.164 forms; the error names each wrong one."""
+        wrong: list[str] = []
+        for name in names:
+            if fields.get(name) is not None:
+                try:
+                    fields[name] = self.to_e164(fields[name])
+                except InvalidPhoneNumberError as error:
+                    wrong.append(f"{name}: {error}")
+        if wrong:
+            raise InvalidPhoneNumberError("; ".join(wrong))
 
 
 class _DryRun(Session):

@@ -67,7 +67,9 @@ def to_e164(value: str, region: str | None = None, *, strict: bool = False) -> s
     region = _region_code(region)
     if type(value) is str and not strict and _E164.fullmatch(value):
         return value  # as most are
-    bare = _bare(value)
+    if not isinstance(value, str):
+        raise _refused(value, f"it must be a str such as '+56912345678', not {type(value).__name__}")
+    bare = value.translate(_SEPARATORS)
     digits = bare.removeprefix("+")
     if not (digits.isascii() and digits.isdecimal()):
         raise _refused(value, _odd(value, digits))
@@ -102,7 +104,7 @@ def to_e164_many(values: Iterable[str], region: str | None = None, *, strict: bo
     count = -1
     region = _region_code(region)
     for count, value in enumerate(values):
-        if region is not None and _looks_national(value):
+        if region is not None and isinstance(value, str) and "+" not in value:
             _plan(region)  # an unknown region is one mistake, not one per number
         try:
             good.append(to_e164(value, region, strict=strict))
@@ -113,16 +115,6 @@ def to_e164_many(values: Iterable[str], region: str | None = None, *, strict: bo
         more = f"\n  and {bad - len(listed)} more" if bad > len(listed) else ""
         raise InvalidPhoneNumberError(f"{bad} of {count + 1} phone numbers cannot be used:{''.join(listed)}{more}")
     return good
-
-
-def _bare(value: object) -> str:
-    if not isinstance(value, str):
-        raise _refused(value, f"it must be a str such as '+56912345678', not {type(value).__name__}")
-    return value.translate(_SEPARATORS)
-
-
-def _looks_national(value: object) -> bool:
-    return isinstance(value, str) and "+" not in value
 
 
 class _Plan(NamedTuple):

@@ -105,18 +105,13 @@ class Comparer:
                     yield Finding("addition", "value-new", message, at, path, fix=("add-value", value))
                 return
         # The branch that it fits best gives the findings; what the others saw does not count.
-        before = self.seen
-        found: list[tuple[int, int, int]] = []
-        for at in branches:
-            self.seen = Seen()
-            findings = list(self._value(value, at, path))
-            found.append((sum(one.severity == "contradiction" for one in findings), len(findings), len(found)))
-        self.seen = before
-        best = min(found)
-        if value is None and best[0]:
+        trials = [self._trial(value, at, path) for at in branches]
+        contradictions = [sum(one.severity == "contradiction" for one in trial) for trial in trials]
+        best = min(range(len(branches)), key=lambda index: (contradictions[index], len(trials[index])))
+        if value is None and contradictions[best]:
             yield Finding("contradiction", "null", "null, which is not allowed", pointer[:-1], path, fix=("nullable",))
-            return
-        yield from self._value(value, branches[best[2]], path)
+        else:
+            yield from self._value(value, branches[best], path)
 
     # --- over all answers ----------------------------------------------------------------------------------------
 
@@ -144,10 +139,10 @@ class Comparer:
             if names:
                 yield pointer, names, tuple(operations)
 
-    def _trial(self, value: Any, pointer: Pointer) -> list[Finding]:
+    def _trial(self, value: Any, pointer: Pointer, path: str = "$") -> list[Finding]:
         before, self.seen = self.seen, Seen()
         try:
-            return list(self._value(value, pointer, "$"))
+            return list(self._value(value, pointer, path))
         finally:
             self.seen = before
 

@@ -90,8 +90,8 @@ class ImportMany(Job[ImportReport, ImportIssue]):
             chunk = self._in_hand[claim.key] = attrs.evolve(chunk, checked=self._checked(chunk.first, chunk.items))
         assert chunk.checked is not None
         good, _ = chunk.checked
-        state, detail = _classify(await self.send_rows(good)) if good else ("sent", {})
-        return Outcome(claim.id, claim.attempt, state, json.dumps(detail), payload=_payload(chunk))
+        state, detail = _classify(await self.send_rows(good)) if good else ("sent", "{}")
+        return Outcome(claim.id, claim.attempt, state, detail, payload=_payload(chunk))
 
     def added(self, units: Sequence[NewUnit], known: Mapping[str, Entry]) -> int:
         for key, entry in known.items():
@@ -175,7 +175,7 @@ class ImportMany(Job[ImportReport, ImportIssue]):
             report.duplicates += _int_or(counts and counts.duplicates, 0)
         else:
             place = {"number": chunk.number, "first": chunk.first, "last": chunk.first + stored["rows"] - 1}
-            unfinished = UnfinishedChunk(**place, rows=len(sent), reason=_reason(detail))
+            unfinished = UnfinishedChunk(**place, rows=len(sent), reason=detail or "it was not sent")
             (report.unknown if state == "unknown" else report.failed).append(unfinished)
         for row, issue in bad.items():
             self._add_issue(chunk, row, False, [BulkIssue.from_dict(issue)], [])
@@ -214,24 +214,16 @@ def _digest(items: list[Any]) -> str:
     return digest.hexdigest()
 
 
-def _classify(result: BulkResult) -> tuple[State, Any]:
-    """What an answer says about the chunk."""
+def _classify(result: BulkResult) -> tuple[State, str]:
+    """What an answer says about the chunk: its report as JSON if it was sent, else the reason."""
     report: BulkReport | None = result.report
     successful = report and report.counts and report.counts.successful
     if report is None or (successful is None and (report.items_issues is None or report.batch_errors)):
-        return "unknown", {"reason": "the answer does not say what became of the rows"}
+        return "unknown", "the answer does not say what became of the rows"
     if report.batch_errors and successful == 0:
         said = "; ".join(str(one.message or one.code) for one in report.batch_errors if one)
-        return "pending", {"reason": f"the service refused the batch: {said}"[:MAX_REASON]}
-    return "sent", report.to_dict()
-
-
-def _reason(detail: str | None) -> str:
-    """A reason is text where the run loop or the ledger gave it, and JSON where it is out of an answer."""
-    try:
-        return str(json.loads(detail or "")["reason"])
-    except (ValueError, TypeError, KeyError):
-        return detail or "it was not sent"
+        return "pending", f"the service refused the batch: {said}"[:MAX_REASON].replace("\0", "")
+    return "sent", json.dumps(report.to_dict())
 
 
 def _int_or(count: Any, otherwise: int) -> int:

@@ -149,6 +149,9 @@ class Ledger(ABC):
         self._worker = os.urandom(8).hex()
         self._lapsed_at = -math.inf
 
+    async def open(self, *, create: bool) -> None:  # noqa: B027 - a server is there, and its tables with its connection
+        """Make sure that it is there; with `create` it need not be yet."""
+
     @abstractmethod
     async def execute(self, batch: Callable[[bool], Batch]) -> Rows:
         """Run a transaction until it is certainly committed; `batch` is given whether an earlier try may have been."""
@@ -167,6 +170,7 @@ class Ledger(ABC):
         resend_unknown: bool = False,
     ) -> tuple[Mapping[str, Any], int]:
         """Begin, resume or (with `join`) only join a run: what it is about, and how far its source has been read."""
+        await self.open(create=not join)
         about = {"format": FORMAT, **about}
         begin = {"find": statements.FIND_RUN} if join else {"new": statements.CREATE_RUN, "find": statements.FIND_RUN}
         found = (await self._rows(begin, name=run, about=json.dumps(about, sort_keys=True)))["find"]
@@ -207,6 +211,7 @@ class Ledger(ABC):
 
     async def runs(self) -> Sequence[RunInfo]:
         """All runs of the ledger."""
+        await self.open(create=False)
         rows = await self._rows({"runs": statements.RUNS, "counts": statements.ALL_COUNTS})
         counts: dict[int, dict[State, int]] = {}
         for number, state, count in rows["counts"]:

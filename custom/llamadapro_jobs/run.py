@@ -93,7 +93,7 @@ class Job(ABC, Generic[Report, Issue]):
 
     session: Session
     ledger: str | PathLike[str] | Ledger | None
-    run_name: str | None
+    run_name: str | None = attrs.field(alias="run")
     concurrency: int
     resend_unknown: bool
     max_attempts: int | None = None

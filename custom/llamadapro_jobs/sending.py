@@ -13,8 +13,7 @@ import attrs
 import orjson
 
 from llamadapro._reports import SendIssue, SendReport
-from llamadapro._session import Session
-from llamadapro.errors import InvalidPhoneNumberError, InvalidRequestError, LlamadaProError
+from llamadapro.errors import InvalidRequestError, LlamadaProError
 
 from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State
 from .run import MAX_REASON, Job, check_integer, check_number
@@ -82,9 +81,11 @@ class SendMany(Job[SendReport, SendIssue]):
         if self.operation is not None or not join:
             about["operation"] = self.operation or next(iter(self.builders))
         if self.common is not None or not join:
+            common = dict(self.common or {})
+            # Any process can read a number in E.164 form, whatever its default region.
+            self.session.normalize(common, *NUMBERS)
             try:
-                # As JSON holds it: what a resumed run reads back must be equal.
-                about["common"] = orjson.loads(orjson.dumps(_with_e164(self.session, dict(self.common or {}))))
+                about["common"] = orjson.loads(orjson.dumps(common))  # as a resumed run reads it back
             except TypeError as error:
                 raise InvalidRequestError(f"common cannot be written as JSON: {error}") from None
         if not join:
@@ -114,7 +115,8 @@ class SendMany(Job[SendReport, SendIssue]):
             raise InvalidRequestError(f"{odd[0]!r} is no keyword: are there more cells than columns?")
         if hole := _find_none(dict(row)):
             raise InvalidRequestError(f"{hole} is missing: leave the keyword out where nothing is to be sent")
-        row = _with_e164(self.session, dict(row))
+        row = dict(row)
+        self.session.normalize(row, *NUMBERS)
         try:
             await self._build(**{**self._common, **row})
         except TypeError as error:
@@ -183,17 +185,6 @@ class SendMany(Job[SendReport, SendIssue]):
     def _add_issue(self, place: int, key: str | None, state: State, reason: str, item: Any) -> None:
         if self.on_issue is not None:
             self.on_issue(SendIssue(row=place, key=key, state=state, reason=reason, item=item))
-
-
-def _with_e164(session: Session, keywords: dict[str, Any]) -> dict[str, Any]:
-    """With telephone numbers in E.164 form: any process can then read them, whatever its default region."""
-    for name in NUMBERS:
-        if isinstance(keywords.get(name), str):
-            try:
-                keywords[name] = session.to_e164(keywords[name])
-            except InvalidPhoneNumberError as error:
-                raise InvalidPhoneNumberError(f"{name}: {error}") from None
-    return keywords
 
 
 def _to_issue(entry: Entry) -> SendIssue:

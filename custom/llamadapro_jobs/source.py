@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from llamadapro._reports import Rows
@@ -19,15 +20,11 @@ class Source:
 
     async def take(self, count: int) -> list[Any]:
         """The next rows: fewer than `count` only at the end."""
-        items: list[Any] = []
         if isinstance(self._rows, Iterator):
-            for item in self._rows:
-                items.append(item)
-                if len(items) == count:
-                    break
-        else:
-            async for item in self._rows:
-                items.append(item)
-                if len(items) == count:
-                    break
+            return [*islice(self._rows, count)]
+        items: list[Any] = []
+        async for item in self._rows:
+            items.append(item)
+            if len(items) == count:
+                break
         return items

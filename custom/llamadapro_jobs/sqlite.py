@@ -10,7 +10,7 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from os import PathLike, fspath
@@ -20,7 +20,7 @@ import attrs
 
 from llamadapro.errors import InvalidRequestError, LlamadaProError
 
-from .ledger import Batch, Granted, Ledger, Rows, RunInfo, Turn
+from .ledger import Batch, Granted, Ledger, Rows, Turn
 from .statements import SCHEMA, Dialect
 
 T = TypeVar("T")
@@ -61,21 +61,8 @@ class SqliteLedger(Ledger):
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._db: sqlite3.Connection | None = None
 
-    async def begin(
-        self,
-        run: str,
-        about: Mapping[str, Any],
-        *,
-        join: bool = False,
-        rate: float | None = None,
-        resend_unknown: bool = False,
-    ) -> tuple[Mapping[str, Any], int]:
-        await self._call(lambda: self._open(create=not join))
-        return await super().begin(run, about, join=join, rate=rate, resend_unknown=resend_unknown)
-
-    async def runs(self) -> Sequence[RunInfo]:
-        await self._call(lambda: self._open(create=False))
-        return await super().runs()
+    async def open(self, *, create: bool) -> None:
+        await self._call(lambda: self._open(create))
 
     async def close(self) -> None:
         if self._db is not None:
@@ -102,7 +89,7 @@ class SqliteLedger(Ledger):
             raise
         return rows
 
-    def _open(self, *, create: bool) -> None:
+    def _open(self, create: bool) -> None:
         if self._db is not None:
             return
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:

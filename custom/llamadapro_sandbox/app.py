@@ -29,7 +29,7 @@ from .errors import (
     describe,
     error_body,
 )
-from .faults import ConnectionCut, Fault, Sender
+from .faults import ConnectionCut, Fault, breaking
 from .request import WARNING, check_key, read
 from .request_log import FILE, MAX_BODY_BYTES
 from .samples import sample
@@ -124,9 +124,7 @@ class Sandbox(Core):
             response = await self._respond(fault, raw, request, answer)
             entry.warning = response.headers.get(WARNING)
             if fault is not None:
-                send = Sender(fault, self.connections, request.scope, send)
-                await send.begin(int(response.headers.get("content-length", 0)))
-            entry.status = response.status_code
+                send = breaking(fault, self.connections, request.scope, send)
             await response(request.scope, request.receive, send)
         except (ClientDisconnect, ConnectionCut):
             pass  # nobody is there to answer to

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import shlex
 import sqlite3
 import sys
@@ -80,8 +79,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments and arguments[0] in STEERING:
         return steer(arguments)
     options = parser().parse_args(arguments)
-    if not options.allow_remote and not _loopback(options.host):
-        return complain(f"{options.host} can be reached from elsewhere; add --allow-remote if that is wanted")
     try:
         return _run(options)
     except KeyboardInterrupt:
@@ -95,10 +92,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from .app import Sandbox
+    from .app import Sandbox, is_loopback
     from .errors import ApiError
     from .seeding import read_seed
 
+    if not options.allow_remote and not is_loopback(options.host):
+        raise ValueError(f"{options.host} can be reached from elsewhere; add --allow-remote if that is wanted")
     settings = {name: value for pairs in options.set for name, value in pairs.items()}
     data = read_seed(options.seed) if options.seed else None
     try:
@@ -148,13 +147,6 @@ def _key(text: str) -> str:
     if not text or not text.isascii() or not text.isprintable() or text != text.strip():
         raise argparse.ArgumentTypeError("it must be printable ASCII without spaces around it")
     return text
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _log(entry: LoggedRequest) -> None:

@@ -200,47 +200,43 @@ class ConnectionCut(Exception):
     """The connection was cut; there is nobody left to answer."""
 
 
-class Sender:
-    """The way back to the client, as far as a fault leaves it open."""
+def breaking(fault: Fault, connections: Connections, scope: Scope, send: Send) -> Send:
+    """`send`, as far as the fault leaves the way to the client open."""
+    client: Any = scope.get("client")
+    on_socket = client in connections
 
-    def __init__(self, fault: Fault, connections: Connections, scope: Scope, send: Send):
-        self.fault: Fault = fault
-        self.connections: Connections = connections
-        self.client: Any = scope.get("client")
-        self._send = send
-        self._on_socket = self.client in connections
-
-    async def __call__(self, message: Message) -> None:
+    async def broken(message: Message) -> None:
         body = message.get("body", b"")
-        if message["type"] == "http.response.start" or not body or self.fault.kind not in ("slow_drip", "reset"):
-            await self._send(message)
+        if message["type"] == "http.response.start":
+            length = int(dict(message["headers"]).get(b"content-length", 0))
+            if fault.kind == "reset" and (fault.when != "within" or length == 0):
+                await _reset(connections.get(client))
+        if not body or fault.kind not in ("slow_drip", "reset"):
+            await send(message)
             return
-        if self.fault.kind == "reset":
-            await self._send({**message, "body": body[: len(body) // 2], "more_body": True})
+        if fault.kind == "reset":
+            await send({**message, "body": body[: len(body) // 2], "more_body": True})
             await asyncio.sleep(0.02)  # let the first half arrive before the connection goes
-            await self.reset()
-        for start in range(0, len(body), self.fault.size):
-            piece = body[start : start + self.fault.size]
-            last = start + self.fault.size >= len(body)
-            await self._send({**message, "body": piece, "more_body": message.get("more_body", False) or not last})
-            await asyncio.sleep(self.fault.seconds)
-            if self._on_socket and self.client not in self.connections:
+            await _reset(connections.get(client))
+        for start in range(0, len(body), fault.size):
+            piece = body[start : start + fault.size]
+            last = start + fault.size >= len(body)
+            await send({**message, "body": piece, "more_body": message.get("more_body", False) or not last})
+            await asyncio.sleep(fault.seconds)
+            if on_socket and client not in connections:
                 raise ConnectionCut  # the client has given up: so may we
 
-    async def begin(self, length: int) -> None:
-        """Nothing of the answer arrives if the connection is to be cut, unless it is to be cut within the body."""
-        if self.fault.kind == "reset" and (self.fault.when != "within" or length == 0):
-            await self.reset()
+    return broken
 
-    async def reset(self) -> None:
-        """ConnectionCut the connection, as a crash or a firewall would."""
-        transport = self.connections.get(self.client)
-        if transport is None:
-            raise ConnectionResetError("the sandbox cut the connection: a reset fault matched this request")
-        connection = transport.get_extra_info("socket")
-        if connection is not None:
-            with contextlib.suppress(OSError):  # closed without lingering, a socket sends RST
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-        await asyncio.sleep(0)  # let the server notice, before it wonders where the answer is
-        raise ConnectionCut
+
+async def _reset(transport: asyncio.Transport | None) -> None:
+    """Cut the connection, as a crash or a firewall would."""
+    if transport is None:
+        raise ConnectionResetError("the sandbox cut the connection: a reset fault matched this request")
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        with contextlib.suppress(OSError):  # closed without lingering, a socket sends RST
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    await asyncio.sleep(0)  # let the server notice, before it wonders where the answer is
+    raise ConnectionCut

@@ -1,31 +1,43 @@
-"""The files that records point to, at signed URLs: recordings, transcriptions and media, complete or in ranges."""
+"""The files that records point to: recordings, transcriptions and media, complete or in ranges.
+
+Their URLs are signed: like the service's, they need no key, and expire.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import re
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from .audio import size_of, wav
-from .errors import MethodNotAllowed, NotFound
-from .signing import PREFIX as PREFIX
-from .signing import check_signature
+from .errors import Forbidden, MethodNotAllowed, NotFound
+from .paging import sign
 from .state import State
 
+VALID_SECONDS = 3600
+PREFIX = "/_sandbox/files/"
 RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 Reader = Callable[[int, int], Iterator[bytes]]
+
+
+def signed(state: State, base_url: str, address: str) -> str:
+    path = PREFIX + quote(address)
+    expires = str(int(state.clock.time()) + VALID_SECONDS)
+    return f"{base_url}{path}?expires={expires}&signature={sign(f'{path} {expires}'.encode())}"
 
 
 def answer(state: State, request: Request) -> Response:
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(f"{request.method} is not for files", headers={"Allow": "GET, HEAD"})
     path, query = request.scope["path"], request.query_params
-    check_signature(state, path, query.get("expires", ""), query.get("signature", ""))
+    _check_signature(state, path, query.get("expires", ""), query.get("signature", ""))
     kind, size, read = _open(state, path.removeprefix(PREFIX))
     uploaded = path.startswith(f"{PREFIX}media/")
     etag = f'"{hashlib.blake2b(f"{path} {size}".encode(), digest_size=8).hexdigest()}"'
@@ -46,6 +58,14 @@ def answer(state: State, request: Request) -> Response:
     headers["Content-Length"] = str(stop - start)
     body = iter(()) if request.method == "HEAD" else read(start, stop)
     return StreamingResponse(iterate_in_threadpool(body), status, headers)
+
+
+def _check_signature(state: State, path: str, expires: str, signature: str) -> None:
+    right = sign(f"{quote(path)} {expires}".encode("utf-8", "surrogatepass"))
+    if not hmac.compare_digest(right.encode(), signature.encode("utf-8", "surrogatepass")):
+        raise Forbidden("the signature of this URL is wrong")
+    if int(expires) < state.clock.time():
+        raise Forbidden("this URL has expired: read the record again for a new one")
 
 
 def _range(wanted: re.Match[str], size: int) -> tuple[int, int]:

@@ -113,6 +113,7 @@ class LoggedRequest:
             if message["type"] == "http.response.start":
                 headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
                 headers = {name: value for name, value in headers.items() if name.lower() not in SECRET_HEADERS}
+                self.status = message["status"]
                 self.answer = LoggedAnswer(message["status"], headers)
             if self.answer:
                 self.answer.raw += message.get("body", b"")[: MAX_BODY_BYTES - len(self.answer.raw)]

@@ -65,16 +65,14 @@ def seed(state: State, handlers: dict[str, Any], data: Any, *, strict: bool = Fa
         return handlers[operation_id](state, ApiRequest(operation, ids, {}, body, path=operation.path))
 
     def create(operation_id: str, item: dict[str, Any], at: str) -> Any:
-        options = (
-            _objects(item.pop("options", []), f"{at}.options") if operation_id == "CreateCustomFieldDefinition" else []
-        )
+        options = item.pop("options", None) if operation_id == "CreateCustomFieldDefinition" else None
         archived = item.pop("archivedAt", None) if operation_id == "CreateContact" else None
         record = perform(operation_id, {}, item, at)
         if archived is not None:
             if not DATE.match(str(archived)):
                 raise bad_field(f"{at}.archivedAt", "is not a date-time", place="seed")
             contacts.archive(state, record["id"], archived)
-        for index, option in enumerate(options):
+        for index, option in enumerate(_objects(options, f"{at}.options")):
             ids, body = {"definitionId": record["id"]}, {**option, "definitionId": record["id"]}
             perform("CreateCustomFieldListOption", ids, body, f"{at}.options.{index}")
         return record

@@ -54,7 +54,7 @@ def members_of(hint: Any) -> list[Any]:
     if not any(isinstance(mark, (Tag, Format)) for mark in marks_of(hint)) and typing.get_origin(hint) is Annotated:
         hint = hint.__origin__
     if typing.get_origin(hint) not in (Union, UnionType):
-        return [hint]
+        return [NoneType if hint is None else hint]
     return [member for member in typing.get_args(hint) if member is not NoneType]
 
 

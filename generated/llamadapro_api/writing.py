@@ -14,6 +14,7 @@ import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from types import NoneType
 from typing import Any, Literal, NoReturn
 from urllib.parse import quote
 from uuid import UUID
@@ -99,7 +100,7 @@ def write_datetime(value: Any) -> str:
             raise ValidationError(
                 f"{value!r} is not an ISO 8601 date and time; pass a datetime with a time zone"
             ) from None
-    elif isinstance(value, timedelta) or (not isinstance(value, date) and hasattr(value, "__radd__")):
+    elif not isinstance(value, date) and hasattr(value, "__radd__"):
         value = _from_now(value)
     elif isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time(), UTC)
@@ -133,7 +134,7 @@ def format_datetime(value: datetime) -> str:
         value = value.astimezone(UTC)  # local mean times have seconds in their offset, which RFC 3339 cannot write
     fraction = value.microsecond
     text = value.isoformat(timespec="milliseconds" if fraction and fraction % 1000 == 0 else "auto")
-    return f"{text[:-6]}Z" if value.tzinfo is UTC or text.endswith("+00:00") else text
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else text
 
 
 def write_date(value: Any) -> str:
@@ -291,6 +292,11 @@ def write_tagged(tag: Tag) -> Writer:
     return write
 
 
+def write_nothing(value: Any) -> NoReturn:
+    """For a value that can only be null."""
+    _type_error("None", value)
+
+
 # --- types ----------------------------------------------------------------------------------------------------------
 
 _SCALARS: dict[Any, Writer] = {
@@ -301,6 +307,7 @@ _SCALARS: dict[Any, Writer] = {
     Any: write_json,
     date: write_date,
     bytes: write_file,
+    NoneType: write_nothing,
 }
 _FORMATS: dict[str, Writer] = {
     "date-time": write_datetime,
@@ -336,8 +343,6 @@ def writer(hint: Any) -> Writer:
 
 
 def _write_union(members: list[Any]) -> Writer:
-    if not members:
-        return write_nothing
     objects = [member for member in members if isinstance(member, type) and issubclass(member, dict)]
     if Any in members:
         return _dict_writer(objects[0], lenient=True) if objects else write_json
@@ -368,11 +373,6 @@ def _write_first(writers: Sequence[Writer], value: Any) -> Any:
     raise ValidationError("; or it ".join(dict.fromkeys(error.reason for error in refusals)))
 
 
-def write_nothing(value: Any) -> NoReturn:
-    """For a field that can only be null."""
-    _type_error("None", value)
-
-
 def _dict_writer(cls: type, *, lenient: bool = False) -> Writer:
     """The writer of a request dictionary; a `lenient` one takes other keys and other values as they are."""
     return _writers[cls, lenient]
@@ -393,17 +393,17 @@ def compile_writer(cls: type, *, lenient: bool = False, top: bool = False) -> Wr
     required = frozenset() if lenient else frozenset(field.wire for field in fields.values() if field.required)
     extra = getattr(cls, "__extra_items__", None)
     write_extra = write_json if lenient else writer(extra()) if callable(extra) else None
-    by_wire = {field.wire: name for name, field in fields.items() if field.wire not in fields}
+    by_wire = {field.wire: name for name, field in fields.items()}
 
     def write_other_keys(value: Mapping[Any, Any], out: dict[str, Any]) -> None:
         """What is left after the keys that Python uses: those written as on the wire, and unknown ones."""
         for key in value:
             if key in fields:
                 continue
-            name = None if top or not isinstance(key, str) else by_wire.get(key)
+            name = by_wire.get(key)
             if name is not None and key in out:
                 raise ValidationError(f"given twice, also as {key!r}").at(max(key, name, key=list(value).index))
-            write = write_extra if name is None else writers[name]
+            write = write_extra if name is None or top else writers[name]
             if write is None or not isinstance(key, str):
                 _unknown_key(key, fields)
             out[write_text(key)] = serialize_argument(write, value[key], key)
@@ -453,7 +453,7 @@ def _unknown_key(key: Any, known: Collection[str]) -> NoReturn:
 def did_you_mean(name: str, known: Collection[str]) -> str:
     from difflib import get_close_matches  # only a mistake needs it
 
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(name, known)
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
 
 

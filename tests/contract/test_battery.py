@@ -87,6 +87,7 @@ SCALARS = [
     Kind("with_a_default", {"type": "integer", "default": 5}, 6),
 ]
 NULLABLE = [
+    Kind("null", NULL, None),
     Kind("null_text", {"type": ["string", "null"]}, None),
     Kind("null_moment", either(MOMENT, NULL), None),
     Kind("moment_or_null", either(MOMENT, NULL), NOON, "2026-01-02T12:00:00Z"),
@@ -199,6 +200,7 @@ DEEP = [
     Kind(
         "list_with_null", {"type": "array", "items": either(MOMENT, NULL)}, [NOON, None], ["2026-01-02T12:00:00Z", None]
     ),
+    Kind("list_of_null", {"type": "array", "items": NULL}, [None, None]),
     Kind("bare_list", {"type": "array"}, [1, "a", None]),
 ]
 STRUCTURED = [*OBJECTS, *MAPS, *DEEP]

@@ -120,6 +120,11 @@ SCHEMAS: dict[str, tuple[Schema, str, str]] = {
         '"patternProperties"',
         "use additionalProperties",
     ),
+    "Part": (
+        {"allOf": [{**OBJECT, "patternProperties": {"^x": STRING}}]},
+        '"patternProperties"',
+        "use additionalProperties",
+    ),
     "Dynamic": ({"$dynamicRef": "#x"}, '"$dynamicRef"', "use $ref"),
     "Slip": ({"type": "array", "min_items": 1}, '"min_items"', "is no keyword of JSON Schema; did you mean minItems?"),
     "Old": ({"$recursiveRef": "#"}, '"$recursiveRef"', "use $ref"),
@@ -233,6 +238,7 @@ def test_nothing_else_is_refused(refused: dict[str, tuple[str, str]]) -> None:
         (b"# old\nswagger: '2.0'\npaths: {}\n", "openapi.yaml:2: swagger: version 2.0 is not supported; convert"),
         (b"openapi: [3.1\n", "openapi.yaml: is not YAML or JSON"),
         (b"- 5\n", "is no OpenAPI document"),
+        (b"openapi: 3.1.0\ninfo: {}\n", "openapi.yaml:1: document: is no OpenAPI document; it is an object with"),
         (b"\xff\xfe\xfa", "openapi.yaml: is not YAML or JSON"),
     ],
 )

@@ -381,7 +381,7 @@ def test_names_and_data_that_look_like_keywords_are_left_alone() -> None:
         st.text(max_size=3) | st.sampled_from(["on", "1e3", "0o17", "=", "~"]),
         json_values
         | st.from_regex(r"[-+]?[0-9._:eExob]{1,8}", fullmatch=True)
-        | st.sampled_from(["yes", "1e3", "0o17", "012", "1_000", "2024-01-01", "1:30", "null", "", " a\n b\n"]),
+        | st.sampled_from(["yes", "1e3", "0o17", "012", "08_", "1_000", "2024-01-01", "1:30", "null", "", " a\n b\n"]),
     )
 )
 def test_a_document_reads_the_same_by_both_rules_of_yaml(document: dict[str, Any]) -> None:

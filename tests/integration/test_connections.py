@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -262,3 +263,57 @@ async def test_what_a_tool_raises_comes_out_as_it_is_after_one_attempt(
             with pytest.raises(TypeError, match="a tool's own fault"):
                 await GET.call(client)
     assert (len(calls), site.connections) == (1, 0)
+
+
+# --- several addresses for one name ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def silent() -> Iterator[tuple[int, Any]]:
+    """An address that answers no attempt to connect: so many wait there already that the system drops the next."""
+    with socket.socket() as listener, contextlib.ExitStack() as waiting:
+        listener.bind(("127.0.0.2", 0))
+        listener.listen(0)
+        for _ in range(4):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                one.connect(listener.getsockname())
+        yield socket.AF_INET, listener.getsockname()
+
+
+@pytest.fixture
+def closed() -> Iterator[tuple[int, Any]]:
+    """An address that refuses to be connected to."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.3", 0))
+        yield socket.AF_INET, nobody.getsockname()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 and full backlogs are as Linux has them")
+@pytest.mark.parametrize("before", [["closed"], ["silent"], ["silent", "closed"], []], ids=",".join)
+async def test_an_address_that_fails_or_is_slow_gives_way_to_the_next(
+    before: list[str], silent: Any, closed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fault_server().site(then=answer(200, {"id": "m6"})) as site:
+        here = (socket.AF_INET, ("127.0.0.1", httpx.URL(site.url).port))
+
+        async def addresses(_host: str, _port: int) -> list[Any]:
+            return [*({"silent": silent, "closed": closed}[name] for name in before), here, closed]
+
+        monkeypatch.setattr("llamadapro._transport.network._addresses", addresses)
+        async with client_for("httpx", site.url) as client:
+            assert (await SEND.call(client)).id == "m6"
+        assert site.connections == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.3 is as Linux has it")
+async def test_where_no_address_can_be_reached_the_first_says_why(closed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def addresses(_host: str, _port: int) -> list[Any]:
+        return [closed, (socket.AF_INET, ("127.0.0.4", closed[1][1]))]
+
+    monkeypatch.setattr("llamadapro._transport.network._addresses", addresses)
+    async with client_for("httpx", "http://service.example", max_retries=0) as client:
+        with pytest.raises(APIConnectionError, match=r"127\.0\.0\.3") as caught:
+            await SEND.call(client)
+    assert not caught.value.may_have_been_processed

@@ -32,7 +32,7 @@ import pytest
 import trustme
 
 from llamadapro import errors, models
-from llamadapro._transport.download import MAX_REDIRECTS, check_url, validator_of
+from llamadapro._media.download import MAX_REDIRECTS, check_url, validator_of
 from llamadapro_sandbox import Sandbox
 from tests.clocks import FakeClock
 from tests.faults.clients import KEY, available, client_for, leaks, outcome_of
@@ -702,7 +702,7 @@ async def test_a_file_system_without_locks_is_no_reason_to_fail(path: Path, monk
     def no_locks(*_: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("llamadapro._media.download.fcntl.flock", no_locks)
+    monkeypatch.setattr("llamadapro._media.partial_file.fcntl.flock", no_locks)
     with fault_server().site(then=host()) as site:
         async with client_for("httpx", "http://api.invalid") as client:
             await client.recordings.download(site.url, path)
@@ -782,7 +782,7 @@ def test_urls_lose_only_their_fragment() -> None:
 
 @engines
 async def test_a_write_that_falls_short_is_completed(engine: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llamadapro._media.download.WRITE_SIZE", 50_000)
+    monkeypatch.setattr("llamadapro._media.partial_file.WRITE_SIZE", 50_000)
     monkeypatch.setattr(os, "writev", lambda file, chunks: os.write(file, b"".join(chunks)[:1000]))
     with fault_server().site(then=host()) as site:
         async with client_for(engine, "http://api.invalid") as client:

@@ -21,8 +21,8 @@ import pytest
 
 from llamadapro import AsyncLlamadaPro, ConfigurationError
 from llamadapro._config import Config
-from llamadapro._secret import Secret
-from llamadapro._transport import libraries
+from llamadapro._headers import Secret
+from llamadapro._transport import httpx_engine
 from llamadapro_api import document
 from tests.openapi import KEY_HEADER, key_value
 
@@ -281,7 +281,7 @@ def test_there_are_three_engines(value: Any) -> None:
 def test_an_engine_whose_package_is_missing_says_what_to_install(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "llamadapro._transport.aiohttp_engine", raising=False)
     monkeypatch.setitem(sys.modules, engine, None)
-    libraries.library.cache_clear()
+    httpx_engine.library.cache_clear()
     with pytest.raises(ConfigurationError, match=rf"pip install 'llamadapro\[{engine}\]'"):
         AsyncLlamadaPro("key", engine=engine)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llamadapro._transport.libraries import Library
+from llamadapro._transport.httpx_engine import Library
 
 BASES = ["https://api.example.com", "http://127.0.0.1:8080/v/1", "https://[::1]:1/a%20b", "https://bücher.example/ñ"]
 PATHS = st.from_regex(r"(/[a-zA-Z0-9._~-]{0,8}(%[0-9A-F]{2})?){1,4}(\?[a-z]{1,3}=[a-z0-9%+.]{0,5})?", fullmatch=True)

@@ -223,6 +223,10 @@ def test_type_checkers_see_the_same_names(module: ModuleType) -> None:
     for node in block.body:
         assert isinstance(node, ast.ImportFrom)
         for alias in node.names:
+            if alias.name == "*":
+                every = importlib.import_module("." * node.level + (node.module or ""), module.__name__).__all__
+                stated |= dict.fromkeys(every, node)
+                continue
             assert alias.asname == alias.name, "without `as`, strict type checkers take it for private"
             stated[alias.name] = node
     assert set(stated) == {*module.__all__} - {"__version__"}

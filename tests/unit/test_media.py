@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamadapro._media import upload
-from llamadapro._media.download import PartialFile
+from llamadapro._media.partial_file import PartialFile
 from llamadapro._media.upload import INLINE, LIMITS, kind_of, read_upload
 from llamadapro.errors import InvalidRequestError
 

@@ -6,12 +6,17 @@ Found by mutation testing: together they kill the mutants that nothing else did.
 
 from __future__ import annotations
 
+import linecache
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, IntEnum, StrEnum
+from operator import index
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NotRequired
 from uuid import UUID
 
@@ -24,17 +29,19 @@ from llamadapro_api.errors import DeserializationError, ValidationError
 from llamadapro_api.hints import CompiledOnce
 from llamadapro_api.lenient_dates import parse_datetime
 from llamadapro_api.reading import ABSENT, Model, reader, rule, to_int, to_plain
-from llamadapro_api.types import Tag, extra_items
+from llamadapro_api.types import Base64, File, Moment, Tag, Text, Uuid, extra_items
 from llamadapro_api.writing import (
     body_id,
     compile_writer,
     header_value,
     path_segment,
     serialize_argument,
+    write_base64,
     write_bool,
     write_choice,
     write_date,
     write_datetime,
+    write_file,
     write_int,
     write_json,
     write_list_of,
@@ -42,6 +49,7 @@ from llamadapro_api.writing import (
     write_number,
     write_tagged,
     write_text,
+    write_uuid,
     writer,
 )
 
@@ -61,8 +69,69 @@ class ImagePart(Body):
     type_: Literal["image"]
 
 
+class LoosePart(TypedDict):
+    type_: NotRequired[Literal["loose"]]
+    size: int
+
+
+@extra_items(lambda: int)
+class OpenBody(Body):
+    pass
+
+
+@extra_items(lambda: int)
+class Bag(TypedDict):
+    pass
+
+
+class Pair(TypedDict):
+    two: int
+    one: int
+
+
+class Numbered(Body):
+    version: Literal[2]
+
+
+class Measure(TypedDict):
+    size: int
+    unit: NotRequired[str]
+
+
+class Color(Enum):
+    RED = 1.5
+
+
+class Number(IntEnum):
+    TWO = 2
+
+
+class Letter(StrEnum):
+    B = "b"
+
+
+class Endless:
+    def __index__(self) -> int:
+        return index(self)
+
+
+class Broken(list[Any]):
+    def __iter__(self) -> Any:
+        raise LookupError
+
+
+class Timestamp(datetime):
+    """As pandas and freezegun have them."""
+
+
+class Half(float):
+    pass
+
+
 BODY, LENIENT = compile_writer(Body), compile_writer(Body, lenient=True)
 PART = write_tagged(Tag("type", {"text": TextPart, "image": ImagePart}))
+NUMBERED = write_tagged(Tag("version", {2: Numbered}))
+LOOSE = write_tagged(Tag("type", {"text": TextPart, "loose": LoosePart}))
 MOMENT = "a datetime with a time zone"
 REFUSED: list[tuple[Callable[[Any], Any], Any, str]] = [
     (write_text, 5, "must be a string, not 5 (int)"),
@@ -99,13 +168,49 @@ REFUSED: list[tuple[Callable[[Any], Any], Any, str]] = [
         "must be a date (of a datetime, its .date()), not datetime.datetime(2024, 1, 2, 0, 0, tzinfo=datetime.timez... "
         "(datetime)",
     ),
+    (
+        write_datetime,
+        datetime.max.replace(tzinfo=timezone(timedelta(seconds=-1))),
+        "9999-12-31T23:59:59.999999-00:00:01 is outside the calendar in UTC",
+    ),
+    (write_uuid, "soon", "must be a UUID, not 'soon' (str)"),
+    (write_uuid, 5, "must be a UUID, not 5 (int)"),
+    (write_base64, "aGVsbG8", "'aGVsbG8' (str) is not Base64; pass bytes"),
+    (write_base64, "aGVs bG8=", "'aGVs bG8=' (str) is not Base64; pass bytes"),
+    (write_base64, 5, "must be a string, not 5 (int)"),
+    *(
+        (
+            write_file,
+            value,
+            f"must be bytes, or (file name, bytes, content type), not {value!r} ({type(value).__name__})",
+        )
+        for value, kind in (
+            ("text", "str"),
+            (("a.txt", b"a"), "tuple"),
+            (("a.txt", "a", "text/plain"), "tuple"),
+            (["a.txt", b"a", "text/plain"], "list"),
+        )
+    ),
+    (write_file, ("\ud800", b"a", "text/plain"), r"'\ud800' is not valid Unicode"),
+    (write_file, ("a.txt", b"a", 5), "must be a string, not 5 (int)"),
     (write_json, {1}, "{1} (set) cannot be sent as JSON"),
+    (write_json, Decimal(5), "Decimal('5') (Decimal) cannot be sent as JSON; pass str(value) or float(value)"),
+    (write_json, UUID(int=5), f"{UUID(int=5)!r} (UUID) cannot be sent as JSON; pass str(value)"),
+    (write_json, Color.RED, "<Color.RED: 1.5> (Color) cannot be sent as JSON; pass its .value"),
+    (write_json, ["a", "\ud800"], r"[1]: '\ud800' is not valid Unicode"),
+    (write_json, Broken("a"), "[0]: cannot be sent: its own methods raise LookupError"),
     (write_json, {5: 1}, "keys must be strings, not 5 (int)"),
     (write_map_of(write_int), [1], "must be a dictionary, not [1] (list)"),
     (write_map_of(write_int), {"a": "b"}, "a: must be an integer, not 'b' (str)"),
+    (write_map_of(write_text), {"a": "\ud800"}, r"a: '\ud800' is not valid Unicode"),
     (write_list_of(write_int), "ab", "must be a list, not 'ab' (str)"),
+    (write_list_of(write_int), b"ab", "must be a list, not b'ab' (bytes)"),
+    (write_list_of(write_int), bytearray(b"ab"), "must be a list, not bytearray(b'ab') (bytearray)"),
+    (write_list_of(write_int), {5}, "must be a list, not {5} (set)"),
     (write_list_of(write_int), [1, "b"], "[1]: must be an integer, not 'b' (str)"),
     (write_choice(["b", "a"]), "c", "must be one of a, b, not 'c' (str)"),
+    (write_choice([2, 1]), True, "must be one of 1, 2, not True (bool)"),
+    (write_choice([2, 1]), [1], "must be one of 1, 2, not [1] (list)"),
     (BODY, [], "must be a dictionary, not [] (list)"),
     (BODY, {5: 1}, "keys must be strings, not 5 (int)"),
     (BODY, {"sise": 1}, "unknown key 'sise'; did you mean 'size'?"),
@@ -113,9 +218,28 @@ REFUSED: list[tuple[Callable[[Any], Any], Any, str]] = [
     (BODY, {"name": "x", "name_": "y", "size": 1}, "name_: given twice, also as 'name'"),
     (BODY, {"name": "x"}, "lacks size"),
     (LENIENT, {"\ud800": 1}, r"'\ud800' is not valid Unicode"),
+    (LENIENT, {5: 1}, "keys must be strings, not 5 (int)"),
+    (compile_writer(OpenBody, top=True), {"size": 1, "name_": "x", "name": 5}, "name: given twice, also as 'name'"),
+    (compile_writer(OpenBody, top=True), {"size": 1, "more": "x"}, "more: must be an integer, not 'x' (str)"),
+    (compile_writer(Body, top=True), {"size": 1, "name": "x"}, "unknown key 'name'; did you mean 'name_'?"),
+    (writer(OpenBody), {"size": 1, "more": "x"}, "more: must be an integer, not 'x' (str)"),
+    (writer(Pair), {}, "lacks one, two"),
+    (writer(Literal["a"] | str), 5, "must be a string, not 5 (int)"),
+    (writer(Literal[1] | str), 2.5, "must be one of 1, not 2.5 (float); or it must be a string, not 2.5 (float)"),
     (PART, "text", "must be a dictionary, not 'text' (str)"),
     (PART, {"type": 5}, "type: must be one of image, text, not 5 (int)"),
     (PART, {}, "type: must be one of image, text, not None (NoneType)"),
+    (PART, {"type": ["text"]}, "type: must be one of image, text, not ['text'] (list)"),
+    (LOOSE, {"type": "odd", "size": 1}, "type: must be one of loose, text, not 'odd' (str)"),
+    (writer(None), 5, "must be None, not 5 (int)"),
+    (writer(Sequence[None]), [None, 5], "[1]: must be None, not 5 (int)"),
+    (
+        writer(int | date),
+        "soon",
+        "must be an integer, not 'soon' (str); or it 'soon' is not an ISO 8601 date; pass a datetime.date",
+    ),
+    (writer(int | Sequence[int]), ["a"], "[0]: must be an integer, not 'a' (str)"),
+    (writer(Sequence[int] | int), ["a"], "[0]: must be an integer, not 'a' (str)"),
 ]
 
 
@@ -139,6 +263,7 @@ BAD_IDS: list[tuple[Any, str]] = [
     (5.5, "an id is an integer or a string, not 5.5 (float)"),
     (None, "an id is an integer or a string, not None (NoneType)"),
     (True, "an id is an integer or a string, not True (bool)"),
+    (Endless(), "is nested too deeply, or holds itself"),
     ("..", "'..' cannot be an id: it would be empty or lead to another path"),
     ("\ud800", r"'\ud800' cannot be an id: it would be empty or lead to another path"),
 ]
@@ -150,6 +275,11 @@ def test_an_id_that_is_refused_says_why(value: Any, words: str) -> None:
         with pytest.raises(ValidationError) as caught:
             write(value, "task_id")
         assert str(caught.value) == f"task_id: {words}"
+
+
+@pytest.mark.parametrize(("value", "sent"), [(-5, -5), (5.0, 5), ("05", 5), ("5a", "5a"), ("-", "-")])
+def test_an_id_of_the_path_is_a_number_in_the_body_where_it_is_one(value: Any, sent: Any) -> None:
+    assert repr(body_id(value, "task_id")) == repr(sent)
 
 
 @pytest.mark.parametrize("value", ["a\nb", "ñ", " a", "a\x00"])
@@ -179,6 +309,78 @@ def test_integers_of_64_bits_are_taken() -> None:
         for write in (write_int, write_number, write_json):
             with pytest.raises(ValidationError, match=r"^has more than 64 bits$"):
                 write(beyond)
+
+
+WRITTEN: list[tuple[Callable[[Any], Any], Any, Any]] = [
+    (write_bool, True, True),
+    (write_bool, False, False),
+    (write_int, 5.0, 5),
+    (write_number, 1.5, 1.5),
+    (write_number, Half(1.5), 1.5),
+    (write_datetime, date(2024, 1, 2), "2024-01-02T00:00:00Z"),
+    (write_datetime, Timestamp(2024, 1, 2, tzinfo=UTC), "2024-01-02T00:00:00Z"),
+    (write_datetime, datetime(2024, 1, 2, tzinfo=timezone(timedelta(0), "GMT")), "2024-01-02T00:00:00Z"),
+    (write_uuid, UUID(int=5), str(UUID(int=5))),
+    (write_uuid, UUID(int=5).hex, str(UUID(int=5))),
+    (write_base64, b"hello", "aGVsbG8="),
+    (write_base64, bytearray(b"hello"), "aGVsbG8="),
+    (write_base64, "aGVsbG8=", "aGVsbG8="),
+    (write_file, b"a", b"a"),
+    (write_file, bytearray(b"a"), b"a"),
+    (write_file, ("a.txt", b"a", "text/plain"), ("a.txt", b"a", "text/plain")),
+    (write_file, ("a.txt", bytearray(b"a"), "text/plain"), ("a.txt", b"a", "text/plain")),
+    (write_json, None, None),
+    (write_json, True, True),
+    (write_json, 1.5, 1.5),
+    (write_json, "ñ", "ñ"),
+    (write_json, ("a", None), ["a", None]),
+    (write_json, datetime(2024, 1, 2, tzinfo=UTC), "2024-01-02T00:00:00Z"),
+    (write_map_of(write_int), MappingProxyType({"a": 5.0, "b": None}), {"a": 5, "b": None}),
+    (write_list_of(write_int), (5.0, None), [5, None]),
+    (write_list_of(write_text), ["a", "ñ", None], ["a", "ñ", None]),
+    (write_choice([1, 2]), 1, 1),
+    (write_choice([1, 2]), Number.TWO, 2),
+    (write_choice(["a", "b"]), Letter.B, "b"),
+    (NUMBERED, {"version": 2, "size": 3.0}, {"size": 3, "version": 2}),
+    (writer(OpenBody), {"size": 3.0, "more": 5.0, "name": "x"}, {"size": 3, "more": 5, "name": "x"}),
+    (writer(Bag), {"a": 5.0}, {"a": 5}),
+    (LOOSE, {"size": 3.0}, {"size": 3}),
+    (LOOSE, {"type_": "loose", "size": 3.0}, {"type": "loose", "size": 3}),
+    (write_tagged(Tag("type", {"text": TextPart, "body": Body})), {"size": 3.0}, {"size": 3}),
+    *((writer(kind), value, value) for kind, value in ((float, 1.5), (bool, True), (Any, [1.5]), (bytes, b"a"))),
+    (lambda value: serialize_argument(write_int, value, "size"), None, None),
+    (writer(Uuid), UUID(int=5), str(UUID(int=5))),
+    (writer(Base64), b"hello", "aGVsbG8="),
+    (writer(File), bytearray(b"a"), b"a"),
+    (writer(Sequence[int]), (5.0,), [5]),
+    (writer(Mapping[str, int]), {"5": 5.0}, {"5": 5}),
+    (writer(Measure), {"size": 5.0}, {"size": 5}),
+    (
+        writer(Annotated[TextPart | LoosePart, Tag("type", {"text": TextPart, "loose": LoosePart})]),
+        {"size": 5.0},
+        {"size": 5},
+    ),
+    (writer(Literal["a"] | str), "b", "b"),
+    (writer(Literal[5] | str), 5, 5),
+    (writer(Literal[5] | str), "b", "b"),
+    (writer(Moment | date), date(2024, 1, 2), "2024-01-02"),
+    (writer(Moment | date), datetime(2024, 1, 2, tzinfo=UTC), "2024-01-02T00:00:00Z"),
+    (writer(Measure | Any), {"unit": "kg", "colour": (1.5,)}, {"unit": "kg", "colour": [1.5]}),
+    (writer(Measure | Any), (1.5,), [1.5]),
+    (writer(int | Any), "b", "b"),
+]
+
+
+@pytest.mark.parametrize(("write", "value", "sent"), WRITTEN, ids=range(len(WRITTEN)))
+def test_a_value_is_sent_as_plain_json(write: Callable[[Any], Any], value: Any, sent: Any) -> None:
+    written = write(value)
+    assert (type(written), repr(written)) == (type(sent), repr(sent))
+
+
+def test_a_type_that_has_no_form_in_json_is_named_when_the_package_is_generated() -> None:
+    for compiled in (rule, writer):
+        with pytest.raises(TypeError, match=r"no way to (read|write) <class 'object'>"):
+            compiled(object)
 
 
 def test_the_kind_of_an_object_may_be_named_in_either_way() -> None:
@@ -363,6 +565,148 @@ def test_what_nobody_can_read_is_kept_wherever_it_stands(hint: Any, raw: Any) ->
     assert to_plain(reader(hint)(raw)) == raw
 
 
+TAGGED = Annotated[Small | Large, Tag("a", {"small": Small, 5: Large})]
+DAY = date(2026, 1, 2)
+READ: list[tuple[Any, Any, Any]] = [
+    (int, 5.0, 5),
+    (int, 5.5, 5.5),
+    (int, "x", "x"),
+    (float, 5.0, 5.0),
+    (bool, "x", "x"),
+    (None, 5, 5),
+    (Text, 5.0, 5.0),
+    (Literal[1, 2], 2.0, 2),
+    (Literal["a", 1], 1.0, 1.0),
+    (Literal["a"], 1.0, 1.0),
+    (list[None], [None, 5.0], [None, 5.0]),
+    (list[int], [5.0, None, "x"], [5, None, "x"]),
+    (list[int], "x", "x"),
+    (list[str], "x", "x"),
+    (dict[str, int], {"a": 5.0, "b": None}, {"a": 5, "b": None}),
+    (dict[str, int], [5.0], [5.0]),
+    (dict[str, date], {"a": "2026-01-02", "b": None, "c": 5}, {"a": DAY, "b": None, "c": 5}),
+    (date, "2026-01-02T00:00:00Z", DAY),
+    *((date, f"2026-01-02T{at}Z", f"2026-01-02T{at}Z") for at in ("01:00", "00:01", "00:00:01", "00:00:00.000001")),
+    *((hint, odd, odd) for hint in (date, datetime, UUID) for odd in ("soon", 5, ["a"], {"a": 1}, b"a")),
+    (int | str, 5.0, 5),
+    (int | float, 5.0, 5.0),
+    (Literal[5] | str, 5.0, 5),
+    (str | bool, 5.0, 5.0),
+    (date | int, "2026-01-02", DAY),
+    (date | int, 5.0, 5),
+    (date | int, "soon", "soon"),
+    (UUID | date, "2026-01-02", DAY),
+    (datetime | date, "2026-01-02", DAY),
+    (datetime | date, "2026-01-02T00:00:00Z", datetime(2026, 1, 2, tzinfo=UTC)),
+    (list[date] | int, ["2026-01-02"], [DAY]),
+    (list[date] | int, "2026-01-02", "2026-01-02"),
+    (list[date] | date, "2026-01-02", DAY),
+    (dict[str, date] | int, {"a": "2026-01-02"}, {"a": DAY}),
+    (date | int, {"a": 1}, {"a": 1}),
+    (date | int, [5.0], [5.0]),
+    (Small | int, 5.0, 5),
+    (Small | int, {"a": 1}, Small(a=1)),
+    (Small | dict[str, date], {"a": "2026-01-02"}, Small(a="2026-01-02")),
+    (Small | list[date], ["2026-01-02"], [DAY]),
+    (list[TAGGED] | int, [{"a": "small", "c": 1}], [Small.from_dict({"a": "small", "c": 1})]),
+    (TAGGED | int, {"a": "small", "c": 1}, Small.from_dict({"a": "small", "c": 1})),  # type: ignore[operator]
+    (TAGGED | int, {"a": 5}, Large(a=5)),  # type: ignore[operator]
+    (Annotated[Small, Tag("a", {"small": Small})], {"a": "other"}, Small(a="other")),
+    (Text | Small, {"a": 1}, Small(a=1)),
+    (list[Small], [None], [None]),
+    (date | str, 5.0, 5.0),
+    (int | list[int], 5.0, 5),
+]
+
+
+@pytest.mark.parametrize(("hint", "raw", "read"), READ, ids=range(len(READ)))
+def test_an_answer_is_read_by_its_type(hint: Any, raw: Any, read: Any) -> None:
+    found = reader(hint)(raw)
+    assert (found, repr(found)) == (read, repr(read))
+
+
+@pytest.mark.parametrize(
+    ("hint", "raw", "words"),
+    [
+        (list[Small], [{}, 5], "[1]: expected an object, found a number"),
+        (list[Small], {}, "expected a list, found an object"),
+        (dict[str, Small], {"a": "x"}, "a: expected an object, found a string"),
+        (dict[str, Small], [], "expected an object, found a list"),
+        (list[dict[str, list[Small]]], [{}, {"a": [True]}], "[1].a[0]: expected an object, found a boolean"),
+        (list[Small] | int, [5], "[0]: expected an object, found a number"),
+        (list[Small | int], "x", "expected a list, found a string"),
+    ],
+)
+def test_what_must_be_decoded_and_cannot_be_is_refused_with_its_place(hint: Any, raw: Any, words: str) -> None:
+    with pytest.raises(DeserializationError) as caught:
+        reader(hint)(raw)
+    assert str(caught.value) == words
+
+
+@attrs.define(kw_only=True, repr=False, eq=False)
+class Varied(Model):
+    day: date | int | None = ABSENT
+    text: date | str | None = ABSENT
+    choice: date | Literal["now"] | None = ABSENT
+    free: list[Any] | date | Any = ABSENT
+    days: list[date] | None = ABSENT
+    by_name: dict[str, date] | None = ABSENT
+    numbers: list[int] | None = ABSENT
+    object_: Small | date | None = ABSENT
+    union: list[date | int] | None = ABSENT
+    number: int | str | None = ABSENT
+    numbered: list[int | str] | None = ABSENT
+    mixed: dict[str, list[int]] | date | None = ABSENT
+
+
+def test_a_model_keeps_what_nobody_can_read_where_it_belongs() -> None:
+    raw: dict[str, Any] = dict.fromkeys(Varied.wire_names.values(), "soon")
+    model = Varied.from_dict(raw)
+    unread = ["day", "days", "by_name", "object_", "union", "mixed"]
+    assert model.unparsed == dict.fromkeys(unread, "soon")
+    assert {name: getattr(model, name) for name in Varied.wire_names} == {
+        name: None if name in unread else "soon" for name in Varied.wire_names
+    }
+    assert model.to_dict() == raw
+    assert Varied.from_dict({"object": {"a": 1}, "union": ["soon", 5.0], "days": None}).to_dict() == {
+        "object": {"a": 1}, "union": ["soon", 5], "days": None
+    }  # fmt: skip
+    for kept in ({"day": 5}, {"day": {"a": 1}}, {"mixed": {"a": "x"}}, {"days": [None]}, {"byName": {"a": None}}):
+        model = Varied.from_dict(kept)
+        assert (model.to_dict(), model.unparsed) == (kept, {})
+    assert Varied.from_dict({"days": ["2026-01-02"]}).to_dict() == {"days": ["2026-01-02"]}
+    for number in (5.0, "x"):
+        assert repr(Varied.from_dict({"number": number, "numbered": [number]})) == (
+            "Varied(number=5, numbered=[5])" if number == 5 else "Varied(number='x', numbered=['x'])"
+        )
+
+
+def test_what_was_only_looked_at_makes_no_difference() -> None:
+    one, other = Small(a=1), Small(a=1)
+    assert (one.additional_properties, one.unparsed) == ({}, {})
+    assert one == other
+    assert one.__eq__(5) is NotImplemented
+
+
+@attrs.define(kw_only=True, repr=False, eq=False)
+class Extended(Small):
+    seen: int = 0
+    cache: int = attrs.field(default=5, eq=False, repr=False)
+
+
+def test_fields_of_a_subclass_are_compared_and_shown_as_they_say() -> None:
+    assert Extended(a=1, cache=6) == Extended(a=1, cache=7)
+    assert Extended(a=1, seen=6) != Extended(a=1, seen=7)
+    assert repr(Extended.from_dict({"a": 1})) == "Extended(a=1, seen=0)"
+
+
+def test_a_moment_without_a_zone_that_somebody_put_in_is_written_without() -> None:
+    assert to_plain([datetime(2026, 1, 2), DAY, UUID(int=5)]) == ["2026-01-02T00:00:00", "2026-01-02", str(UUID(int=5))]  # noqa: DTZ001
+    assert to_plain({"end": datetime.max.replace(tzinfo=timezone(timedelta(seconds=-1)))}) == {
+        "end": "9999-12-31T23:59:59.999999-00:00:01"
+    }
+
+
 def test_outside_models_a_date_that_nobody_can_read_is_the_text_that_came() -> None:
     assert reader(list[date])(["2026-01-02", "soon", None]) == [date(2026, 1, 2), "soon", None]
     (model,) = reader(list[Open])([{"days": ["soon"], "other": "soon", "third": "2026-01-02"}])
@@ -424,6 +768,12 @@ def test_an_offset_is_read_as_written_or_not_at_all(text: str, read: str | None)
 
 
 # --- compiling at first use ---------------------------------------------------------------------------------------
+
+
+def test_tracebacks_show_the_source_of_what_was_compiled() -> None:
+    Small.from_dict({"a": 1}).to_dict()
+    for name in ("reader of Small", "dumper of Small", "writer of Body"):
+        assert linecache.getline(f"<{name}>", 1).startswith(f"def {name.rpartition(' ')[2]}(")
 
 
 def test_what_is_being_compiled_is_awaited_by_other_threads_and_found_by_what_it_leads_to() -> None:

@@ -7,27 +7,33 @@ Found by mutation testing: together they kill the mutants that nothing else did.
 from __future__ import annotations
 
 import asyncio
+import html
+import json
+import logging
 import struct
 import tracemalloc
 import zlib
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 import httpx
 import pytest
 
-from llamadapro._secret import Secret
+from llamadapro._headers import Secret
 from llamadapro._transport.body import InvalidBody, TruncatedBody, parse_json, read_body
-from llamadapro._transport.failures import (
+from llamadapro._transport.limits import DeadlineExceeded, Limits, SystemClock
+from llamadapro._transport.policy import Outcome
+from llamadapro._transport.redaction import Redactor, redact_error, redact_request
+from llamadapro._transport.state import (
     Failure,
     failure_of_status,
     failure_without_answer,
     redact_response,
     unreadable,
 )
-from llamadapro._transport.limits import DeadlineExceeded, Limits
-from llamadapro._transport.policy import Outcome
-from llamadapro._transport.redaction import Redactor, redact_error, redact_request
 from llamadapro.errors import (
     APIConnectionError,
     APIResponseValidationError,
@@ -306,7 +312,119 @@ def test_an_answer_of_another_kind_is_of_another_class() -> None:
     assert kinds == {200: APIResponseValidationError, 299: APIResponseValidationError, 300: APIStatusError}
 
 
-# --- requests and causes without the key -------------------------------------------------------------------------
+# --- texts, requests and causes without the key ------------------------------------------------------------------
+
+WRITTEN_ODDLY = r"sk/LIVE+7f3a&9d1c\5e2b<8640>aa17"
+ODD = Redactor(Secret(WRITTEN_ODDLY))
+QUOTINGS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "capitals": str.upper,
+    "JSON": lambda text: json.dumps(text)[1:-1],
+    "JSON with quoted slashes": lambda text: json.dumps(text)[1:-1].replace("/", r"\/"),
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text))[3:-3],
+    "unicode escapes": lambda text: "".join(f"\\u{ord(sign):04X}" for sign in text),
+    "byte escapes": lambda text: "".join(f"\\x{ord(sign):02x}" for sign in text),
+    "a URL": lambda text: quote(text, safe=""),
+    "a URL in a URL": lambda text: quote(quote(quote(text, safe=""))),
+    "HTML": html.escape,
+    "HTML four times over": lambda text: html.escape(html.escape(html.escape(html.escape(text)))),
+    "HTML's decimal numbers": lambda text: "".join(f"&#{ord(sign)};" for sign in text),
+    "HTML's hexadecimal numbers": lambda text: "".join(f"&#x{ord(sign):X};" for sign in text),
+    "HTML in a URL in JSON": lambda text: json.dumps(quote(html.escape(text), safe=""))[1:-1],
+    "hexadecimal": lambda text: text.encode().hex(),
+    "UTF-16": lambda text: text.encode("utf-16-le").decode("latin-1").removesuffix("\0"),
+}
+every_quoting = pytest.mark.parametrize("quoting", QUOTINGS.values(), ids=QUOTINGS)
+
+
+@every_quoting
+def test_the_key_and_nothing_else_is_taken_out_however_it_is_quoted(quoting: Callable[[str], str]) -> None:
+    quoted = quoting(WRITTEN_ODDLY)
+    assert ODD.leaks(quoted)
+    assert ODD.redact(f"{quoted}one {quoted} two{quoted}") == "<secret>one <secret> two<secret>"
+    assert ODD.redact(f"\u0130 %41 {quoted} &amp; {quoted[:-1]}") == f"\u0130 %41 <secret> &amp; {quoted[:-1]}"
+
+
+def test_all_quotings_in_one_text_are_taken_out() -> None:
+    quoted = [quoting(WRITTEN_ODDLY) for quoting in QUOTINGS.values() if "\0" not in quoting(WRITTEN_ODDLY)]
+    for texts in (quoted, quoted[::-1]):
+        assert ODD.redact(", ".join(texts)) == ", ".join(["<secret>"] * len(quoted))
+
+
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode], ids=["usual", "for URLs"])
+@pytest.mark.parametrize("before", [b"", b"x", b"xx"])
+@pytest.mark.parametrize("after", [b"", b"y", b"yy"])
+def test_what_the_key_decides_is_out_of_base64(encode: Callable[[bytes], bytes], before: bytes, after: bytes) -> None:
+    key = "sk-LIVE?7f3a>9d1c~5e2b8640"
+    packed = encode(before + key.encode() + after).decode()
+    first, last = -(-len(before) * 8 // 6), (len(before) + len(key)) * 8 // 6  # what the key alone decides
+    assert Redactor(Secret(key)).redact(f"as {packed}.") == f"as {packed[:first]}<secret>{packed[last:]}."
+
+
+@pytest.mark.parametrize(
+    ("key", "quoted"),
+    [
+        ("Bearer 7f3a9d1c5e2b", "7f3a9d1c5e2b"),
+        ("Token token='7f3a9d1c5e2b'", "7f3a9d1c5e2b"),
+        ("Digest user=ann,key=7f3a9d1c5e2b;x", "7f3a9d1c5e2b"),
+        ("BASIC YW5uOjdmM2E5ZDFjNWUyYg==", "ann:7f3a9d1c5e2b"),
+        ("Basic YW5uOjdmM2E5ZDFjNWUyYg==", "7f3a9d1c5e2b"),
+        ("Basic no-base64-at-all", "no-base64-at-all"),
+        ("sk%2Flive%2F7f3a9d1c", "sk/live/7f3a9d1c"),
+    ],
+)
+def test_the_key_is_found_without_its_scheme(key: str, quoted: str) -> None:
+    assert Redactor(Secret(key)).redact(f"it was {quoted}.") == "it was <secret>."
+
+
+def test_a_key_as_short_as_a_word_is_no_secret_to_look_for() -> None:
+    short, long = Redactor(Secret("elevenchars")), Redactor(Secret("twelve-chars"))
+    assert short.redact("elevenchars, twelve-chars") == "elevenchars, twelve-chars"
+    assert long.redact("elevenchars, twelve-chars") == "elevenchars, <secret>"
+    assert not short.leaks("elevenchars")
+
+
+def test_a_key_that_overlaps_itself_is_taken_out_to_its_end() -> None:
+    for part in ("a", "ab", "abc"):
+        assert set(Redactor(Secret(part * 12)).redact(part * 13).split("<secret>")) == {""}
+
+
+def test_in_a_long_text_the_key_is_found_at_the_end_too() -> None:
+    text = "%41" * 2**19
+    assert ODD.redact(text + WRITTEN_ODDLY) == f"{text}<secret>"
+
+
+@pytest.mark.parametrize("charset", [None, "utf-8", "UTF-8", "cp037", "utf-7", "nonsense", "rot13", "idna", "a\0b"])
+def test_bytes_are_redacted_in_any_charset_and_else_left_as_they_are(charset: str | None) -> None:
+    for raw in (b"", b"\xff\xfe\x00\xf1", b"a+b"):
+        assert REDACTOR.redact_bytes(raw, charset) == raw
+        assert REDACTOR.redact_bytes(raw + KEY.reveal().encode(), charset) == raw + b"<secret>"
+    assert REDACTOR.redact_bytes(KEY.reveal().encode("cp037"), "cp037") == "<secret>".encode("cp037")
+    assert REDACTOR.redact_bytes(KEY.reveal().encode("cp424") + b"\x70", "cp424") == "<secret>?".encode("cp424")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            f"{core}.{part}"
+            for core in ("httpcore", "httpcore2")
+            for part in ["connection", "http11", "http2", "proxy", "socks"]
+        ),
+        *("httpx", "httpx2", "aiohttp.client", "aiohttp.internal"),
+    ],
+)
+def test_what_libraries_log_shows_no_key(name: str) -> None:
+    def logged(text: str, *args: Any) -> logging.LogRecord:
+        record = logging.LogRecord(name, logging.DEBUG, __file__, 1, text, args, None)
+        assert logging.getLogger(name).filter(record)
+        return record
+
+    assert logged("came %s", KEY.reveal()).getMessage() == "came <secret>"
+    assert logged("came %s", WRITTEN_ODDLY).getMessage() == "came <secret>"
+    kept = logged("came %d", 5)
+    assert (kept.msg, kept.args) == ("came %d", (5,))
+    assert logged("came %d", "no number").args == ("no number",)
 
 
 def test_a_public_request_is_the_request_without_credentials() -> None:
@@ -407,6 +525,7 @@ async def test_causes_that_go_round_in_a_circle_come_to_an_end() -> None:
     one, other = ValueError("one"), ValueError("other")
     one.__cause__, other.__cause__ = other, one
     assert redact_error(one, REDACTOR, PUBLIC) is one
+    assert vars(one) == vars(other) == {}
 
 
 # --- limits ------------------------------------------------------------------------------------------------------
@@ -462,19 +581,37 @@ async def test_who_waits_for_a_rate_at_once_goes_one_by_one() -> None:
     assert went == pytest.approx([0.0, 0.5, 1.0, 1.5])
 
 
-async def test_a_limiter_is_asked_for_every_turn_and_a_pause_comes_on_top(clock: FakeClock) -> None:
+async def test_a_limiter_is_asked_for_every_turn_when_a_pause_is_over(clock: FakeClock) -> None:
+    asked: list[float] = []
+
     class Limiter:
-        asked = 0
-
         async def acquire(self) -> None:
-            self.asked += 1
+            asked.append(clock.time)
 
-    limiter = Limiter()
-    limits = Limits(1, limiter, clock)
+    limits = Limits(1, Limiter(), clock)
     await limits.acquire(0.0)
     limits.pause(3.0)
     await limits.acquire(None)
-    assert (limiter.asked, clock.sleeps) == (2, [3.0])
+    assert (asked, clock.sleeps) == ([0.0, 3.0], [3.0])
+    assert limits.is_limiting
+
+
+async def test_a_rate_limits_always_and_a_pause_until_the_next_request_after_it(clock: FakeClock) -> None:
+    assert Limits(1, 5.0, clock).is_limiting
+    limits = Limits(1, None, clock)
+    assert not limits.is_limiting
+    limits.pause(3.0)
+    assert limits.is_limiting
+    await limits.acquire(None)
+    assert not limits.is_limiting
+
+
+async def test_real_time_passes_while_somebody_sleeps() -> None:
+    clock = SystemClock()
+    before = clock.now()
+    await clock.sleep(0.002)
+    assert clock.now() - before > 0.001
+    assert all(0 <= clock.jitter() < 1 for _ in range(100))
 
 
 async def test_a_pause_holds_everybody_until_it_is_over(clock: FakeClock) -> None:
@@ -492,10 +629,10 @@ async def test_a_pause_that_nobody_waited_for_is_forgotten(clock: FakeClock) -> 
     limits = Limits(1, None, clock)
     limits.pause(3.0)
     clock.time = 4.0
+    assert limits.is_limiting
     await limits.acquire(0.5)
-    clock.time = 0.5  # nothing is left of it to wait for
-    await limits.acquire(0.1)
     assert clock.sleeps == []
+    assert not limits.is_limiting  # the next requests do not even ask
 
 
 async def test_a_pause_comes_before_a_rate(clock: FakeClock) -> None:

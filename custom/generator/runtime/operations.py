@@ -124,9 +124,10 @@ class Operation(Generic[T]):
     def _write_body(self, ids: tuple[Any, ...], keywords: Mapping[str, Any]) -> tuple[Any, str | None]:
         if self._body_type is None:
             return None, None
+        query, headers, _ = self._fields
         given = keywords
-        if self._parameters:
-            given = {name: value for name, value in keywords.items() if name not in self._parameters}
+        if query or headers:
+            given = {name: value for name, value in keywords.items() if name not in query and name not in headers}
         if not given and not self._body_required:
             return None, None
         body = self._write(given)
@@ -164,11 +165,6 @@ class Operation(Generic[T]):
     def _open(self) -> bool:
         """Whether the body takes keywords that the document does not name."""
         return callable(getattr(self._body_type, "__extra_items__", None))
-
-    @cached_property
-    def _parameters(self) -> frozenset[str]:
-        query, headers, _ = self._fields
-        return frozenset([*query, *headers])
 
     @cached_property
     def _ids(self) -> list[tuple[str, Writer]]:

@@ -118,17 +118,17 @@ class Model:
         unset = frozenset(name for name in self.wire_names if not self.is_set(name)) if self._absent else NOTHING
         return unset, self._unknown or {}, self._unparsed or {}
 
-    def _merge_extras(self, out: dict[str, Any]) -> dict[str, Any]:
+    def _merge_extras(self, out: dict[str, Any]) -> None:
         """Bring `out`, which has every documented field, to what was really in the answer."""
         for wire in self._absent:
             if out[wire] is None:
                 del out[wire]
         for name, raw in (self._unparsed or {}).items():
-            if getattr(self, name) == _field_reader(type(self), name)(raw):  # no new value has taken its place
+            read = rule(declared(type(self))[name].hint).read
+            if getattr(self, name) == read(raw, []):  # no new value has taken its place
                 out[self.wire_names[name]] = raw
         if self._unknown:
             out.update(to_plain(self._unknown))
-        return out
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
@@ -185,7 +185,7 @@ def rule(hint: Any) -> Rule:
         return Rule("soft", lambda value, _odd: value if type(value) is not float else to_int(value))
     if hint in _ODD:
         return Rule("odd", _ODD[hint])
-    if hint in (str, float, bool, Any, NoneType) or origin in (Literal, typing.ClassVar):
+    if hint in (str, float, bool, Any, NoneType) or origin is Literal:
         return PLAIN
     raise TypeError(f"there is no way to read {hint!r}")
 
@@ -316,9 +316,9 @@ def _likeness(names: typing.Collection[str], value: Mapping[str, Any]) -> tuple[
 def reader(hint: Any) -> Callable[[Any], Any]:
     """What reads an answer of a type."""
     read = rule(hint).read
-    if len(members_of(hint)) == 1 and NoneType not in typing.get_args(hint) and read is not _as_it_came:
-        return lambda value: read(value, None)
-    return lambda value: None if value is None else read(value, None)
+    if NoneType in typing.get_args(hint):
+        return lambda value: None if value is None else read(value, None)
+    return lambda value: read(value, None)
 
 
 # --- models ---------------------------------------------------------------------------------------------------------
@@ -337,7 +337,6 @@ def _compile_reader(cls: type[Model]) -> Read:
     wires = dict.fromkeys(field.wire for field in fields.values())
     get: Callable[[Any], Any] = itemgetter(*wires)
     namespace: dict[str, Any] = {
-        "Mapping": Mapping,
         "DeserializationError": DeserializationError,
         "expected": _expected,
         "from_iso": from_iso,
@@ -412,11 +411,6 @@ def _compile_reader(cls: type[Model]) -> Read:
     return compile_function(cls.__name__, "reader", lines, namespace)
 
 
-def _field_reader(cls: type[Model], name: str) -> Callable[[Any], Any]:
-    read = rule(declared(cls)[name].hint).read
-    return lambda raw: None if raw is None else read(raw, [])
-
-
 def _note(model: Model, name: str, raw: Any, odd: list[Any]) -> None:
     model.unparsed[name] = raw
     odd.clear()
@@ -434,10 +428,8 @@ def _compile_dumper(cls: type[Model]) -> Callable[[Any], dict[str, Any]]:
     lines = [f"def {cls.__name__}(self):", "    out = {"]
     for field in declared(cls).values():
         value = f"self.{field.name}"
-        if members_of(field.hint) == [datetime]:
-            value = f"None if (it := {value}) is None else format_datetime(it)"
-        elif rule(field.hint).kind in ("object", "odd"):
-            value = f"to_plain({value})"
+        if rule(field.hint).kind in ("object", "odd"):
+            value = f"None if (it := {value}) is None else to_plain(it)"
         lines.append(f"        {field.wire!r}: {value},")
     lines += [
         "    }",
@@ -445,7 +437,7 @@ def _compile_dumper(cls: type[Model]) -> Callable[[Any], dict[str, Any]]:
         "        self._merge_extras(out)",
         "    return out",
     ]
-    return compile_function(cls.__name__, "dumper", lines, {"to_plain": to_plain, "format_datetime": to_plain})
+    return compile_function(cls.__name__, "dumper", lines, {"to_plain": to_plain})
 
 
 _readers, _dumpers = CompiledOnce(_compile_reader), CompiledOnce(_compile_dumper)

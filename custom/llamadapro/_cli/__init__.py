@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from types import ModuleType
 from typing import Any, TextIO, cast
 
 from .._version import __version__
@@ -97,31 +98,23 @@ def parser(subparsers: Mapping[str, argparse.ArgumentParser] | None = None) -> a
     return found
 
 
-def load(command: str) -> Any:
+def load(command: str) -> ModuleType:
     """The module of a subcommand, with its `main` and `parser`."""
-    if command == "api":
-        from . import api
-
-        return api
-    if command == "campaign":
-        from llamadapro_jobs.cli import campaign
-
-        return campaign
-    if command == "completion":
-        from . import completion
-
-        return completion
-    if command == "contract":
-        from llamadapro_contract import cli as contract
-
-        return contract
-    if command == "import":
-        from llamadapro_jobs.cli import import_
-
-        return import_
-    from llamadapro_sandbox import cli
-
-    return cli
+    module: ModuleType
+    match command:
+        case "api":
+            from . import api as module
+        case "campaign":
+            from llamadapro_jobs.cli import campaign as module
+        case "completion":
+            from . import completion as module
+        case "contract":
+            from llamadapro_contract import cli as module
+        case "import":
+            from llamadapro_jobs.cli import import_ as module
+        case _:
+            from llamadapro_sandbox import cli as module
+    return module
 
 
 COMMANDS = {

@@ -188,9 +188,8 @@ def prepare(operation: str, values: Mapping[str, Any]) -> PreparedRequest[Any]:
     fields = fields_of(operation)
     if missing := [field.option for field in fields if field.is_required and field.name not in values]:
         raise InvalidRequestError(f"needs {', '.join(missing)}")
-    ids = [values[field.name] for field in fields if field.is_path]
-    keywords = {field.name: values[field.name] for field in fields if not field.is_path and field.name in values}
-    keywords |= {name: value for name, value in values.items() if name not in {field.name for field in fields}}
+    keywords = dict(values)
+    ids = [keywords.pop(field.name) for field in fields if field.is_path]
     try:
         prepared: PreparedRequest[Any] = getattr(api, operation)(*ids, **keywords)
     except TypeError as error:  # a keyword that the operation does not know

@@ -1,41 +1,57 @@
-"""A download's file: it grows next to the destination, can be resumed later, and is moved there once it is complete."""
+"""Fetching a file from whatever host its URL names: never with the key, and in as many attempts as it takes.
+
+Each attempt asks for what is still missing (Range, and If-Range so that all parts are of one version), as long as they
+bring something. The bytes go into a `PartialFile`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import os
-import stat
-import sys
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import suppress
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from .._config import Config
-from .._headers import is_header_value
+import httpx
+
+from .._config import NO_TIMEOUTS, Config
+from .._headers import USER_AGENT, RawHeaders
+from .._httpx2 import AnyURL, to_httpx
+from .._session import Session
 from .._transport import Transport
-from .._transport.download import Download, check_url
+from .._transport.base_engine import Engine, OutgoingRequest
+from .._transport.body import read_body
+from .._transport.policy import Outcome
+from .._transport.state import (
+    MAX_ERROR_BODY,
+    Failure,
+    RequestState,
+    failure_of_status,
+    failure_without_answer,
+    is_network_failure,
+    redact_response,
+)
 from ..errors import InvalidRequestError
+from .partial_file import PartialFile
+from .partial_file import Progress as Progress
 
-if sys.platform != "win32":
-    import fcntl
+MAX_REDIRECTS = 5
+NEVER = float("-inf")
+SLACK = 0.05
+"""The part of its timeout by which a silent host may be found out too late."""
 
-Progress = Callable[[int, int | None], object]
-"""Called with the bytes received so far and the bytes in all, None where nobody says."""
-
-WRITE_SIZE = 2**20
-"""Bytes gathered before they are written, in a thread, while the next ones come: a slow disk blocks neither loop nor
-sender."""
-
-MAX_CHUNKS = 512
-"""So many are written together at most, however small they are; a system call takes 1,024."""
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})", re.ASCII)
+_ADVICE = {
+    401: "it wants credentials, and none are ever sent to a host that a record's URL names",
+    403: "its URL may have expired: get the record again for a new one",
+    404: "it may be gone, or its URL have expired: get the record again for a new one",
+}
 
 
 async def download(
-    transport: Transport,
-    config: Config,
+    session: Session,
     url: str,
     path: str | os.PathLike[str],
     *,
@@ -51,184 +67,201 @@ async def download(
     name = str(address) if source is None else f"{source} {address.copy_with(query=None)}"
     part = PartialFile(Path(path), name, on_progress, resume=resume)
     try:
-        await transport.run(Download(transport, config, address, part, timeout))
+        await session.transport.run(Download(session.transport, session.config, address, part, timeout))
         await part.finish()
     finally:
         part.close()
     return part.path
 
 
-class PartialFile:
-    """The file next to the destination that a download grows in, until it is complete and takes the other's name.
+def check_url(url: str | AnyURL) -> httpx.URL:
+    """A URL that may be fetched; raises `InvalidRequestError` with the reason for any other."""
+    try:
+        parsed = httpx.URL(to_httpx(url))
+    except (httpx.InvalidURL, TypeError, ValueError) as error:
+        raise InvalidRequestError(f"this is not a URL: {error}") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise InvalidRequestError("a URL to download from must begin with https:// or http:// and name a host")
+    if parsed.userinfo:
+        raise InvalidRequestError("a URL to download from must not hold a user and password")
+    return parsed.copy_with(fragment=None)
 
-    What is needed to resume it later is in a small file next to that: extended attributes would be lost on many file
-    systems, and at the end of the part itself it would have to be distinguished from the data.
-    """
 
-    def __init__(self, path: Path, source: str, on_progress: Progress | None, *, resume: bool) -> None:
-        if not path.name:
-            raise IsADirectoryError(f"{path} is a directory; the path must name the file to be written")
-        _check_replaceable(path)
-        self.path = path
-        self._part = path.with_name(f"{path.name}.part")
-        self._metadata_path = path.with_name(f"{path.name}.part.json")
-        # A digest: URLs may hold secrets, and this file may be read by others.
-        self._source = hashlib.sha256(source.encode()).hexdigest()
-        self._on_progress = on_progress
-        self._pending: list[bytes] = []
-        self._waiting = 0
-        self._disk = ThreadPoolExecutor(1, "llamadapro-download")
-        self._writing: Future[None] | None = None
-        self.validator: str | None = None
-        self.total: int | None = None
-        self.size = 0
-        self._file = os.fdopen(_open_own(self._part, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab")
+class Download(RequestState[None]):
+    """One file on its way. `timeout` is how many seconds may pass without a byte."""
+
+    rate_limited = False
+
+    def __init__(self, transport: Transport, config: Config, url: httpx.URL, file: PartialFile, timeout: float) -> None:
+        self._shown = url.copy_with(query=None)  # the query may hold a signature
+        super().__init__(
+            *("download", "GET", str(self._shown)),
+            config=config,
+            clock=transport.clock,
+            redactor=transport.redactor,
+        )
+        self._url = url
+        self._file = file
+        self._timeout = timeout
+        self._most = 0
+        self._own_error: Exception | None = None
+
+    @property
+    def is_repeatable(self) -> bool:
+        return True
+
+    def note(self, failure: Failure) -> None:
+        if self._file.size > self._most:  # only tries that bring nothing are counted
+            self.retries, self._most = 0, self._file.size
+
+    def remaining(self) -> float | None:
+        return self.config.deadline  # a download may last longer, a single wait of it may not
+
+    def attempt_end(self, *, queueing: bool) -> float | None:
+        return None if queueing else asyncio.get_running_loop().time() + self._timeout
+
+    def timeout_failure(self, error: TimeoutError) -> Failure:
+        return Failure(Outcome.AMBIGUOUS, f"nothing came for {self._timeout:g} s", error, timed_out=True)
+
+    def redacted_request(self) -> httpx.Request:
+        return httpx.Request("GET", self._shown)
+
+    def advice(self, status_code: int | None) -> str | None:
+        return None if status_code is None else _ADVICE.get(status_code)
+
+    async def exchange(self, engine: Engine, scope: asyncio.Timeout) -> Failure | None:
+        """Ask, along redirects (they can lose no key), and take what is answered."""
+        url, redirects = self._url, 0
+        while True:
+            host = engine.for_origin(url)
+            try:
+                async with host.open(self._request(url)) as response:
+                    self.response = response
+                    if self._is_stale(response):
+                        self._restart(None, None)
+                        continue
+                    if not response.has_redirect_location:
+                        return await self._receive(response, scope)
+            except httpx.HTTPStatusError as error:  # a hook of the caller's client raised for the status
+                return failure_of_status(self, error.response, b"")
+            except Exception as error:
+                if error is self._own_error or not is_network_failure(error):
+                    raise
+                return failure_without_answer(self, error, unsent=host.is_unsent(error))
+            redirects += 1
+            following = _follow(url, response.headers["location"])
+            if isinstance(following, str) or redirects > MAX_REDIRECTS:
+                why = following if isinstance(following, str) else f"more than {MAX_REDIRECTS} times"
+                return failure_of_status(self, response, b"", advice=f"redirected {why}")
+            url = following
+
+    def _request(self, url: httpx.URL) -> OutgoingRequest:
+        headers = {
+            "Host": url.netloc.decode("ascii"),
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",  # or lengths and ranges would not be the file's own
+            "User-Agent": USER_AGENT,
+        }
+        if self._file.size and self._file.validator:
+            headers |= {"Range": f"bytes={self._file.size}-", "If-Range": self._file.validator}
+        return OutgoingRequest("GET", str(url), RawHeaders().replaced(headers), b"", NO_TIMEOUTS)
+
+    def _is_stale(self, response: httpx.Response) -> bool:
+        """Whether the rest cannot be had, so that all has to be asked for."""
+        status = response.status_code
+        return self._file.size > 0 and (status == 416 or (status == 206 and self._total_of_part(response) is None))
+
+    def _total_of_part(self, response: httpx.Response) -> int | None:
+        """The size of the complete file, if this part begins where the file ends and is of the same version."""
+        file, found = self._file, _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+        if found is None or int(found[1]) != file.size or file.total not in (None, int(found[2])):
+            return None
+        same = file.validator is not None and validator_of(response) in (None, file.validator)
+        return int(found[2]) if same else None
+
+    async def _receive(self, response: httpx.Response, scope: asyncio.Timeout) -> Failure | None:
+        file, status = self._file, response.status_code
+        if not 200 <= status < 300:
+            return failure_of_status(self, response, await _error_body(response))
+        encoding = response.headers.get("content-encoding", "").strip().lower()
+        if encoding not in ("", "identity") or status not in (200, 206) or (status == 206 and not file.size):
+            what = f"answered {status}{encoding and ' in ' + encoding}, which is not the file as it was asked for"
+            return Failure(Outcome.FINAL, self.redactor.redact(what), response=redact_response(self, response, b""))
+        if status == 200:
+            self._restart(validator_of(response), _length_of(response))
+        else:
+            file.total = self._total_of_part(response)
+        now, timed = asyncio.get_running_loop().time, NEVER
+        async for chunk in _chunks(response):
+            with self._noting_own_errors():
+                if file.feed(chunk):
+                    scope.reschedule(None)  # a slow disk is not a silent host
+                    timed = NEVER
+                    await file.write()
+            if now() > timed + self._timeout * SLACK:  # a timer for each chunk would cost more than the chunk
+                timed = now()
+                scope.reschedule(timed + self._timeout * (1 + SLACK))
+        if file.total in (None, file.size):
+            return None
+        failure = Failure(Outcome.AMBIGUOUS, f"the body ended after {file.size} of {file.total} bytes")
+        if file.size > (file.total or 0):
+            self._restart(None, None)
+        return failure
+
+    def _restart(self, validator: str | None, total: int | None) -> None:
+        with self._noting_own_errors():
+            self._file.restart(validator, total)
+
+    @contextmanager
+    def _noting_own_errors(self) -> Iterator[None]:
+        """The file's errors (the disk's, a callback's) are not the network's, and are raised as they are."""
         try:
-            self._lock()
-            if resume:
-                self._read_metadata()
-        except BaseException:
-            self._file.close()
+            yield
+        except Exception as error:
+            self._own_error = error
             raise
 
-    def _lock(self) -> None:
-        """Two downloads into one file, by two processes even, would make it a wrong one."""
-        if sys.platform != "win32":
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.samestat(os.fstat(self._file.fileno()), self._part.stat()):
-                    return
-            except (BlockingIOError, FileNotFoundError):  # the other one has it; or has just finished
-                pass
-            except OSError:  # a file system without locks
-                return
-            raise InvalidRequestError(f"{self.path} is being downloaded already")
 
-    def _read_metadata(self) -> None:
-        size = os.fstat(self._file.fileno()).st_size
-        try:
-            with os.fdopen(_open_own(self._metadata_path, os.O_RDONLY), "rb") as file:
-                metadata = json.load(file)
-            validator, total = metadata["validator"], metadata["total"]
-            ours = metadata["source"] == self._source and is_header_value(validator)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            return
-        if not ours or not (total is None or (type(total) is int and size <= total)):
-            return
-        if size and size == total:  # requested again, the last byte shows whether the file is still the same
-            size -= 1
-            self._file.truncate(size)
-        self.validator, self.total, self.size = validator, total, size
-
-    def restart(self, validator: str | None, total: int | None) -> None:
-        self._await_write()
-        self._pending, self._waiting = [], 0
-        self.validator, self.total, self.size = validator, total, 0
-        self._file.truncate(0)  # before the metadata, which must never describe other bytes than these
-        self._metadata_path.unlink(missing_ok=True)
-        if validator is not None:
-            with os.fdopen(_open_own(self._metadata_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
-                json.dump({"source": self._source, "validator": validator, "total": total}, file)
-
-    def feed(self, chunk: bytes) -> bool:
-        self._pending.append(chunk)
-        self._waiting += len(chunk)
-        self.size += len(chunk)
-        if self._on_progress is not None:
-            self._on_progress(self.size, self.total)
-        return self._waiting >= WRITE_SIZE or len(self._pending) == MAX_CHUNKS
-
-    async def write(self) -> None:
-        if self._writing is not None and not self._writing.done():
-            await asyncio.wrap_future(self._writing)
-        self._await_write()
-        gathered, self._pending, self._waiting = self._pending, [], 0
-        self._writing = self._disk.submit(self._append, gathered)
-
-    def _append(self, chunks: list[bytes]) -> None:
-        # As they are, where the system can: put together, 200 MB would be copied once more.
-        written = os.writev(self._file.fileno(), chunks) if sys.platform != "win32" else 0
-        if written < sum(map(len, chunks)):  # the disk may be full: writing the rest will show
-            self._file.write(b"".join(chunks)[written:])
-            self._file.flush()
-
-    def _await_write(self) -> None:
-        """Wait for a write under way; raises what became of it."""
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
-
-    async def finish(self) -> None:
-        # In the thread too: to replace a large file may take its time.
-        await asyncio.wrap_future(self._disk.submit(self._finish))
-
-    def _finish(self) -> None:
-        self._await_write()
-        self._file.write(b"".join(self._pending))
-        self._pending = []
-        self._file.flush()
-        if os.fstat(self._file.fileno()).st_size != self.size:
-            raise OSError(f"{self._part} was changed by somebody else")
-        if sys.platform == "win32":  # which does not rename open files
-            self._file.close()
-        _check_replaceable(self.path)  # a download takes its time
-        os.replace(self._part, self.path)
-        self._metadata_path.unlink(missing_ok=True)
-        self._file.close()
-
-    def close(self) -> None:
-        """Keep what has come, in its order: without what is gathered, if a write before it failed or was cancelled."""
-        self._disk.shutdown()
-        if self._file.closed:
-            return
-        with suppress(OSError, CancelledError):  # what is being raised already says more
-            self._await_write()
-            self._file.write(b"".join(self._pending))
-        with suppress(OSError):
-            self._file.flush()
-            if not os.fstat(self._file.fileno()).st_size:
-                self._part.unlink(missing_ok=True)
-        with suppress(OSError):
-            self._file.close()
-
-
-def _check_replaceable(path: Path) -> None:
-    """Whether a download may take this name: what is there is a file, or nothing. Follows links, as to a device."""
-    with suppress(FileNotFoundError):
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(f"{path} is a directory; the path must name the file to be written")
-        if not stat.S_ISREG(mode):
-            raise InvalidRequestError(f"{path} is {_kind(mode)}, which no download replaces; choose another path")
-
-
-def _open_own(path: Path, flags: int) -> int:
-    """Open a file of the download's own, which may lie where others can write: never through a link of theirs."""
-    # Without O_NONBLOCK, opening a FIFO would wait for its other end.
-    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+def _follow(url: httpx.URL, location: str) -> httpx.URL | str:
+    """Where a redirect leads, or why it is not followed."""
     try:
-        file = os.open(path, flags, 0o666)
-    except OSError as error:
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise _in_the_way(path, path.lstat().st_mode) from error
-        raise
-    status = os.fstat(file)
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-        os.close(file)
-        raise _in_the_way(path, status.st_mode)
-    return file
+        following = check_url(url.join(location))
+    except (httpx.InvalidURL, ValueError) as error:
+        return f"to where nothing can be fetched: {error}"
+    return "from https to http" if url.scheme == "https" and following.scheme == "http" else following
 
 
-def _in_the_way(path: Path, mode: int) -> InvalidRequestError:
-    return InvalidRequestError(f"{path} is {_kind(mode)}, where a download keeps what it has received; remove it")
+def validator_of(response: httpx.Response) -> str | None:
+    """What can be sent as If-Range: a strong ETag, or a date of change that is strong too (RFC 9110, 8.8.2.2)."""
+    headers: Mapping[str, str] = response.headers
+    etag, changed = headers.get("etag", ""), headers.get("last-modified", "")
+    if etag.startswith('"') and etag.isascii() and etag.isprintable():
+        return etag
+    try:
+        age = parsedate_to_datetime(headers["date"]) - parsedate_to_datetime(changed)
+    except (KeyError, ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return changed if age.total_seconds() >= 1 and changed.isascii() else None
 
 
-def _kind(mode: int) -> str:
-    kinds = (
-        (stat.S_ISREG, "another file too (a hard link)"),
-        (stat.S_ISLNK, "a symbolic link"),
-        (stat.S_ISDIR, "a directory"),
-        (stat.S_ISFIFO, "a named pipe"),
-        (stat.S_ISSOCK, "a socket"),
-    )
-    return next((kind for is_kind, kind in kinds if is_kind(mode)), "a device")
+def _length_of(response: httpx.Response) -> int | None:
+    length = response.headers.get("content-length", "")
+    return int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else None
+
+
+def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    """As they come: gathering them into larger ones costs more than it saves."""
+    if response.is_stream_consumed or not isinstance(response.stream, httpx.AsyncByteStream):
+        return _at_once(response.content)  # a hook of the caller's client, or a mock, has read it already
+    return response.stream.__aiter__()
+
+
+async def _at_once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+async def _error_body(response: httpx.Response) -> bytes:
+    try:
+        return await read_body(response, MAX_ERROR_BODY)
+    except Exception:  # the status says enough
+        return b""

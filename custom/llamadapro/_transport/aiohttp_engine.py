@@ -49,10 +49,10 @@ _STREAMED_FROM = 2**20
 class AiohttpEngine(PooledEngine):
     """aiohttp without what is the client's to decide: redirects, cookies, unpacking, proxies and repeating."""
 
-    def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
-        super().__init__(config, proxy)
-        self._loops = LoopConnections(partial(_Connections, config, proxy))
-        self._through = {} if proxy is None else _proxy_options(proxy, config.base_url.scheme)
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._loops = LoopConnections(partial(_Connections, config, self._proxy))
+        self._through = {} if self._proxy is None else _proxy_options(self._proxy, config.base_url.scheme)
 
     @asynccontextmanager
     async def open(self, request: OutgoingRequest) -> AsyncIterator[httpx.Response]:

@@ -18,7 +18,7 @@ import attrs
 import httpx
 
 from .._config import Config
-from .._secret import RawHeaders
+from .._headers import RawHeaders
 from .proxies import environment_proxy
 
 KEEPALIVE_EXPIRY = 4.0
@@ -48,51 +48,43 @@ class Engine(Protocol):
     async def aclose(self) -> None: ...
 
 
+@attrs.define(eq=False, repr=False)
 class OutgoingRequest:
     """One attempt's request, and whether any of it may have reached the service."""
 
-    __slots__ = ("content", "headers", "max_received", "may_have_reached_server", "method", "timeout", "url")
-
-    def __init__(
-        self,
-        method: str,
-        url: str,
-        headers: RawHeaders,
-        content: bytes,
-        timeout: Mapping[str, float | None],
-        max_received: float = math.inf,
-    ) -> None:
-        self.method: str = method
-        self.url: str = url
-        self.headers: RawHeaders = headers
-        self.content: bytes = content
-        self.timeout: Mapping[str, float | None] = timeout
-        self.max_received: float = max_received
-        """Bytes that may come for it, whatever they are: a body has its own limit, but interim responses, trailers and
-        what a chunk says of itself have no end either."""
-        self.may_have_reached_server: bool = False
+    method: str
+    url: str
+    headers: RawHeaders
+    content: bytes
+    timeout: Mapping[str, float | None]
+    max_received: float = math.inf
+    """Bytes that may come for it, whatever they are: a body has its own limit, but interim responses, trailers and
+    what a chunk says of itself have no end either."""
+    may_have_reached_server: bool = attrs.field(init=False, default=False)
 
 
 class PooledEngine(Engine):
     """What the client's own engines have in common: they know the way that their connections go."""
 
-    def __init__(self, config: Config, proxy: httpx.Proxy | None) -> None:
+    def __init__(self, config: Config) -> None:
         self._config = config
-        self._proxy = proxy
+        self._proxy = self._proxy_for(config.base_url)
         self._others: dict[tuple[bool, str], Engine] = {}
 
     def for_origin(self, url: httpx.URL) -> Engine:
         """This very engine, so that its connections stay bounded, unless the URL needs certificates that were not
         loaded for the service, or another proxy.
         """
-        proxy = self._config.proxy or environment_proxy(url, self._config.engine)
-        way = (url.scheme == "https", _written(proxy))
+        way = (url.scheme == "https", _written(self._proxy_for(url)))
         if self._config.base_url.scheme in ("https", url.scheme) and way[1] == _written(self._proxy):
             return self
         if way not in self._others:
             origin = httpx.URL(scheme=url.scheme, host=url.host, port=url.port)
-            self._others[way] = type(self)(attrs.evolve(self._config, base_url=origin), proxy)
+            self._others[way] = type(self)(attrs.evolve(self._config, base_url=origin))
         return self._others[way]
+
+    def _proxy_for(self, url: httpx.URL) -> httpx.Proxy | None:
+        return self._config.proxy or environment_proxy(url, self._config.engine)
 
     def is_unsent(self, error: BaseException) -> bool:
         return isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError))

@@ -30,8 +30,12 @@ async def read_body(response: httpx.Response, limit: int, *, method: str = "GET"
         return b""  # its headers may speak of a body all the same, such as that of the GET
     if response.is_stream_consumed:
         # A hook of the caller's client, or a mock, has read it already.
-        return _check_size(response.content, limit)
-    chunks = _raw(response)
+        if len(response.content) > limit:
+            raise _too_large(limit)
+        return response.content
+    if not isinstance(response.stream, httpx.AsyncByteStream):
+        raise InvalidBody("its body is not an asynchronous stream")
+    chunks = response.stream.__aiter__()
     if encoding in ("", "identity"):
         parts: list[bytes] = []
         size = 0
@@ -56,13 +60,6 @@ def _length_and_encoding(response: httpx.Response) -> tuple[bytes, str]:
             case b"content-encoding":
                 encodings.append(value.decode("latin-1"))
     return length, ", ".join(encodings).strip().lower()
-
-
-def _raw(response: httpx.Response) -> AsyncIterator[bytes]:
-    stream = response.stream
-    if not isinstance(stream, httpx.AsyncByteStream):
-        raise InvalidBody("its body is not an asynchronous stream")
-    return stream.__aiter__()
 
 
 async def _decompress(chunks: AsyncIterator[bytes], limit: int) -> bytes:
@@ -108,12 +105,6 @@ def _decompressor_for(start: bytes) -> Any:
     # Zlib or gzip by their headers; "deflate" without one is the raw kind that some servers send.
     zlib_header = start[0] & 0x0F == 8 and (start[0] << 8 | start[1]) % 31 == 0
     return zlib.decompressobj(47 if zlib_header or start.startswith(_GZIP) else -15)
-
-
-def _check_size(body: bytes, limit: int) -> bytes:
-    if len(body) > limit:
-        raise _too_large(limit)
-    return body
 
 
 def _too_large(limit: int) -> InvalidBody:

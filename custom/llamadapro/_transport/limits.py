@@ -1,19 +1,48 @@
-"""How many requests at once, how many a second, and a pause for all when the service answers 429."""
+"""How many requests at once, how many a second, a pause for all when the service answers 429; and the clock for it."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
-from heapq import heappop, heappush
+import random
+import time
 from threading import Lock
+from typing import Protocol
 
 from .._config import RateLimiter
-from .clock import Clock
 from .loops import LoopLocal
 
 MAX_LAG = 0.05
 """Seconds that the next turns may make up for one that was taken late. Timers ring late by a millisecond or more, which
 would lower the rate; but a loop that was blocked for longer must not send its backlog at once."""
+
+
+class Clock(Protocol):
+    """Time and chance, as far as policy depends on them: one object, so that tests can stand in for both."""
+
+    def now(self) -> float:
+        """Seconds that only ever grow."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def jitter(self) -> float:
+        """A random number in [0, 1)."""
+        ...
+
+
+class SystemClock:
+    """Real time, real chance."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def jitter(self) -> float:
+        return random.random()
 
 
 class DeadlineExceeded(Exception):
@@ -35,8 +64,7 @@ class Limits:
         self._limiter = rate_limit if isinstance(rate_limit, RateLimiter) else None
         self._interval = 0.0 if rate_limit is None or isinstance(rate_limit, RateLimiter) else 1.0 / rate_limit
         self._queues = LoopLocal(_Queue)
-        self._next = float("-inf")
-        self._returned: list[float] = []  # a heap of turns that were not taken
+        self._next = -math.inf
         self._paused_until = 0.0
         self._lock = Lock()
         self._pid = os.getpid()
@@ -59,77 +87,46 @@ class Limits:
     async def acquire(self, remaining: float | None) -> None:
         """Wait until the next request may go; raises `DeadlineExceeded` at once if that is too late.
 
-        A turn that is not taken, because its wait is cancelled or too long, goes to the next.
+        A turn is taken when it comes, and not before: a wait that is cancelled or too long has none to give back.
         """
-        until = None if remaining is None else self._clock.now() + remaining
+        until = math.inf if remaining is None else self._clock.now() + remaining
         if self._limiter is not None:
-            await self._wait_for_pause(until)
+            await self._wait(until)  # for the end of a pause: a limiter that gave turns meanwhile would let all go then
             await self._limiter.acquire()
-        if self._interval:
-            await self._wait_for_turn(until)
-        else:
-            await self._wait_for_pause(until)
+        await self._wait(until)
 
-    async def _wait_for_pause(self, until: float | None) -> None:
-        while paused_until := self._pause_end():
-            await self._sleep(paused_until, until)
-
-    async def _wait_for_turn(self, until: float | None) -> None:
+    async def _wait(self, until: float) -> None:
         queue = self._queues.get()
         ahead = queue.length
-        _check_deadline(self._next_turn() + ahead * self._interval, until)
         queue.length += 1
         try:
-            async with queue.lock:  # the first of each loop waits for a turn, the others for the first
-                while not await self._take_turn(until, waited=ahead > 0):
-                    ahead = 0
+            if ahead:  # with one to spare: a turn that comes at the last moment would be wasted
+                self._check_deadline(ahead + 1, until)
+            async with queue.lock:  # the first of each loop waits for its turn, the others for the first
+                waited = ahead > 0
+                while not self._take_turn(waited):
+                    await self._clock.sleep(self._check_deadline(0, until))
+                    waited = True
         finally:
             queue.length -= 1
 
-    async def _take_turn(self, until: float | None, *, waited: bool) -> bool:
-        """Wait for a turn; False if it passed meanwhile, because the loop was blocked or the service said 429."""
+    def _check_deadline(self, ahead: int, until: float) -> float:
+        """The seconds to the turn that comes after `ahead` others; raises `DeadlineExceeded` if that is too late."""
         now = self._clock.now()
-        turn = self._reserve(max(self._pause_end(), now - MAX_LAG if waited else now))
-        try:
-            await self._sleep(turn, until)
-        except BaseException:
-            self._return(turn)
-            raise
-        return self._clock.now() - turn <= MAX_LAG and not self._pause_end()
+        turn = max(now, self._next, self._paused_until) + ahead * self._interval
+        if turn > now and turn >= until:
+            raise DeadlineExceeded
+        return turn - now
 
-    async def _sleep(self, end: float, until: float | None) -> None:
-        _check_deadline(end, until)
-        seconds = end - self._clock.now()
-        if seconds > 0:
-            await self._clock.sleep(seconds)
-
-    def _reserve(self, earliest: float) -> float:
-        """When the next turn is that nobody has; no two requests get the same."""
+    def _take_turn(self, waited: bool) -> bool:
+        """Take the turn that has come, if one has; no two requests get the same."""
         with self._locked():
-            while self._returned:
-                turn = heappop(self._returned)
-                if turn >= earliest:
-                    return turn
-            turn = max(earliest, self._next)
-            self._next = turn + self._interval
-            return turn
-
-    def _return(self, turn: float) -> None:
-        with self._locked():
-            heappush(self._returned, turn)
-
-    def _next_turn(self) -> float:
-        """When the next turn is, as things stand."""
-        with self._locked():
-            turn = self._returned[0] if self._returned else self._next
-            return max(turn, self._clock.now(), self._paused_until)
-
-    def _pause_end(self) -> float:
-        """When the pause ends that holds now; 0 if none does."""
-        with self._locked():
-            if self._paused_until <= self._clock.now():
-                self._paused_until = 0.0
-            return self._paused_until
+            now, turn = self._clock.now(), max(self._next, self._paused_until)
+            if turn > now:
+                return False
+            self._paused_until = 0.0
+            self._next = (turn if waited and now - turn <= MAX_LAG else now) + self._interval
+            return True
 
     def _locked(self) -> Lock:
         if self._pid != os.getpid():  # a fork may have copied a lock that a thread held, and that thread is not here
@@ -143,8 +140,3 @@ class _Queue:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.length = 0
-
-
-def _check_deadline(turn: float, until: float | None) -> None:
-    if until is not None and turn >= until:
-        raise DeadlineExceeded

@@ -41,7 +41,7 @@ class LoopLocal(Generic[T]):
     def start_anew(self) -> None:
         """In a forked process: forget what belongs to the parent."""
         self._process = os.getpid()
-        self._values = {}
+        self._values.clear()
 
     def _add(self, loop: asyncio.AbstractEventLoop) -> T:
         for ended in [other for other in list(self._values) if other.is_closed()]:
@@ -87,7 +87,7 @@ class LoopConnections(LoopLocal[C]):
         self._watchers: dict[asyncio.AbstractEventLoop, AsyncGenerator[None]] = {}
         self._closed = False
         _all.add(self)
-        self._finalizer = weakref.finalize(self, _abandon_unattended, self._values)
+        weakref.finalize(self, _abandon_unattended, self._values)
 
     async def aclose(self) -> None:
         """Close the connections of all loops, from any of them, for good."""
@@ -111,9 +111,7 @@ class LoopConnections(LoopLocal[C]):
         for connections in list(self._values.values()):
             connections.disown()
         super().start_anew()
-        self._watchers = {}
-        self._finalizer.detach()
-        self._finalizer = weakref.finalize(self, _abandon_unattended, self._values)
+        self._watchers.clear()
 
     def _add(self, loop: asyncio.AbstractEventLoop) -> C:
         connections = super()._add(loop)

@@ -13,6 +13,7 @@ import select
 import socket
 import ssl
 import struct
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from contextvars import ContextVar
@@ -249,33 +250,25 @@ async def _connect(addresses: list[Address], local_address: str | None) -> socke
     """A connection to the first address that answers; each next one is tried when another has failed or is slow."""
     if len(addresses) == 1:
         return await _connect_one(*addresses[0], local_address)
+    untried = deque(addresses)
     attempts: list[asyncio.Task[socket.socket]] = []
+    pending: set[asyncio.Task[socket.socket]] = set()
     try:
-        for family, address in addresses:
-            attempts.append(asyncio.create_task(_connect_one(family, address, local_address)))
-            if connected := await _first_connected(attempts, _NEXT_ADDRESS_AFTER):
-                return connected
-        if connected := await _first_connected(attempts, None):
-            return connected
+        while pending or untried:
+            if untried:
+                attempts.append(asyncio.create_task(_connect_one(*untried.popleft(), local_address)))
+                pending.add(attempts[-1])
+            timeout = _NEXT_ADDRESS_AFTER if untried else None
+            done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            for attempt in done:
+                if attempt.exception() is None:
+                    attempts.remove(attempt)
+                    return attempt.result()
         return attempts[0].result()  # raises what the first, which the system prefers, has met
     finally:
         for attempt in attempts:
             attempt.cancel()
             attempt.add_done_callback(_close_unused)
-
-
-async def _first_connected(attempts: list[asyncio.Task[socket.socket]], timeout: float | None) -> socket.socket | None:
-    """Of several attempts the first that succeeds within the time; None as soon as all have failed."""
-    pending = {attempt for attempt in attempts if not attempt.done()}
-    while pending:
-        done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        for attempt in done:
-            if attempt.exception() is None:
-                attempts.remove(attempt)
-                return attempt.result()
-        if timeout is not None and (not done or pending):
-            return None
-    return None
 
 
 def _close_unused(attempt: asyncio.Task[socket.socket]) -> None:

@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 import httpx
 
-from .._secret import Secret
+from .._headers import Secret
 
 E = TypeVar("E", bound=BaseException)
 
@@ -67,7 +67,7 @@ class Redactor:
             if stop > end:
                 kept += [text[end : max(start, end)], PLACEHOLDER]
                 end = stop
-        return "".join((*kept, text[end:])) if end else text
+        return "".join((*kept, text[end:]))
 
     def redact_bytes(self, data: bytes, charset: str | None = None) -> bytes:
         """The same for bytes: the key is ASCII, so that this finds it in most charsets, and in `charset` besides."""
@@ -114,9 +114,6 @@ class Redactor:
         forms = {form for part in _parts(self._key.reveal()) for form in _encodings(part)}
         # A key that looks quoted itself is found where it was unquoted too often.
         return {form.lower() for form in (*forms, *(plain for form in forms for plain in _unquoted(form)))}
-
-    def __repr__(self) -> str:
-        return "<redactor>"
 
 
 def _parts(key: str) -> set[str]:
@@ -202,7 +199,7 @@ def redact_request(
     """A copy of a request for errors and callers, without the key and other credentials."""
     hidden = {key_header.lower(), *HIDDEN}
     shown = [(name, value) for name, value in headers if name.decode().lower() not in hidden]
-    return httpx.Request(method, url, headers=shown, content=content or None)
+    return httpx.Request(method, url, headers=shown, content=content)
 
 
 def redact_error(error: E, redactor: Redactor, request: httpx.Request) -> E | RuntimeError:

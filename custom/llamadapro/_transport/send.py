@@ -7,52 +7,22 @@ it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from traceback import format_tb
-from typing import Any, TypeVar, cast
-
-import httpx
-
-from llamadapro_api import document
-from llamadapro_api.errors import DeserializationError
-from llamadapro_api.types import PreparedRequest
+from typing import TypeVar
 
 from .._config import Config
 from ..errors import ConfigurationError
-from .base_engine import Engine, OutgoingRequest
-from .body import InvalidBody, TruncatedBody, decode_text, parse_json, read_body
-from .clock import Clock, SystemClock
-from .encoding import EncodedRequest
-from .engines import build_engine
+from .base_engine import Engine
 from .events import add_exchange, log, notify
-from .failures import (
-    MAX_ERROR_BODY,
-    Failure,
-    failure_of_status,
-    failure_without_answer,
-    is_network_failure,
-    redact_response,
-    unreadable,
-)
-from .limits import DeadlineExceeded, Limits
+from .httpx_engine import HttpxEngine, UserClientEngine
+from .limits import Clock, DeadlineExceeded, Limits, SystemClock
 from .policy import Outcome, retry_delay
-from .redaction import Redactor, redact_error, redact_request
-from .state import RequestState
+from .redaction import Redactor, redact_error
+from .state import Failure, RequestState
 
 T = TypeVar("T")
 
 MAX_PAUSE = 60.0
 """Seconds that a 429 holds up the other requests of the client, however long it asks its own to wait."""
-MAX_AROUND_BODY = 2**20
-"""Bytes of headers, interim responses, chunk extensions and trailers, beyond what a body may take."""
-
-_ADVICE = {
-    401: "check the API key, and the header it is sent in (api_key_header)",
-    403: "the API key may not do this",
-    404: "check the id, or whether it has been deleted",
-    429: "send less, or set rate_limit",
-}
-_SETTING = "set base_url or LLAMADAPRO_BASE_URL, or correct openapi.yaml; `llamadapro contract` finds out what is right"
 
 
 class Transport:
@@ -63,28 +33,14 @@ class Transport:
         self.redactor: Redactor = Redactor(config.api_key)
         self.closed: bool = False
         self._limits = Limits(config.max_connections, config.rate_limit, self.clock)
-        self._engine: Engine = build_engine(config)
+        self._engine: Engine = _build_engine(config)
 
     async def aclose(self) -> None:
         self.closed = True
         await self._engine.aclose()
 
-    async def send(self, prepared: PreparedRequest[T], config: Config) -> T:
-        """Send a prepared request as often as needed and allowed; return its response as the model."""
-        return await self.run(_CallState(self, prepared, config, lambda state, body: _read(prepared, state, body)))
-
-    async def send_with_id(self, prepared: PreparedRequest[T], config: Config) -> tuple[T, str | None]:
-        """The same, with the service's id of the request that brought the response."""
-        return await self.run(
-            _CallState(self, prepared, config, lambda state, body: (_read(prepared, state, body), state.request_id()))
-        )
-
-    async def send_raw(self, prepared: PreparedRequest[Any], config: Config) -> httpx.Response:
-        """The same for a response that the OpenAPI document does not describe: as it came."""
-        return await self.run(_CallState(self, prepared, config, _CallState.received))
-
     async def run(self, state: RequestState[T]) -> T:
-        """Make attempts until one succeeds or none is left; raises an `APIError`, or what a tool or a sink raised."""
+        """Make attempts until one succeeds or none is left; raises an `APIError`, or what a tool or a disk raised."""
         self._check_open()
         try:
             while True:
@@ -145,7 +101,7 @@ class Transport:
                 self._check_open()  # it may have been closed meanwhile: nothing is sent any more
                 result = await state.exchange(self._engine, scope)
         except TimeoutError as timeout:
-            if not scope.expired():  # a limiter's or a sink's; engines' do not come this far
+            if not scope.expired():  # a limiter's or a callback's; engines' do not come this far
                 self._notify(state, started, type(timeout).__name__)
                 raise
             result = state.timeout_failure(timeout)
@@ -162,146 +118,17 @@ class Transport:
         notify(state.config.on_attempt, lambda: state.as_attempt(self.clock.now() - started, error))
 
 
-class _CallState(RequestState[T]):
-    """A prepared request on its way to the service."""
+def _build_engine(config: Config) -> Engine:
+    """The engine that a configuration asks for; nothing is opened yet."""
+    if config.http_client is not None:
+        return UserClientEngine(config.http_client)
+    try:
+        if config.engine == "aiohttp":
+            from .aiohttp_engine import AiohttpEngine
 
-    outgoing: OutgoingRequest
-
-    def __init__(
-        self,
-        transport: Transport,
-        prepared: PreparedRequest[Any],
-        config: Config,
-        read: Callable[[_CallState[T], bytes], T],
-    ) -> None:
-        super().__init__(
-            *(prepared.operation, prepared.method, prepared.url_path.partition("?")[0]),
-            config=config,
-            clock=transport.clock,
-            redactor=transport.redactor,
-        )
-        self._prepared = prepared
-        self._read = read
-        self._encoded = EncodedRequest(prepared, config)
-        self._by_deadline = True
-
-    @property
-    def is_write(self) -> bool:
-        """Whether it changes anything at the service; a search is a POST that does not."""
-        return self.method not in ("GET", "HEAD", "OPTIONS") and not (
-            self.method == "POST" and self._prepared.idempotent
-        )
-
-    @property
-    def is_repeatable(self) -> bool:
-        return self._prepared.idempotent or self.config.retry_unsafe
-
-    def begin_attempt(self) -> None:
-        super().begin_attempt()
-        sent = self._encoded
-        self.outgoing = OutgoingRequest(
-            *(self.method, sent.url, sent.headers, sent.content, self.config.httpx_timeouts),
-            max_received=2 * self.config.max_response_bytes + MAX_AROUND_BODY,
-        )
-
-    def attempt_end(self, *, queueing: bool) -> float | None:
-        """By the deadline, or by `timeout`, which counts no queueing."""
-        left, limit = self.remaining(), self.config.attempt_timeout
-        self._by_deadline = queueing or limit is None or (left is not None and left <= limit)
-        seconds = left if self._by_deadline else limit
-        return None if seconds is None else asyncio.get_running_loop().time() + seconds
-
-    def remaining(self) -> float | None:
-        """Seconds left of the deadline; never negative."""
-        if self.config.deadline is None:
-            return None
-        return max(0.0, self.config.deadline - (self._clock.now() - self._started))
-
-    async def exchange(self, engine: Engine, scope: asyncio.Timeout) -> T | Failure:
-        try:
-            # In no local variable: a response's repr may quote the key.
-            async with engine.open(self.outgoing) as self.response:
-                limit = self.config.max_response_bytes
-                if not self.response.is_success:
-                    limit = min(limit, MAX_ERROR_BODY)
-                body = await read_body(self.response, limit, method=self.method)
-        except httpx.HTTPStatusError as error:
-            # A hook of the caller's client raised for the status: there is a response all the same.
-            self.response = error.response
-            return failure_of_status(self, error.response, b"")
-        except asyncio.CancelledError as error:
-            # The frames that it came through hold the key in their locals.
-            raise error.with_traceback(None) from None
-        except Exception as error:
-            if not isinstance(error, (InvalidBody, TruncatedBody)) and not is_network_failure(error):
-                raise self._without_frames(error) from None
-            return self._failure(error, engine)
-        if not self.response.is_success:
-            return failure_of_status(self, self.response, body)
-        try:
-            return self._read(self, body)
-        except (InvalidBody, DeserializationError) as error:
-            return unreadable(self, self.response, error, body)
-
-    def received(self, body: bytes) -> httpx.Response:
-        """The response as its caller gets it."""
-        assert self.response is not None
-        return redact_response(self, self.response, body, redact_body=False)
-
-    def timeout_failure(self, error: TimeoutError) -> Failure:
-        self.out_of_time = self._by_deadline
-        limit = (
-            f"deadline of {self.config.deadline} s"
-            if self._by_deadline
-            else f"timeout of {self.config.attempt_timeout} s"
-        )
-        if self.outgoing.may_have_reached_server:
-            return Failure(Outcome.AMBIGUOUS, f"no complete response within the {limit}", error, timed_out=True)
-        return Failure(Outcome.NOT_SENT, f"could not reach the service within the {limit}", error, timed_out=True)
-
-    def redacted_request(self) -> httpx.Request:
-        sent = self._encoded
-        return redact_request(self.method, sent.redacted_url, sent.headers, sent.content, sent.key_name)
-
-    def advice(self, status_code: int | None) -> str | None:
-        if status_code is None:
-            inferred = str(self.config.base_url) == document.SERVER
-            return f"this address is a guess: {_SETTING}" if inferred else None
-        if 300 <= status_code < 400:
-            location = self.redactor.redact(self.response.headers.get("location", "")) if self.response else ""
-            return f"redirects are never followed, check base_url (it points to {location!r})"
-        if status_code == 404 and self.method == "DELETE" and self.maybe_processed and self.attempts > 1:
-            return "an earlier attempt, whose response was lost, may have deleted it"
-        if status_code in (404, 405) and (self.method, self.path) in document.IDEMPOTENT:  # a path without an id
-            return f"the address {self.config.base_url} or this path is a guess: {_SETTING}"
-        return _ADVICE.get(status_code)
-
-    def _failure(self, error: Exception, engine: Engine) -> Failure:
-        """What a failure of the network, or of a body, means; it may have come with a status."""
-        if self.response is not None:
-            if not self.response.is_success:
-                return failure_of_status(self, self.response, b"")
-            if isinstance(error, InvalidBody):
-                return unreadable(self, self.response, error, b"")
-            return failure_without_answer(self, error, unsent=False)
-        # What is not even httpx's, before anything was sent, is an engine that could not be built.
-        unbuilt = not self.outgoing.may_have_reached_server and not isinstance(error, httpx.HTTPError)
-        return failure_without_answer(self, error, unsent=unbuilt or engine.is_unsent(error))
-
-    def _without_frames(self, error: Exception) -> Exception:
-        """A tool's or a hook's exception without its frames, whose locals hold the key; a note says where it was."""
-        frames = "".join(format_tb(error.__traceback__))
-        error = redact_error(error, self.redactor, self.redacted_request())
-        note = f"raised while the request was sent, in:\n{frames}"
-        if note not in getattr(error, "__notes__", ()):  # a mock may raise the same one again and again
-            error.add_note(note)
-        return error
-
-
-def _read(prepared: PreparedRequest[T], state: _CallState[Any], body: bytes) -> T:
-    response = state.response
-    assert response is not None
-    answer = prepared.answer(response.status_code)
-    if answer.kind == "text":
-        return cast(T, answer.read(decode_text(body, response.charset_encoding)))
-    return cast(T, answer.read(parse_json(body) if answer.kind == "json" else None))
+            return AiohttpEngine(config)
+        return HttpxEngine(config)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"engine='{config.engine}' needs the extra: pip install 'llamadapro[{config.engine}]'"
+        ) from error

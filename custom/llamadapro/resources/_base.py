@@ -13,7 +13,6 @@ from llamadapro_api.types import PreparedRequest
 from .._pagination import AsyncPaginator, PageModel
 from .._session import Session
 from .._signatures import named
-from ..errors import InvalidPhoneNumberError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,21 +51,9 @@ class Resource:
         return AsyncPaginator(self._session, prepare, page_token=token, max_items=max_items, prefetch=prefetch)
 
     def _normalize(self, **named: str) -> list[str]:
-        """E.164 forms, in their order; the error names the keyword of each wrong number."""
-        numbers, wrong = [], []
-        for name, number in named.items():
-            try:
-                numbers.append(self._session.to_e164(number))
-            except InvalidPhoneNumberError as error:
-                wrong.append(f"{name}: {error}")
-        if wrong:
-            raise InvalidPhoneNumberError("; ".join(wrong))
-        return numbers
-
-    def _normalize_in_place(self, fields: Any, *names: str) -> None:
-        """Replace the numbers among a method's keywords by their E.164 forms."""
-        given = {name: fields[name] for name in names if fields.get(name) is not None}
-        fields.update(zip(given, self._normalize(**given), strict=True))
+        """E.164 forms, in their order."""
+        self._session.normalize(named, *named)
+        return [*named.values()]
 
 
 def build_request(

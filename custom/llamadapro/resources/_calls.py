@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from llamadapro_api import api, models
+from llamadapro_api.types import PreparedRequest
 
 from .._lazy import LazyModule
 from .._polling import poll, poll_until_found
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 else:
     reports = LazyModule("llamadapro._reports")
 
+T = TypeVar("T")
+
 FINAL_STATUSES = frozenset({"completed", "failed", "busy", "no-answer", "canceled", "cancelled"})
 """Statuses after which a call does not change. The API reference lists none: these are customary in telephony."""
-
-_NONE_YET = "the service has none so far: try again later, unless the call's status says that it failed"
 
 
 class Calls(Resource, section="calls"):
@@ -34,7 +35,7 @@ class Calls(Resource, section="calls"):
             await client.calls.bridge(to="+14155552671", from_="+56912345678")
         """
         fields: dict[str, Any] = {"to": to, **options}
-        self._normalize_in_place(fields, "to", "from_")
+        self._session.normalize(fields, "to", "from_")
         return await self._send(api.start_bridge_call, **fields)
 
     async def start_agent(
@@ -84,7 +85,7 @@ class Calls(Resource, section="calls"):
         if from_ is not None:
             options = {**options, "from_phone_number": from_}
         [to] = self._normalize(to=to)
-        self._normalize_in_place(options, "from_phone_number")
+        self._session.normalize(options, "from_phone_number")
         return await self._send(api.start_agent_call_v2, to_phone_number=to, objectives=objectives, **options)
 
     async def start_many(
@@ -128,7 +129,7 @@ class Calls(Resource, section="calls"):
             common=common,
             key=key,
             ledger=ledger,
-            run_name=run,
+            run=run,
             rate=rate,
             concurrency=concurrency,
             resend_unknown=resend_unknown,
@@ -171,33 +172,31 @@ class Calls(Resource, section="calls"):
 
             transcription = await client.calls.get_transcription(call.id, timeout=120)
         """
-        return await poll_until_found(
-            lambda: self._send(api.get_call_transcription, call_id),
-            timeout=timeout,
-            clock=self._session.clock,
-            what=f"the transcription of call {call_id}",
-            advice=_NONE_YET,
-            why_never=lambda: self._why_never(call_id),
-        )
+        return await self._once_it_exists("transcription", api.get_call_transcription, call_id, timeout)
 
     async def get_recording(self, call_id: int | str, /, *, timeout: float | None = None) -> models.Recording:
         """Get a call's recording, with the URL of its audio (GetCallRecording); `timeout` as in `get_transcription`.
 
         Example: ``recording = await client.calls.get_recording(call.id, timeout=60)``
         """
+        return await self._once_it_exists("recording", api.get_call_recording, call_id, timeout)
+
+    async def _once_it_exists(
+        self, what: str, operation: Callable[..., PreparedRequest[T]], call_id: int | str, timeout: float | None
+    ) -> T:
+        async def why_never() -> str | None:
+            status = (await self.get(call_id)).status
+            over = status in FINAL_STATUSES and status != "completed"
+            return f"call {call_id} ended with status {status!r}, so there is none" if over else None
+
         return await poll_until_found(
-            lambda: self._send(api.get_call_recording, call_id),
+            lambda: self._send(operation, call_id),
             timeout=timeout,
             clock=self._session.clock,
-            what=f"the recording of call {call_id}",
-            advice=_NONE_YET,
-            why_never=lambda: self._why_never(call_id),
+            what=f"the {what} of call {call_id}",
+            advice="the service has none so far: try again later, unless the call's status says that it failed",
+            why_never=why_never,
         )
-
-    async def _why_never(self, call_id: int | str) -> str | None:
-        status = (await self.get(call_id)).status
-        over = status in FINAL_STATUSES and status != "completed"
-        return f"call {call_id} ended with status {status!r}, so there is none" if over else None
 
     async def wait(
         self,

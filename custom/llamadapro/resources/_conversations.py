@@ -125,16 +125,16 @@ class Conversations(Resource, section="conversations"):
             send_rows=lambda rows: self._send(operation, conversations=rows),
             session=self._session,
             operation=operation.__name__,
-            ledger=ledger,
-            run_name=run,
             chunk_size=chunk_size,
             concurrency=concurrency,
+            ledger=ledger,
+            run=run,
             resend_unknown=resend_unknown,
             stop_after=stop_after,
             timeout=timeout,
-            max_issues=max_issues,
             on_progress=on_progress,
             on_issue=on_issue,
+            max_issues=max_issues,
         )
         return await job.run(items)
 

@@ -50,7 +50,7 @@ class Messages(Resource, section="messages"):
                 type_="document", file_id=media.file_id, content="Our offer",
             )
         """
-        self._normalize_in_place(fields, "from_phone_number", "to_phone_number")
+        self._session.normalize(fields, "from_phone_number", "to_phone_number")
         return await self._send(api.create_message, **fields)
 
     async def send_text(
@@ -183,7 +183,7 @@ class Messages(Resource, section="messages"):
 
             media = await client.messages.upload_media(file="logo.png", from_phone_number="+56912345678")
         """
-        self._normalize_in_place(fields, "from_phone_number")
+        self._session.normalize(fields, "from_phone_number")
         build_request(api.upload_media, **fields)  # an unknown keyword or a wrong type comes before what is missing
         given = {"file"} if file is not None else set()
         given |= {name for name in ("file_id", "file_name", "content_type", "content") if fields.get(name) is not None}
@@ -275,7 +275,7 @@ class Messages(Resource, section="messages"):
             common=common,
             key=key,
             ledger=ledger,
-            run_name=run,
+            run=run,
             rate=rate,
             concurrency=concurrency,
             resend_unknown=resend_unknown,

@@ -36,7 +36,7 @@ class Recordings(Resource, section="recordings"):
 
             await client.recordings.load(user_id=7, url="https://example.com/call.wav", call_direction="incoming")
         """
-        self._normalize_in_place(fields, "call_to", "call_from")
+        self._session.normalize(fields, "call_to", "call_from")
         await self._send(api.load_recording, **fields)
 
     async def download(
@@ -80,8 +80,7 @@ class Recordings(Resource, section="recordings"):
                 f"download takes a Recording or its URL, not {recording_or_url!r}: get the recording by its id first"
             )
         return await download.download(
-            self._session.transport,
-            self._session.config,
+            self._session,
             url,
             path,
             source=source,

@@ -7,8 +7,8 @@ import csv
 import json
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -56,8 +56,8 @@ ASK_ABOVE = 1000
 
 def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     """Of the command, or of the further command that the words begin with."""
-    if words[:1] in (["status"], ["export"]):
-        return _status_parser() if words[0] == "status" else _export_parser()
+    if words and words[0] in FURTHER:
+        return FURTHER[words[0]]()
     epilog = EPILOG.format(environment=ENVIRONMENT, exit_codes=EXIT_CODES.format(done="sent"))
     found = build_parser("llamadapro campaign", "Send a WhatsApp template to each line of a CSV file, once.", epilog)
     add_file_options(found, "FILE.csv.TEMPLATE.ledger", concurrency=20)
@@ -67,22 +67,16 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     add("--language", default="en", metavar="CODE", help="of the template (default: en)")
     add("--rate", type=float, metavar="N", help="messages per second, over all processes of the run")
     add("--yes", action="store_true", help=f"do not ask before more than {ASK_ABOVE:,} messages")
+    found.set_defaults(work=_run)
     return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     arguments = [*(sys.argv[1:] if argv is None else argv)]
-    further = arguments[:1] in (["status"], ["export"])
-    options = parser(arguments).parse_args(arguments[further:])
-    if arguments[:1] == ["status"]:
-        return execute("llamadapro campaign status", options, _status(options))
-    if arguments[:1] == ["export"]:
-        if options.file.resolve() == Path(options.ledger).resolve():
-            echo(f"llamadapro campaign export: {options.file} is the ledger")
-            return 2
-        return execute("llamadapro campaign export", options, _export(options))
-    return execute("llamadapro campaign", options, _run(options))
+    found = parser(arguments)
+    options = found.parse_args(arguments[1:] if arguments and arguments[0] in FURTHER else arguments)
+    return execute(found.prog, options, options.work(options))
 
 
 async def _run(options: argparse.Namespace) -> int:
@@ -163,6 +157,7 @@ def _duration(seconds: float) -> str:
 def _status_parser() -> argparse.ArgumentParser:
     found = build_parser("llamadapro campaign status", "Show what has become of the rows of a ledger.", "")
     add_ledger_options(found, "a file, or postgresql://…", required=True)
+    found.set_defaults(work=_status)
     return found
 
 
@@ -172,22 +167,24 @@ def _export_parser() -> argparse.ArgumentParser:
     found.add_argument("file", type=Path, metavar="OUT.csv")
     found.add_argument("--state", choices=STATES, required=True, help="which rows")
     add_ledger_options(found, "a file, or postgresql://…", required=True)
-    found.set_defaults(encoding="utf-8")
+    found.set_defaults(work=_export, encoding="utf-8")
     return found
 
 
-def _open(options: argparse.Namespace) -> Ledger:
+@asynccontextmanager
+async def _ledger(options: argparse.Namespace) -> AsyncIterator[Ledger]:
     from llamadapro._transport import SystemClock
 
-    return open_ledger(options.ledger, SystemClock(), "campaign")
+    ledger = open_ledger(options.ledger, SystemClock(), "campaign")
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
 
 
 async def _status(options: argparse.Namespace) -> int:
-    ledger = _open(options)
-    try:
+    async with _ledger(options) as ledger:
         found = [run for run in await ledger.runs() if options.run in (None, run.name)]
-    finally:
-        await ledger.close()
     if not found:
         raise InvalidRequestError("the ledger holds no such run")
     for run in found:
@@ -201,27 +198,28 @@ async def _status(options: argparse.Namespace) -> int:
 
 
 async def _export(options: argparse.Namespace) -> int:
-    ledger = _open(options)
-    try:
+    if options.file.resolve() == Path(options.ledger).resolve():  # noqa: ASYNC240 - nothing else runs yet
+        raise InvalidRequestError(f"{options.file} is the ledger")
+    async with _ledger(options) as ledger:
         runs = {run.name: run for run in await ledger.runs()}
         name = options.run or ""
         if name not in runs:
             raise InvalidRequestError(f"the ledger holds no run {name!r}; there are: {', '.join(map(repr, runs))}")
         await ledger.begin(name, {"base_url": runs[name].about["base_url"]}, join=True)
         count = 0
-        with options.file.open("w", encoding=options.encoding, newline="") as file, closing(file):
-            writer: Any = None
+        with options.file.open("w", encoding=options.encoding, newline="") as file:
+            writer = csv.writer(file)
             async for entry in ledger.entries(cast(State, options.state)):
                 row = json.loads(entry.payload or "null")
                 row = row if isinstance(row, dict) else {}
                 variables = row.get("variables") or ()
-                if writer is None:
+                if count == 0:
                     names = [f"variable_{place}" for place in range(1, len(variables) + 1)]
-                    writer = csv.writer(file)
                     writer.writerow(["to", *names, "_line", "_state", "_problem"])
                 writer.writerow([row.get("to", entry.key), *variables, entry.place, entry.state, entry.detail or ""])
                 count += 1
-    finally:
-        await ledger.close()
     echo(f"{count:,} rows written to {options.file}")
     return 0
+
+
+FURTHER = {"status": _status_parser, "export": _export_parser}

@@ -6,10 +6,10 @@ from typing import Any
 
 from llamadapro_sandbox.clock import moment, written
 from llamadapro_sandbox.errors import NotFound
+from llamadapro_sandbox.files import signed
 from llamadapro_sandbox.lifecycle import CALL, FAILED_CALL, plan, reached
 from llamadapro_sandbox.query import Record
 from llamadapro_sandbox.request import ApiRequest
-from llamadapro_sandbox.signing import signed
 from llamadapro_sandbox.state import State, visible
 from llamadapro_sandbox.store import part
 

@@ -23,7 +23,7 @@ EMPTY: Record = {"userId": None, "funnelStatusId": None, "archivedAt": None, "cu
 def create_conversation(state: State, request: ApiRequest) -> Any:
     if found := _problems(state, request.body, updating=False):
         raise invalid(found)
-    conversation, _ = _create(state, request.body, request.operation.fields)
+    conversation, _ = _create(state, request.body)
     contact = state.store.get(contacts.KIND, conversation["contactId"])
     return {**conversation, "channelSessions": [], "contacts": [contacts.to_response(contact)] if contact else []}
 
@@ -75,8 +75,7 @@ def _item(state: State, item: Any, updating: bool) -> Record:
     if found:
         named = cast(Record, item).get("id") if isinstance(item, dict) else None
         return {**entry, "itemId": named} if type(named) is int else entry
-    fields = state.document.operations["Create"].fields
-    conversation, matched = (_update if updating else _create)(state, item, fields)
+    conversation, matched = (_update if updating else _create)(state, item)
     if matched:
         matched_issue = issue("body", "contact", f"is contact {matched['id']}, which was updated", "EXISTING_CONTACT")
         entry |= {"warnings": [_to_entry(matched_issue)], "existingEntities": {"contactId": matched["id"]}}
@@ -107,7 +106,7 @@ def _id(number: int) -> int:
     return number if abs(number) < 2**53 else -1
 
 
-def _create(state: State, item: Record, fields: frozenset[str]) -> tuple[Record, Record | None]:
+def _create(state: State, item: Record) -> tuple[Record, Record | None]:
     """The new conversation, and the contact if it was there before and had to be matched."""
     described, number, matched = item.get("contact"), item.get("contactId"), None
     if number is not None:
@@ -117,13 +116,13 @@ def _create(state: State, item: Record, fields: frozenset[str]) -> tuple[Record,
     else:
         matched = contacts.match(state, described or {})
         number = contacts.from_description(state, described or {}, matched)["id"]
-    values = {name: value for name, value in item.items() if name in fields}
+    values = state.document.operations["Create"].known(item)
     return state.add(KIND, {**EMPTY, **values, "contactId": number}), matched
 
 
-def _update(state: State, item: Record, fields: frozenset[str]) -> tuple[Record, Record | None]:
+def _update(state: State, item: Record) -> tuple[Record, Record | None]:
     old = state.find(KIND, item["id"], "conversation")
-    values = {name: value for name, value in item.items() if name in fields}
+    values = state.document.operations["Create"].known(item)
     described, matched = item.get("contact"), None
     if described is not None:
         number = described.get("id", old["contactId"])

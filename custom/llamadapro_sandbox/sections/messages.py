@@ -8,10 +8,10 @@ from typing import Any
 
 from llamadapro_sandbox.clock import moment, written
 from llamadapro_sandbox.errors import invalid, issue
+from llamadapro_sandbox.files import signed
 from llamadapro_sandbox.lifecycle import FAILED_MESSAGE, MESSAGE, plan, reached
 from llamadapro_sandbox.query import Record
 from llamadapro_sandbox.request import ApiRequest
-from llamadapro_sandbox.signing import signed
 from llamadapro_sandbox.state import TENANT, State, number_in, visible
 from llamadapro_sandbox.store import many
 
@@ -58,7 +58,21 @@ def upload_media(state: State, request: ApiRequest) -> Any:
         if missing:
             found = [issue("body", name, "is required without a fileId", "REQUIRED_FIELD") for name in missing]
             raise invalid(found)
-    return _media(state, request)
+    number = state.store.next_id(MEDIA)
+    known = _by_file_id(state, body.get("fileId")) or {}
+    content = _decoded(body["content"]) if body.get("content") is not None else b""
+    record: Record = {
+        "size": known.get("size", len(content)),
+        "fileName": body.get("fileName") or known.get("fileName", "file"),
+        "contentType": body.get("contentType") or known.get("contentType", "application/octet-stream"),
+        "fileId": body.get("fileId") or f"file_{number}",
+        "mediaId": f"media_{number}",
+        "tags": body.get("tags") or known.get("tags", {}),
+        "tenantId": TENANT,
+        "_content": known.get("_content", base64.b64encode(content).decode()),
+    }
+    state.store.put(MEDIA, number, record)
+    return {**request.operation.known(visible(record)), "url": signed(state, request.base_url, f"media/{number}")}
 
 
 def to_response(state: State, message: Record, base_url: str) -> Record:
@@ -97,26 +111,6 @@ def _template_text(body: Record) -> str:
     for component in many(body, "components"):
         texts += [one.get("text") for one in many(component, "parameters")]
     return " ".join([f"[{body['templateName']}]", *(str(text) for text in texts if text is not None)])
-
-
-def _media(state: State, request: ApiRequest) -> Record:
-    body = request.body
-    number = state.store.next_id(MEDIA)
-    known = _by_file_id(state, body.get("fileId")) or {}
-    content = _decoded(body["content"]) if body.get("content") is not None else b""
-    record: Record = {
-        "size": known.get("size", len(content)),
-        "fileName": body.get("fileName") or known.get("fileName", "file"),
-        "contentType": body.get("contentType") or known.get("contentType", "application/octet-stream"),
-        "fileId": body.get("fileId") or f"file_{number}",
-        "mediaId": f"media_{number}",
-        "tags": body.get("tags") or known.get("tags", {}),
-        "tenantId": TENANT,
-        "_content": known.get("_content", base64.b64encode(content).decode()),
-    }
-    state.store.put(MEDIA, number, record)
-    answer = {name: value for name, value in visible(record).items() if name in request.operation.fields}
-    return {**answer, "url": signed(state, request.base_url, f"media/{number}")}
 
 
 def _decoded(content: str) -> bytes:

@@ -6,10 +6,10 @@ from typing import Any
 
 from llamadapro_sandbox.clock import DATE, seconds_of
 from llamadapro_sandbox.errors import NotFound
+from llamadapro_sandbox.files import signed
 from llamadapro_sandbox.lifecycle import reached
 from llamadapro_sandbox.query import Record
 from llamadapro_sandbox.request import ApiRequest
-from llamadapro_sandbox.signing import signed
 from llamadapro_sandbox.state import TENANT, State, visible
 
 from . import handles
@@ -82,9 +82,6 @@ def result_of(call: Record) -> Record:
 
 
 def to_response(state: State, recording: Record, base_url: str) -> Record:
-    return {**visible(recording), "url": url_of(state, recording, base_url)}
-
-
-def url_of(state: State, recording: Record, base_url: str) -> str:
-    """Of a recording made here, a URL of the sandbox; of one from elsewhere, that which it came with."""
-    return recording.get("url") or signed(state, base_url, f"recordings/{recording['id']}.wav")
+    """Of a recording made here, the URL is the sandbox's; of one from elsewhere, that which it came with."""
+    url = recording.get("url") or signed(state, base_url, f"recordings/{recording['id']}.wav")
+    return {**visible(recording), "url": url}

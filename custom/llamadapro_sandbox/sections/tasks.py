@@ -33,8 +33,9 @@ def get_tasks(state: State, request: ApiRequest) -> Any:
 
 @handles("CreateTask")
 def create_task(state: State, request: ApiRequest) -> Any:
-    given = {**EMPTY, "status": "scheduled", **request.operation.known(request.body)}
-    return to_response(state, state.add(KIND, _with_due({**given, **_dates(state, given, {})}), prefix=PREFIX))
+    task = {**EMPTY, "status": "scheduled", **request.operation.known(request.body)}
+    task |= _dates(state, task, {})
+    return to_response(state, state.add(KIND, {**task, "_due": _due(task)}, prefix=PREFIX))
 
 
 @handles("GetTask")
@@ -50,8 +51,8 @@ def update_task(state: State, request: ApiRequest) -> Any:
     if "dueDate" in given and "status" not in given and task.get("status") == "overdue":
         given["status"] = "scheduled"  # a new date: whether it is overdue is for the clock to say
     values = {**_dates(state, given, task), **given}
-    due = _with_due({**task, **values})["_due"]
-    return to_response(state, state.change(KIND, number, task, {**values, "_due": due}))
+    values["_due"] = _due({**task, **values})
+    return to_response(state, state.change(KIND, number, task, values))
 
 
 @handles("DeleteTask")
@@ -66,10 +67,10 @@ def to_response(state: State, task: Record) -> Record:
     return visible({**task, "status": "overdue"} if due is not None and due < state.clock.time() else task)
 
 
-def _with_due(task: Record) -> Record:
-    """`_due` is when the task will be overdue unless something happens first."""
+def _due(task: Record) -> float | None:
+    """When the task will be overdue unless something happens first."""
     waits = task.get("status") == "scheduled" and task.get("dueDate") is not None
-    return {**task, "_due": seconds_of(task["dueDate"]) if waits else None}
+    return seconds_of(task["dueDate"]) if waits else None
 
 
 def _mark_overdue(state: State) -> None:
