@@ -119,15 +119,26 @@ class Calls(Resource, section="calls"):
                 rate=1,
             )
         """
-        options = dict(locals())  # as they are, before anything else is a local
-        del options["self"], options["rows"]
         from llamadapro_jobs.sending import SendMany
 
         dry = Calls(self._session.dry_run())
         job = SendMany(
             session=self._session,
             builders={"start_agent": dry.start_agent, "start_adhoc_agent": dry.start_adhoc_agent, "bridge": dry.bridge},
-            **options,
+            operation=operation,
+            common=common,
+            key=key,
+            ledger=ledger,
+            run=run,
+            rate=rate,
+            concurrency=concurrency,
+            resend_unknown=resend_unknown,
+            max_attempts=max_attempts,
+            stop_after=stop_after,
+            timeout=timeout,
+            on_progress=on_progress,
+            on_issue=on_issue,
+            max_issues=max_issues,
         )
         return await job.run(rows)
 

@@ -114,8 +114,6 @@ class Conversations(Resource, section="conversations"):
             for issue in report.issues:
                 print(issue.row, issue.reason)
         """
-        options = dict(locals())  # as they are, before anything else is a local
-        del options["self"], options["items"], options["update"]
         from llamadapro_api.writing import writer
         from llamadapro_jobs.importing import ImportMany
 
@@ -127,7 +125,16 @@ class Conversations(Resource, section="conversations"):
             send_rows=lambda rows: self._send(operation, conversations=rows),
             session=self._session,
             operation=operation.__name__,
-            **options,
+            chunk_size=chunk_size,
+            concurrency=concurrency,
+            ledger=ledger,
+            run=run,
+            resend_unknown=resend_unknown,
+            stop_after=stop_after,
+            timeout=timeout,
+            on_progress=on_progress,
+            on_issue=on_issue,
+            max_issues=max_issues,
         )
         return await job.run(items)
 

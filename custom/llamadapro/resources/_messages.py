@@ -265,15 +265,26 @@ class Messages(Resource, section="messages"):
             )
             print(report)
         """
-        options = dict(locals())  # as they are, before anything else is a local
-        del options["self"], options["rows"]
         from llamadapro_jobs.sending import SendMany
 
         dry = Messages(self._session.dry_run())
         job = SendMany(
             session=self._session,
             builders={"send_template": dry.send_template, "send_text": dry.send_text, "send": dry.send},
-            **options,
+            operation=operation,
+            common=common,
+            key=key,
+            ledger=ledger,
+            run=run,
+            rate=rate,
+            concurrency=concurrency,
+            resend_unknown=resend_unknown,
+            max_attempts=max_attempts,
+            stop_after=stop_after,
+            timeout=timeout,
+            on_progress=on_progress,
+            on_issue=on_issue,
+            max_issues=max_issues,
         )
         return await job.run(rows)
 
