@@ -211,6 +211,7 @@ REFUSED: list[tuple[Callable[[Any], Any], Any, str]] = [
     (write_choice(["b", "a"]), "c", "must be one of a, b, not 'c' (str)"),
     (write_choice([2, 1]), True, "must be one of 1, 2, not True (bool)"),
     (write_choice([2, 1]), [1], "must be one of 1, 2, not [1] (list)"),
+    (BODY, {"size": "x"}, "size: must be an integer, not 'x' (str)"),
     (BODY, [], "must be a dictionary, not [] (list)"),
     (BODY, {5: 1}, "keys must be strings, not 5 (int)"),
     (BODY, {"sise": 1}, "unknown key 'sise'; did you mean 'size'?"),
@@ -284,8 +285,10 @@ def test_an_id_of_the_path_is_a_number_in_the_body_where_it_is_one(value: Any, s
 
 @pytest.mark.parametrize("value", ["a\nb", "ñ", " a", "a\x00"])
 def test_what_cannot_stand_in_a_header_is_refused(value: str) -> None:
-    with pytest.raises(ValidationError, match=r"^x_name: .* cannot be the value of a header: printable ASCII"):
+    with pytest.raises(ValidationError) as caught:
         header_value(value, "x_name")
+    words = "cannot be the value of a header: printable ASCII without line breaks is"
+    assert str(caught.value) == f"x_name: {value!r} {words}"
     assert header_value("a\tb c", "x_name") == "a\tb c"
 
 
@@ -379,7 +382,7 @@ def test_a_value_is_sent_as_plain_json(write: Callable[[Any], Any], value: Any, 
 
 def test_a_type_that_has_no_form_in_json_is_named_when_the_package_is_generated() -> None:
     for compiled in (rule, writer):
-        with pytest.raises(TypeError, match=r"no way to (read|write) <class 'object'>"):
+        with pytest.raises(TypeError, match=r"^there is no way to (read|write) <class 'object'>"):
             compiled(object)
 
 
@@ -456,11 +459,13 @@ ADDRESS = {
 }
 
 
-@pytest.mark.parametrize("name", ["additional_properties", "unparsed", "absent", "_absent"])
+@pytest.mark.parametrize("name", ["additional_properties", "unparsed", "absent", "_absent", "unknown"])
 def test_a_model_made_by_hand_takes_only_fields(name: str) -> None:
     task: Any = models.Task
     with pytest.raises(TypeError, match=rf"'{name}'"):
         task(**{name: {}})
+    with pytest.raises(TypeError, match="positional"):
+        task(frozenset())
 
 
 def test_a_model_shows_what_the_answer_had() -> None:
@@ -596,6 +601,7 @@ READ: list[tuple[Any, Any, Any]] = [
     (date | int, 5.0, 5),
     (date | int, "soon", "soon"),
     (UUID | date, "2026-01-02", DAY),
+    (UUID | date, str(UUID(int=5)), UUID(int=5)),
     (datetime | date, "2026-01-02", DAY),
     (datetime | date, "2026-01-02T00:00:00Z", datetime(2026, 1, 2, tzinfo=UTC)),
     (list[date] | int, ["2026-01-02"], [DAY]),

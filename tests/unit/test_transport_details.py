@@ -606,6 +606,15 @@ async def test_a_rate_limits_always_and_a_pause_until_the_next_request_after_it(
     assert not limits.is_limiting
 
 
+async def test_after_one_that_did_not_wait_the_next_waits_for_all_of_the_interval(clock: FakeClock) -> None:
+    limits = Limits(1, 10.0, clock)
+    await limits.acquire(None)
+    clock.time += 0.13
+    await limits.acquire(None)
+    await limits.acquire(None)
+    assert clock.sleeps == pytest.approx([0.1])
+
+
 async def test_real_time_passes_while_somebody_sleeps() -> None:
     clock = SystemClock()
     before = clock.now()
