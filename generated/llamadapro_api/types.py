@@ -83,9 +83,6 @@ Moment = Annotated[datetime | date | timedelta | TimeFromNow, Format("date-time"
 Uuid = Annotated[UUID | str, Format("uuid")]
 """What a request takes for a UUID."""
 
-Base64 = Annotated[bytes | str, Format("byte")]
-"""What a request takes for bytes in Base64: the bytes, or the text that is sent."""
-
 File = Annotated[bytes | tuple[str, bytes, str], Format("binary")]
 """A part of a multipart body: its bytes, or its file name, bytes and content type."""
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from llamadapro._cli import COMMANDS, api, main
-from llamadapro_api.types import Base64, File, Moment, PreparedRequest, Uuid
+from llamadapro_api.types import File, Moment, PreparedRequest, Uuid
 from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.cli import STEERING
 from tests.openapi import OPERATIONS
@@ -243,7 +243,6 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     path.write_bytes(b"PNG")
     assert api.parse_value(bytes, f"@{path}") == b"PNG"
     assert api.parse_value(File, str(path)) == ("logo.png", b"PNG", "image/png")
-    assert (api.parse_value(Base64, "UE5H"), api.parse_value(Base64, f"@{path}")) == ("UE5H", b"PNG")
 
 
 # --- a reader that goes away -----------------------------------------------------------------------------------------

@@ -29,14 +29,13 @@ from llamadapro_api.errors import DeserializationError, ValidationError
 from llamadapro_api.hints import CompiledOnce
 from llamadapro_api.lenient_dates import parse_datetime
 from llamadapro_api.reading import ABSENT, Model, reader, rule, to_int, to_plain
-from llamadapro_api.types import Base64, File, Moment, Tag, Text, Uuid, extra_items
+from llamadapro_api.types import File, Moment, Tag, Text, Uuid, extra_items
 from llamadapro_api.writing import (
     body_id,
     compile_writer,
     header_value,
     path_segment,
     serialize_argument,
-    write_base64,
     write_bool,
     write_choice,
     write_date,
@@ -175,9 +174,6 @@ REFUSED: list[tuple[Callable[[Any], Any], Any, str]] = [
     ),
     (write_uuid, "soon", "must be a UUID, not 'soon' (str)"),
     (write_uuid, 5, "must be a UUID, not 5 (int)"),
-    (write_base64, "aGVsbG8", "'aGVsbG8' (str) is not Base64; pass bytes"),
-    (write_base64, "aGVs bG8=", "'aGVs bG8=' (str) is not Base64; pass bytes"),
-    (write_base64, 5, "must be a string, not 5 (int)"),
     *(
         (
             write_file,
@@ -325,9 +321,6 @@ WRITTEN: list[tuple[Callable[[Any], Any], Any, Any]] = [
     (write_datetime, datetime(2024, 1, 2, tzinfo=timezone(timedelta(0), "GMT")), "2024-01-02T00:00:00Z"),
     (write_uuid, UUID(int=5), str(UUID(int=5))),
     (write_uuid, UUID(int=5).hex, str(UUID(int=5))),
-    (write_base64, b"hello", "aGVsbG8="),
-    (write_base64, bytearray(b"hello"), "aGVsbG8="),
-    (write_base64, "aGVsbG8=", "aGVsbG8="),
     (write_file, b"a", b"a"),
     (write_file, bytearray(b"a"), b"a"),
     (write_file, ("a.txt", b"a", "text/plain"), ("a.txt", b"a", "text/plain")),
@@ -353,7 +346,6 @@ WRITTEN: list[tuple[Callable[[Any], Any], Any, Any]] = [
     *((writer(kind), value, value) for kind, value in ((float, 1.5), (bool, True), (Any, [1.5]), (bytes, b"a"))),
     (lambda value: serialize_argument(write_int, value, "size"), None, None),
     (writer(Uuid), UUID(int=5), str(UUID(int=5))),
-    (writer(Base64), b"hello", "aGVsbG8="),
     (writer(File), bytearray(b"a"), b"a"),
     (writer(Sequence[int]), (5.0,), [5]),
     (writer(Mapping[str, int]), {"5": 5.0}, {"5": 5}),

@@ -156,21 +156,6 @@ def write_uuid(value: Any) -> str:
         _type_error("a UUID", value)
 
 
-def write_base64(value: Any) -> str:
-    """Bytes, or the Base64 text that stands for them."""
-    import base64
-    import binascii
-
-    if isinstance(value, (bytes, bytearray)):
-        return base64.b64encode(value).decode()
-    text = write_text(value)
-    try:
-        base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise ValidationError(f"{_shown(text)} is not Base64; pass bytes") from None
-    return text
-
-
 def write_file(value: Any) -> Any:
     """A part of a multipart body, for the client to encode."""
     if isinstance(value, (bytes, bytearray)):
@@ -311,7 +296,6 @@ _SCALARS: dict[Any, Writer] = {
 _FORMATS: dict[str, Writer] = {
     "date-time": write_datetime,
     "uuid": write_uuid,
-    "byte": write_base64,
     "binary": write_file,
 }
 

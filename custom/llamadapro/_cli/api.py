@@ -269,7 +269,7 @@ def _normalize(operation: str, arguments: Sequence[str]) -> Iterator[str]:
 def parse_value(hint: Any, text: str) -> Any:
     """The value that a text stands for, where such a type is wanted; the operation checks it further."""
     kinds = _kinds(hint)
-    if bytes in kinds and (text.startswith("@") or str not in kinds):
+    if bytes in kinds:
         return _read_file(Path(text.removeprefix("@")), with_name=tuple in kinds)
     if text == "null" and None in kinds:
         return None
