@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llamadapro._transport.limits import MAX_LAG, DeadlineExceeded, Limits
-from tests.clocks import ManualClock
+from tests.clocks import FakeClock, ManualClock
 
 STEP = 0.01
 
@@ -162,6 +162,17 @@ async def test_timers_that_ring_late_do_not_lower_the_rate() -> None:
     await run.go(10)
     await ended(tasks)
     assert 180 <= len(run.served) <= 211
+
+
+async def test_a_timer_that_rings_late_does_not_lower_the_rate_of_one_alone() -> None:
+    class Late(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            await super().sleep(seconds + 0.03)
+
+    limits = Limits(100, 20, clock := Late(start=0.0))
+    for _ in range(21):
+        await limits.acquire(None)
+    assert clock.time == pytest.approx(1.03)
 
 
 async def test_another_pause_during_a_turn_is_waited_for_too() -> None:
