@@ -28,11 +28,11 @@ demo: $(READY) ## start the sandbox and run the quickstart against it (ARGS=--st
 
 test: $(READY) ## run the tests: first in two processes, then those that measure time
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not serial and not slow" $(ARGS)
-	$(BIN)/python -m pytest -m "serial and not slow" $(ARGS) || test $$? = 5  # none of those that ARGS chose
+	$(BIN)/python -m pytest -m "serial and not slow" $(or $(ARGS),tests/integration) || test $$? = 5  # none of those that ARGS chose
 
 test-slow: $(READY) ## the tests that `make test` leaves out: further engines, long proofs
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow and not serial" $(ARGS)
-	$(BIN)/python -m pytest -m "slow and serial" $(ARGS) || test $$? = 5
+	$(BIN)/python -m pytest -m "slow and serial" $(or $(ARGS),tests/integration) || test $$? = 5
 
 test-all: $(READY) ## the unit, wire and sandbox tests on every Python from 3.11 that is found, in environments below build/
 	$(BIN)/python -m tests.tools.every_python $(ARGS)
