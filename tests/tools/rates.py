@@ -4,8 +4,9 @@
 
 For each engine: patient callers, callers with a timeout of their own, callers that are cancelled at random, deadlines
 too short for the queue, four threads with a loop each, and a loop that is blocked for two seconds. Then a campaign of
-three processes whose clocks differ by half a second. Prints what arrived a second; exits with 1 if that is not 90 to
-105 % of the rate, or if more came within any second than may.
+three processes whose clocks differ by half a second, where five seconds are looked at: what a process sends first has
+to wait for its connection. Prints what arrived; exits with 1 if that is not 90 to 105 % of the rate, or if more came
+within any second (or five) than may.
 """
 
 from __future__ import annotations
@@ -128,14 +129,14 @@ def main() -> int:
     chosen = parser.parse_args()
     failed = 0
 
-    def judge(who: str, name: str, arrived: list[float], seconds: float) -> None:
+    def judge(who: str, name: str, arrived: list[float], seconds: float, window: int = 1) -> None:
         nonlocal failed
         share = len(arrived) / (chosen.rate * seconds)
-        most = max(sum(start <= at < start + 1 for at in arrived) for start in arrived)
-        good_rate = 0.9 <= share <= 1.05 + 1 / len(arrived) and most <= 1.05 * chosen.rate + 1
+        most = max(sum(start <= at < start + window for at in arrived) for start in arrived)
+        good_rate = 0.9 <= share <= 1.05 + 1 / len(arrived) and most <= 1.05 * chosen.rate * window + 1
         failed += not good_rate
         print(
-            f"{who:8} {name:22} {len(arrived):4} arrived, {share:5.0%} of the rate, at most {most:3} in a second"
+            f"{who:8} {name:22} {len(arrived):4} arrived, {share:5.0%} of the rate, at most {most:3} in {window} s"
             f"{'' if good_rate else '   <- not as promised'}",
             flush=True,
         )
@@ -147,7 +148,7 @@ def main() -> int:
     if binaries := find_binaries():
         server = PostgresServer(binaries)
         arrived = asyncio.run(measure_workers(chosen.rate, chosen.seconds, server))
-        judge("jobs", "clocks that differ", arrived, arrived[-1] + 1 / chosen.rate)
+        judge("jobs", "clocks that differ", arrived, arrived[-1] + 1 / chosen.rate, window=5)
         server.stop()
     return 1 if failed else 0
 
