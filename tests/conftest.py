@@ -23,6 +23,7 @@ SLOW = (
     "contract/test_diff.py",
     "contract/test_generated.py",
     "contract/test_refusals.py",
+    "contract/test_schemathesis.py",
     "contract/test_vendor_document.py",
     "integration/sandbox/test_page.py",
     "integration/sandbox/test_writers.py",
