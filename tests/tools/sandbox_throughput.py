@@ -50,7 +50,7 @@ def serve(app: Any, listener: socket.socket) -> None:
 async def request(port: int, end: float) -> int:
     """ApiRequest again and again on one connection; a client this plain leaves the processor to the server."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    request = f"GET {PATH} HTTP/1.1\r\nHost: sandbox\r\n{KEY_HEADER}: {key_value('sandbox')}\r\n\r\n".encode()
+    request = f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\n{KEY_HEADER}: {key_value('sandbox')}\r\n\r\n".encode()
     count = 0
     while time.monotonic() < end:
         writer.write(request)
