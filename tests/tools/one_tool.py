@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.openapi import path_of
+from llamadapro_api.api import get_contact
 
 KEY = "sk-live-7f3a9d1c5e2b8640aa17"
 STATUSES = [503, 200, 400]
@@ -313,7 +313,7 @@ def _respx(using: str) -> Any:
         with service() as url:
             router = respx.mock(using=using, assert_all_called=False)
             answers = [Response(503, headers={"Retry-After": "0"}), Response(200, json={"id": 5})]
-            route = router.get(f"{url}{path_of('GetContact', 503)}").mock(side_effect=answers)
+            route = router.get(f"{url}{get_contact(503).url_path}").mock(side_effect=answers)
             wrong = await _mocked(engine, url, router, lambda: route.call_count, AllMockedAssertionError)
             passing = respx.mock(using=using)
             passing.route(host="127.0.0.1").pass_through()
@@ -341,7 +341,7 @@ async def pook(engine: str, order: str) -> list[str]:
         @contextlib.contextmanager
         def answers() -> Iterator[None]:
             with tool.use():
-                address = f"{url}{path_of('GetContact', 503)}"
+                address = f"{url}{get_contact(503).url_path}"
                 mocks.append(tool.get(address).times(1).reply(503).header("Retry-After", "0").mock)
                 mocks.append(tool.get(address).times(1).reply(200).json({"id": 5}).mock)
                 yield
@@ -400,7 +400,7 @@ async def mocket(engine: str, order: str) -> list[str]:
     url = "http://api.test"
     with Mocketizer(strict_mode=True):
         answers = [Response(body=b"{}", status=503, headers={"Retry-After": "0"}), Response(body=b'{"id": 5}')]
-        Entry.register(Entry.GET, f"{url}{path_of('GetContact', 503)}", *answers)
+        Entry.register(Entry.GET, f"{url}{get_contact(503).url_path}", *answers)
         from mocket import Mocket
 
         from llamadapro import APIConnectionError
