@@ -56,3 +56,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         engine = callspec and callspec.params.get("engine")
         if engine in OTHER_ENGINES or any(f"tests/{slow}" in item.nodeid for slow in SLOW):
             item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("serial") and "tests/integration/" not in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid}: make looks for serial tests in tests/integration only")

@@ -70,7 +70,7 @@ async def test_processes_whose_clocks_differ_share_a_run_and_keep_its_rate(postg
         printed = [(await process.communicate())[0] for process in processes]
     assert printed == [b"160 rows read: 160 sent\n"] * 3
     assert service.received == {number(place): 1 for place in range(160)}
-    # Of 4 seconds: who went by a clock half a second ahead would end them too soon. `make rates` looks at each second.
+    # Of 4 seconds: who went by a clock half a second ahead would end them too soon. `make rates` looks closer.
     assert max(service.moments) - min(service.moments) >= 159 / rate / 1.05
 
 
