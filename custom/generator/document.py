@@ -28,8 +28,10 @@ FLAGS = ("deprecated", "readOnly", "writeOnly", "x-in-path")
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 SAFE_METHODS = ("get", "head", "options", "put", "delete")
 ITEM_KEYS = {"summary", "description", "parameters", "$ref"}
-IGNORED_HEADERS = ("accept", "content-type", "authorization")
-"""Header parameters of these names mean nothing, says OpenAPI."""
+IGNORED_HEADERS = {
+    *("accept", "content-type", "authorization"),  # mean nothing as parameters, says OpenAPI
+    *("host", "content-length", "transfer-encoding", "connection"),  # the client's own to set
+}
 STYLES = {"query": "form", "path": "simple", "header": "simple"}
 SHAPE = {
     *("type", "format", "enum", "const", "properties", "additionalProperties", "items"),

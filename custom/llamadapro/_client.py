@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import logging
+import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -22,12 +24,13 @@ from ._httpx2 import AnyAsyncClient, AnyProxy, AnyTimeout, AnyURL
 from ._request import prepare_request
 from ._session import Session
 from ._signatures import named
-from ._transport import Attempt, Clock, Exchange, Transport, capture, set_up_logging
-from .errors import InvalidRequestError
+from ._transport import Attempt, Clock, Exchange, Transport, capture
+from .errors import ConfigurationError, InvalidRequestError
 
 T = TypeVar("T")
 
 _UNCHANGED: Final[Any] = object()
+_LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 class AsyncLlamadaPro:
@@ -86,7 +89,7 @@ class AsyncLlamadaPro:
         # A traceback with locals shows this frame too, should an option be invalid: the key is hidden first.
         secret = None if api_key is None else Secret(api_key)
         del api_key
-        set_up_logging()
+        _set_up_logging()
         config = Config(
             api_key=secret,
             base_url=base_url,
@@ -246,3 +249,18 @@ class AsyncLlamadaPro:
 
 def _cached(cls: type[AsyncLlamadaPro]) -> list[str]:
     return [name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, cached_property)]
+
+
+def _set_up_logging() -> None:
+    """``LLAMADAPRO_LOG=debug`` logs a line per attempt to standard error, without any other set-up."""
+    level = os.environ.get("LLAMADAPRO_LOG", "").lower()
+    if not level:
+        return
+    if level not in _LOG_LEVELS:
+        raise ConfigurationError(f"LLAMADAPRO_LOG must be one of {', '.join(_LOG_LEVELS)}, not {level!r}")
+    logger = logging.getLogger("llamadapro")
+    logger.setLevel(level.upper())
+    if not logger.hasHandlers():  # an app that has set up its own logging gets the lines there
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+        logger.addHandler(handler)

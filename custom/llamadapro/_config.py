@@ -197,6 +197,10 @@ class Config:
     on_attempt: Callable[[Any], Any] | None = attrs.field(default=None, converter=_on_attempt)
     http_client: AnyAsyncClient | None = attrs.field(default=None, converter=_http_client)
 
+    attempt_timeout: float | None = attrs.field(init=False, eq=False)
+    """Total seconds for one attempt, where `timeout` is a number."""
+    key: KeyPlacement | None = attrs.field(init=False, eq=False)
+    """Where the key usually goes."""
     address: str = attrs.field(init=False, eq=False)
     """`base_url` as text, without a slash at its end: what the path of each request is written behind."""
     headers: RawHeaders = attrs.field(init=False, eq=False)
@@ -208,21 +212,23 @@ class Config:
         check_socks(self.proxy, self.engine)
         if self.http_client is not None and not (self.engine == "httpx" and self.proxy is None and self.verify is True):
             raise ConfigurationError("http_client brings its own engine, proxy and verify: set these on it instead")
-        headers = self.headers_for(self.key_placement())
-        object.__setattr__(self, "headers", headers)  # the way of a frozen class
-        object.__setattr__(self, "address", str(self.base_url).rstrip("/"))
+        key = self.key_placement()
+        attempt_timeout = None if isinstance(self.timeout, httpx.Timeout) else self.timeout
         # Where one number limits the attempt, a timer inside it can only ring later. aiohttp's are costly;
         # httpx's are cheap, and hooks, mocks and instruments look at them.
-        one_timer = self.engine == "aiohttp" and self.attempt_timeout is not None
-        object.__setattr__(self, "httpx_timeouts", NO_TIMEOUTS if one_timer else httpx.Timeout(self.timeout).as_dict())
+        one_timer = self.engine == "aiohttp" and attempt_timeout is not None
+        derived = {
+            "attempt_timeout": attempt_timeout,
+            "key": key,
+            "address": str(self.base_url).rstrip("/"),
+            "headers": self.headers_for(key),
+            "httpx_timeouts": NO_TIMEOUTS if one_timer else httpx.Timeout(self.timeout).as_dict(),
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)  # the way of a frozen class
 
     def __repr__(self) -> str:
         return f"<options of a client for {getattr(self, 'base_url', 'no address yet')}>"  # it may still be built
-
-    @property
-    def attempt_timeout(self) -> float | None:
-        """Total seconds for one attempt, where `timeout` is a number."""
-        return None if isinstance(self.timeout, httpx.Timeout) else self.timeout
 
     def key_placement(self, security: str | None = None) -> KeyPlacement | None:
         """Where the key goes: as the options say, else as the OpenAPI document does.

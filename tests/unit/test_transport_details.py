@@ -24,16 +24,16 @@ import pytest
 
 from llamadapro._headers import Secret
 from llamadapro._transport.body import InvalidBody, TruncatedBody, parse_json, read_body
-from llamadapro._transport.limits import DeadlineExceeded, Limits, SystemClock
-from llamadapro._transport.policy import Outcome
-from llamadapro._transport.redaction import Redactor, redact_error, redact_request
-from llamadapro._transport.state import (
-    Failure,
+from llamadapro._transport.failures import (
     failure_of_status,
     failure_without_answer,
     redact_response,
+    to_error,
     unreadable,
 )
+from llamadapro._transport.limits import DeadlineExceeded, Limits, SystemClock
+from llamadapro._transport.policy import Failure, Outcome
+from llamadapro._transport.redaction import Redactor, redact_error, redact_request
 from llamadapro.errors import (
     APIConnectionError,
     APIResponseValidationError,
@@ -83,7 +83,7 @@ def answer(status: int, **headers: str) -> httpx.Response:
 
 
 def status_error(status: int, info: RequestInfo | None = None, body: bytes = b"", **headers: str) -> APIStatusError:
-    error = failure_of_status(info or INFO, answer(status, **headers), body).to_error(info or INFO)
+    error = to_error(failure_of_status(info or INFO, answer(status, **headers), body), info or INFO)
     assert isinstance(error, APIStatusError)
     return error
 
@@ -171,7 +171,7 @@ def test_a_connection_error_tells_of_the_whole_call() -> None:
     broke = httpx.ReadError(f"reset {KEY.reveal()}")
     failure = failure_without_answer(INFO, broke, unsent=False)
     assert (failure.outcome, failure.cause, failure.timed_out) == (Outcome.AMBIGUOUS, broke, False)
-    error = failure.to_error(RequestInfo(attempts=2, maybe_processed=True))
+    error = to_error(failure, RequestInfo(attempts=2, maybe_processed=True))
     assert type(error) is APIConnectionError
     assert str(error) == (
         f"POST /api/v1/x: the connection broke before the response was complete (reset <secret>) after 2 attempts{LOOK}"
@@ -183,7 +183,7 @@ def test_what_never_left_is_not_sent() -> None:
     refused = httpx.ConnectError("refused")
     failure = failure_without_answer(INFO, refused, unsent=True)
     assert (failure.outcome, failure.cause, failure.timed_out) == (Outcome.NOT_SENT, refused, False)
-    error = failure.to_error(RequestInfo())
+    error = to_error(failure, RequestInfo())
     assert type(error) is APIConnectionError
     assert str(error) == "POST /api/v1/x: could not reach the service (refused) at https://api.example.com/"
 
@@ -193,7 +193,7 @@ def test_a_timeout_is_one_whether_or_not_anything_left(late: Exception) -> None:
     for unsent, outcome in ((True, Outcome.NOT_SENT), (False, Outcome.AMBIGUOUS)):
         failure = failure_without_answer(INFO, late, unsent=unsent)
         assert (failure.outcome, failure.cause, failure.timed_out) == (outcome, late, True)
-        assert type(failure.to_error(RequestInfo())) is APITimeoutError
+        assert type(to_error(failure, RequestInfo())) is APITimeoutError
 
 
 def test_a_failure_without_words_is_named() -> None:
@@ -232,7 +232,7 @@ def test_what_cannot_be_read_names_its_place() -> None:
     wrong = DeserializationError("expected a list, found null").at("items")
     failure = unreadable(INFO, answer(200), wrong, b'{"items":null}')
     assert (failure.outcome, failure.cause) == (Outcome.FINAL, wrong)
-    error = failure.to_error(RequestInfo(maybe_processed=True))
+    error = to_error(failure, RequestInfo(maybe_processed=True))
     assert isinstance(error, APIResponseValidationError)
     assert error.place == "items"
     assert str(error) == (
@@ -244,7 +244,7 @@ def test_what_cannot_be_read_names_its_place() -> None:
 
 
 def test_what_is_bad_as_a_whole_has_no_place() -> None:
-    error = unreadable(INFO, answer(201), InvalidBody("its body is empty"), b"").to_error(RequestInfo())
+    error = to_error(unreadable(INFO, answer(201), InvalidBody("its body is empty"), b""), RequestInfo())
     assert isinstance(error, APIResponseValidationError)
     assert error.place == ""
     assert str(error) == "POST /api/v1/x: answered 201, but its body is empty"
@@ -299,14 +299,14 @@ def test_what_an_attempt_alone_leaves_open(outcome: Outcome, status: int | None,
 
 
 def test_a_failure_holds_nothing_that_it_was_not_given() -> None:
-    error = Failure(Outcome.FINAL, "x", response=answer(200)).to_error(RequestInfo())
+    error = to_error(Failure(Outcome.FINAL, "x", response=answer(200)), RequestInfo())
     assert isinstance(error, APIResponseValidationError)
     assert (error.place, error.response.content) == ("", b"")
 
 
 def test_an_answer_of_another_kind_is_of_another_class() -> None:
     kinds: dict[int, Any] = {
-        status: type(Failure(Outcome.FINAL, "x", response=answer(status)).to_error(RequestInfo()))
+        status: type(to_error(Failure(Outcome.FINAL, "x", response=answer(status)), RequestInfo()))
         for status in (200, 299, 300)
     }
     assert kinds == {200: APIResponseValidationError, 299: APIResponseValidationError, 300: APIStatusError}
@@ -785,5 +785,5 @@ def test_an_empty_body_says_so() -> None:
 def test_what_is_not_json_begins_with_sixty_bytes() -> None:
     with pytest.raises(InvalidBody) as caught:
         parse_json(b"<" * 61)
-    error = unreadable(INFO, answer(200), caught.value, b"<" * 61).to_error(INFO)
+    error = to_error(unreadable(INFO, answer(200), caught.value, b"<" * 61), INFO)
     assert str(error).endswith(f"); it begins '{'<' * 60}'")

@@ -23,16 +23,15 @@ from .._session import Session
 from .._transport import Transport
 from .._transport.base_engine import Engine, OutgoingRequest
 from .._transport.body import read_body
-from .._transport.policy import Outcome
-from .._transport.state import (
+from .._transport.failures import (
     MAX_ERROR_BODY,
-    Failure,
-    RequestState,
     failure_of_status,
     failure_without_answer,
     is_network_failure,
     redact_response,
 )
+from .._transport.policy import Failure, Outcome
+from .._transport.state import RequestState
 from ..errors import InvalidRequestError
 from .partial_file import PartialFile
 from .partial_file import Progress as Progress

@@ -1,9 +1,9 @@
 """The one road to the network: engines, retry policy, limits, deadline, redaction, reading."""
 
 from .call_state import CallState, RawCallState
-from .events import Attempt, Exchange, capture, set_up_logging
 from .limits import Clock, SystemClock
 from .send import Transport
+from .state import Attempt, Exchange, capture
 
 __all__ = [
     "Attempt",
@@ -14,5 +14,4 @@ __all__ = [
     "SystemClock",
     "Transport",
     "capture",
-    "set_up_logging",
 ]

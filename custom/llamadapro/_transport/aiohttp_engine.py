@@ -23,9 +23,9 @@ from yarl import URL
 
 from .._config import Config
 from ..errors import ConfigurationError
-from .base_engine import KEEPALIVE_EXPIRY, OutgoingRequest, PooledEngine, keepalive_seconds, ssl_context
+from .base_engine import OutgoingRequest, PooledEngine, ssl_context
 from .loops import LoopConnections
-from .network import RESET_ON_CLOSE, is_readable
+from .network import KEEPALIVE_EXPIRY, RESET_ON_CLOSE, is_readable, keepalive_seconds
 
 _AS_HTTPX: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     # The first that fits. Only these three mean that the service cannot have seen the request.

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import cache
 from typing import Any, Protocol
@@ -20,14 +19,6 @@ import httpx
 from .._config import Config
 from .._headers import RawHeaders
 from .proxies import environment_proxy
-
-KEEPALIVE_EXPIRY = 4.0
-"""Seconds that a connection is kept for the next request: Node, uvicorn and Apache close theirs after 5."""
-
-KEEPALIVE_MARGIN = 1.0
-"""Seconds before the server's own limit at which a connection is no longer used: a request takes a while to arrive."""
-
-_KEEPALIVE_TIMEOUT = re.compile(rb"\btimeout\s*=\s*(\d{1,9})\b", re.ASCII | re.IGNORECASE)
 
 
 class Engine(Protocol):
@@ -111,11 +102,3 @@ def _default_context(http: Any) -> ssl.SSLContext:
     """One context per process for the usual case."""
     context: ssl.SSLContext = http.create_ssl_context()
     return context
-
-
-def keepalive_seconds(headers: Iterable[tuple[bytes, bytes]]) -> float:
-    """How long after this response its connection may carry another request; 0 for not at all."""
-    for name, value in headers:
-        if name.lower() == b"keep-alive" and (found := _KEEPALIVE_TIMEOUT.search(value)):
-            return max(0.0, min(KEEPALIVE_EXPIRY, int(found[1]) - KEEPALIVE_MARGIN))
-    return KEEPALIVE_EXPIRY

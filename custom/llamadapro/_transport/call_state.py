@@ -17,22 +17,22 @@ from llamadapro_api.types import PreparedRequest
 from llamadapro_api.writing import to_text
 
 from .._config import Config
+from .._headers import RawHeaders
 from ..errors import InvalidRequestError
 from .base_engine import Engine, OutgoingRequest
 from .body import InvalidBody, TruncatedBody, decode_text, parse_json, read_body
-from .policy import Outcome
-from .redaction import redact_error, redact_request
-from .send import Transport
-from .state import (
+from .failures import (
     MAX_ERROR_BODY,
-    Failure,
-    RequestState,
     failure_of_status,
     failure_without_answer,
     is_network_failure,
     redact_response,
     unreadable,
 )
+from .policy import Failure, Outcome
+from .redaction import redact_error, redact_request
+from .send import Transport
+from .state import RequestState
 
 T = TypeVar("T")
 
@@ -62,15 +62,18 @@ class CallState(RequestState[T]):
         )
         self._prepared = prepared
         self._by_deadline = True
-        key = config.key_placement(prepared.security)
+        key, self._headers = config.key, config.headers
+        if prepared.security is not None:
+            key = config.key_placement(prepared.security)
+            self._headers = config.headers_for(key)
         self._key_name = "" if key is None else key.name
-        self._content, content_type = _encode(prepared)
-        self._headers = config.headers if prepared.security is None else config.headers_for(key)
-        if content_type:
-            of_body = {"Content-Type": content_type, "Content-Length": str(len(self._content))}
-            self._headers = self._headers.replaced({**prepared.headers, **of_body})
-        elif prepared.headers:
+        if prepared.headers:
             self._headers = self._headers.replaced(prepared.headers)
+        self._content, content_type = _encode(prepared)
+        if content_type:
+            length = b"%d" % len(self._content)
+            own = [(b"Content-Type", content_type.encode()), (b"Content-Length", length)]
+            self._headers = RawHeaders([*self._headers, *own])  # no other header may have these names
         self._url = self._redacted_url = f"{config.address}{prepared.url_path}"
         if key is not None and key.place == "query":  # some services take it there
             pair = f"{quote(key.name, safe='')}={quote(key.prefix + config.api_key.reveal(), safe='')}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import select
 import socket
 import ssl
@@ -21,6 +22,13 @@ from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
+KEEPALIVE_EXPIRY = 4.0
+"""Seconds that a connection is kept for the next request: Node, uvicorn and Apache close theirs after 5."""
+
+KEEPALIVE_MARGIN = 1.0
+"""Seconds before the server's own limit at which a connection is no longer used: a request takes a while to arrive."""
+
+_KEEPALIVE_TIMEOUT = re.compile(rb"\btimeout\s*=\s*(\d{1,9})\b", re.ASCII | re.IGNORECASE)
 _RECEIVE_SIZE = 2**16
 _NEXT_ADDRESS_AFTER = 0.25  # seconds, as RFC 8305 recommends
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -221,6 +229,14 @@ class _TLSStream(SocketStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._tls if info == "ssl_object" else super().get_extra_info(info)
+
+
+def keepalive_seconds(headers: Iterable[tuple[bytes, bytes]]) -> float:
+    """How long after this response its connection may carry another request; 0 for not at all."""
+    for name, value in headers:
+        if name.lower() == b"keep-alive" and (found := _KEEPALIVE_TIMEOUT.search(value)):
+            return max(0.0, min(KEEPALIVE_EXPIRY, int(found[1]) - KEEPALIVE_MARGIN))
+    return KEEPALIVE_EXPIRY
 
 
 def is_readable(sock: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The retry policy: what each outcome of an attempt means, and whether and when to try again. Pure functions.
+"""The retry policy: what became of an attempt, what that means, and whether and when to try again. No side effects.
 
 | outcome of an attempt | safe to repeat | not safe |
 |---|---|---|
@@ -16,6 +16,9 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from time import time
 
+import attrs
+import httpx
+
 INITIAL_BACKOFF = 0.5
 MAX_BACKOFF = 8.0
 MAX_RETRY_AFTER = 1e9
@@ -30,6 +33,33 @@ class Outcome(Enum):
     RATE_LIMITED = auto()
     AMBIGUOUS = auto()
     FINAL = auto()
+
+
+@attrs.frozen
+class Failure:
+    """A failed attempt: what it means for the policy, and all that the error will need. Nothing in it shows the key."""
+
+    outcome: Outcome
+    reason: str
+    cause: BaseException | None = attrs.field(default=None, repr=False)  # but this: as it was raised
+    timed_out: bool = False
+    response: httpx.Response | None = None
+    """Redacted, with its body."""
+    place: str = ""
+    advice: str | None = None
+
+    @property
+    def retry_after(self) -> float | None:
+        if self.response is None:
+            return None
+        headers = self.response.headers
+        return read_retry_after(headers.get("retry-after"), headers.get("date"))
+
+    @property
+    def may_have_been_processed(self) -> bool:
+        """Whether this attempt alone leaves it open that the service has acted."""
+        unreadable = self.response is not None and self.response.is_success
+        return self.outcome is Outcome.AMBIGUOUS or unreadable
 
 
 def outcome_of_status(status_code: int) -> Outcome:

@@ -11,9 +11,8 @@ from collections.abc import AsyncIterator, Callable
 from time import monotonic
 from typing import Any
 
-from .base_engine import keepalive_seconds
 from .loops import LoopConnections
-from .network import SocketStream, connecting_for
+from .network import SocketStream, connecting_for, keepalive_seconds
 
 # Names of httpcore's that are private. A connection in which they are not found is used for one request only.
 INNER_CONNECTION, H11_STATE = "_connection", "_h11_state"

@@ -64,9 +64,9 @@ class Redactor:
         """The text without the key."""
         kept, end = [], 0
         for start, stop in sorted(self._find(text)):
-            if stop > end:
-                kept += [text[end : max(start, end)], PLACEHOLDER]
-                end = stop
+            if start > end or not kept:  # what overlaps, or follows at once, is hidden already
+                kept += [text[end:start], PLACEHOLDER]
+            end = max(end, stop)
         return "".join((*kept, text[end:]))
 
     def redact_bytes(self, data: bytes, charset: str | None = None) -> bytes:

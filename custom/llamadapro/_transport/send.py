@@ -12,12 +12,12 @@ from typing import TypeVar
 from .._config import Config
 from ..errors import ConfigurationError
 from .base_engine import Engine
-from .events import add_exchange, log, notify
+from .failures import to_error
 from .httpx_engine import HttpxEngine, UserClientEngine
 from .limits import Clock, DeadlineExceeded, Limits, SystemClock
-from .policy import Outcome, retry_delay
+from .policy import Failure, Outcome, retry_delay
 from .redaction import Redactor, redact_error
-from .state import Failure, RequestState
+from .state import RequestState, add_exchange, log, notify
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class Transport:
                 await self.clock.sleep(wait)
         finally:
             add_exchange(self, state.as_exchange)
-        raise result.to_error(state) from (
+        raise to_error(result, state) from (
             result.cause and redact_error(result.cause, self.redactor, state.redacted_request())
         )
 
