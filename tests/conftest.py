@@ -47,7 +47,7 @@ SLOW = (
     "jobs/test_lost_commits.py",
     "jobs/test_workers.py",
 )
-"""What starts browsers, servers or many processes, generates code, or proves that a check can fail: `make test-slow`."""
+"""What starts browsers, servers or many processes, generates code, or proves a check: `make test-slow`."""
 
 
 OTHER_ENGINES = ("httpx2", "caller", "caller-aiohttp")
