@@ -334,6 +334,7 @@ async def test_another_campaign_is_refused_and_nothing_sent(
 async def test_another_service_and_another_kind_of_job_are_refused(
     client: AsyncLlamadaPro, service: Service, ledger: Any
 ) -> None:
+    service.acts = [lost]
     await send(client, rows(2), ledger)
     async with client_of(service, base_url="http://elsewhere") as other:
         for source in (rows(2), None):
@@ -342,7 +343,8 @@ async def test_another_service_and_another_kind_of_job_are_refused(
     with pytest.raises(InvalidRequestError, match="operation"):
         await client.conversations.import_many([{"funnel_id": 1}], ledger=ledger, run="run")
     with pytest.raises(InvalidRequestError, match="another method"):
-        await client.calls.start_many(None, ledger=ledger, run="run")
+        await client.calls.start_many(None, ledger=ledger, run="run", resend_unknown=True)
+    assert figures(await send(client, rows(2), ledger)) == {"read": 2, "sent": 1, "unknown": 1}
     assert len(service.bodies) == 2
 
 
@@ -608,6 +610,18 @@ async def test_what_would_hit_every_row_stops_the_run_at_once(
     assert figures(await send(client, rows(50), ledger)) == {"read": 50, "sent": 50}
 
 
+async def test_what_is_no_exception_out_of_a_tool_stops_it_too(
+    client: AsyncLlamadaPro, service: Service, ledger: Any
+) -> None:
+    def broken(body: Any) -> httpx.Response:
+        raise GeneratorExit
+
+    service.acts = [broken]
+    with pytest.raises(JobError, match=r"a request raised GeneratorExit\(\)") as caught:
+        await send(client, rows(9), ledger, concurrency=1)
+    assert figures(caught.value.report) == {"read": 9, "unknown": 1, "pending": 8}
+
+
 async def test_a_closed_client_stops_the_run(client: AsyncLlamadaPro, service: Service, tmp_path: Path) -> None:
     await client.aclose()
     with pytest.raises(JobError) as caught:
@@ -771,6 +785,20 @@ async def test_a_process_that_is_always_late_gets_on(service: Service, tmp_path:
     clock = Late()
     async with client_of(service, _clock=clock) as client, clock.running():
         assert (await send(client, rows(50), tmp_path / "ledger", rate=20)).sent == 50
+
+
+async def test_each_report_accounts_for_every_row_that_was_read(client: AsyncLlamadaPro, ledger: Any) -> None:
+    names = ("sent", "duplicates", "bad", "refused", "unknown", "pending")
+    read: list[int] = []
+
+    def note(report: SendReport) -> None:
+        assert report.read == sum(getattr(report, name) for name in names)
+        read.append(report.read)
+
+    source = [*rows(1200), *rows(300), *[{"to": "12"}] * 100]
+    for more in (0, 700):
+        await send(client, [*source, *rows(more)], ledger, on_progress=note)
+        assert max(read) == len(source) + more
 
 
 async def test_issues_in_memory_are_bounded_and_counted(client: AsyncLlamadaPro, tmp_path: Path) -> None:
