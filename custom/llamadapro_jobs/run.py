@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from inspect import iscoroutinefunction
 from os import PathLike
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeGuard, TypeVar
 
 import attrs
 
@@ -55,19 +58,41 @@ BACK_OFF = 1.0
 """Seconds before a unit that was not taken is tried again, if the service does not say; doubled with each 429."""
 MAX_BACK_OFF = 300.0
 MAX_REASON = 500
+MAX_TEXT = 2000
+"""Bytes of a run's name or a row's key: an index of PostgreSQL holds no longer ones."""
 INTERRUPTED = "it was interrupted before its answer came"
 
 
 def check_integer(name: str, value: object, least: int) -> None:
     """Raise `InvalidRequestError` for an option that is none."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidRequestError(f"{name} must be an integer of at least {least}, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= sys.maxsize:
+        raise InvalidRequestError(f"{name} must be an integer of at least {least}, and of 64 bits, not {value!r}")
 
 
-def check_number(name: str, value: object, unit: str, most: float = math.inf) -> None:
-    """Raise `InvalidRequestError` for what is neither None nor a number above 0."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= most):
-        raise InvalidRequestError(f"{name} must be a number {unit} above 0, or None, not {value!r}")
+def check_number(name: str, value: object, unit: str, least: float = 1e-9, most: float = math.inf) -> None:
+    """Raise `InvalidRequestError` for what is neither None nor a number above 0, within reason."""
+    with suppress(OverflowError):  # an integer that is no float any more
+        if value is None or (
+            type(value) is not bool and isinstance(value, (int, float)) and least <= value * 1.0 <= most
+        ):
+            return
+    limit = "" if most == math.inf else f" and at most {most:g}"
+    raise InvalidRequestError(f"{name} must be a number {unit} above 0{limit}, or None, not {value!r}")
+
+
+def check_callback(name: str, value: object) -> None:
+    """Raise `InvalidRequestError` for what cannot be called, or would have to be awaited."""
+    if value is not None and not callable(value):
+        raise InvalidRequestError(f"{name} must be a function, or None, not {value!r}")
+    if iscoroutinefunction(value) or iscoroutinefunction(getattr(value, "__call__", None)):  # noqa: B004
+        raise InvalidRequestError(f"{name} must be a plain function, as it is not awaited: let it start a task")
+
+
+def is_usable(text: object) -> TypeGuard[str]:
+    """Whether both databases can look up this name or key."""
+    with suppress(UnicodeError):
+        return isinstance(text, str) and "\0" not in text and len(text.encode()) <= MAX_TEXT
+    return False
 
 
 class StopRun(Exception):
@@ -115,8 +140,14 @@ class Job(ABC, Generic[Report, Issue]):
         check_integer("stop_after", self.stop_after, 1)
         check_integer("max_issues", self.max_issues, 0)
         check_number("timeout", self.timeout, "of seconds")
-        if self.run_name is not None and (not isinstance(self.run_name, str) or "\0" in self.run_name):
-            raise InvalidRequestError(f"run must be a name, or None, not {self.run_name!r}")
+        check_callback("on_progress", self.on_progress)
+        check_callback("on_issue", self.on_issue)
+        if not isinstance(self.resend_unknown, bool):
+            raise InvalidRequestError(f"resend_unknown must be True or False, not {self.resend_unknown!r}")
+        if self.run_name is not None and not is_usable(self.run_name):
+            raise InvalidRequestError(
+                f"run must be a name of at most {MAX_TEXT:,} bytes, or None, not {self.run_name!r}"
+            )
 
     @abstractmethod
     async def begin(self, ledger: Ledger) -> None:
@@ -340,9 +371,14 @@ class Run:
                     breath = time.monotonic()
         except Exception as error:
             self._source_error = error
-        except asyncio.CancelledError:
-            if self.stopped is None:  # by something within the source, which has not come to its end
-                self._source_error = LlamadaProError("the source was cancelled")
+        except BaseException as error:  # by something within the source, which has not come to its end
+            if self.stopped is None:
+                cancelled = isinstance(error, asyncio.CancelledError)
+                self._source_error = LlamadaProError(
+                    f"the source {'was cancelled' if cancelled else f'raised {error!r}'}"
+                )
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
         finally:
             self._reading = False
             self._wake.set()

@@ -62,7 +62,8 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """The text without the key."""
-        kept, end = [], 0
+        kept: list[str] = []
+        end = 0
         for start, stop in sorted(self._find(text)):
             if start > end or not kept:  # what overlaps, or follows at once, is hidden already
                 kept += [text[end:start], PLACEHOLDER]

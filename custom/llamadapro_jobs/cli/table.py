@@ -18,6 +18,8 @@ from typing import Annotated, Any, NotRequired, Required, TextIO, Union, get_arg
 import attrs
 from typing_extensions import is_typeddict
 
+from ..source import Placed
+
 Reader = Callable[[str], Any]
 _INTEGER = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
 
@@ -26,7 +28,7 @@ class TableError(Exception):
     """The file cannot be read as a table of these items."""
 
 
-class Row(dict[str, Any]):
+class Row(dict[str, Any], Placed):
     """An item, with the line that it starts in and its cells."""
 
     __slots__ = ("cells", "line")
@@ -36,7 +38,7 @@ class Row(dict[str, Any]):
         self.cells: Sequence[str] = cells
 
 
-class BadRow(ValueError):
+class BadRow(ValueError, Placed):
     """A row that is no item, and why."""
 
     def __init__(self, reason: str, line: int, cells: Sequence[str]) -> None:
