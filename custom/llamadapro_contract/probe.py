@@ -202,14 +202,12 @@ class _Probe:
             if _body(response)[1] and not wrong_path and response.status_code < 500 and response.status_code != 403:
                 return
             answer = f"GET {operation.path} answers {response.status_code} ({_content_type(response)})"
+            answer += f" to {response.headers['location']}" if "location" in response.headers else ""
             refused = response.status_code == 403 and _body(response)[1]
         if refused:
             raise ConfigurationError(f"the service refuses the key: {answer}")
         if answer:
-            to = f" to {response.headers['location']}" if "location" in response.headers else ""
-            raise ConfigurationError(
-                f"this is not the service that openapi.yaml describes: {answer}{to}; check --base-url"
-            )
+            raise ConfigurationError(f"this is not the service that openapi.yaml describes: {answer}; check --base-url")
 
     async def _place_key(self, operation: Operation, documented: KeyPlacement) -> httpx.Response:
         others = [one for one in KEY_PLACEMENTS if one != documented]
