@@ -198,6 +198,8 @@ class SendMany(Job[SendReport, SendIssue]):
                     break
                 report.issues.append(_to_issue(entry))
             report.more_issues = report.bad + report.refused + report.unknown - len(report.issues)
+        lost = min(self.lost, report.pending)  # of these nothing is known any more
+        report.pending, report.unknown = report.pending - lost, report.unknown + lost
         return stopped
 
     async def _recount(self) -> None:
