@@ -22,7 +22,8 @@ from llamadapro_api.errors import ValidationError
 from llamadapro_api.models import BulkIssue, BulkReport, BulkResult
 
 from .ledger import POLL, Claim, Entry, Ledger, NewUnit, Outcome, State, Turn
-from .run import MAX_REASON, Job, OtherSource, StopRun, check_integer
+from .options import check_integer
+from .run import MAX_REASON, Job, OtherSource, StopRun
 
 
 @attrs.frozen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from os import PathLike
 
 from llamadapro._transport import Clock
@@ -18,8 +20,19 @@ def open_ledger(ledger: str | PathLike[str] | Ledger | None, clock: Clock, noun:
         from .postgres import PostgresLedger
 
         return PostgresLedger(ledger)
-    if ledger is not None and (not isinstance(ledger, (str, PathLike)) or not str(ledger)):
-        raise InvalidRequestError(f"ledger must be a path or a postgresql:// URL, not {ledger!r}")
+    if ledger is not None:
+        path = os.fspath(ledger) if isinstance(ledger, (str, PathLike)) else None
+        if not path or not isinstance(path, str) or "\0" in path or not _is_encodable(path):
+            raise InvalidRequestError(f"ledger must be a path or a postgresql:// URL, not {ledger!r}")
+        if scheme := re.match("[A-Za-z][A-Za-z0-9+.-]+:/", path):  # the rest may hold a password
+            raise InvalidRequestError(f"ledger must be a path or a postgresql:// URL, not one with {scheme[0]}…")
     from .sqlite import SqliteLedger
 
     return SqliteLedger(ledger, now=clock.now, noun=noun)
+
+
+def _is_encodable(path: str) -> bool:
+    try:
+        return bool(os.fsencode(path))
+    except UnicodeError:
+        return False
