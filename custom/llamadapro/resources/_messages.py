@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
@@ -92,8 +92,6 @@ class Messages(Resource, section="messages"):
         if variables is not None and components is not None:
             raise InvalidRequestError("give variables or components, not both: the service takes one of the two")
         options: dict[str, Any] = {"components": components, "user_id": user_id, "custom_fields": custom_fields}
-        if isinstance(variables, (str, bytes, Mapping, Set)):
-            raise InvalidRequestError(f"variables must be a list of texts in their order, not {variables!r}")
         if variables is not None:
             check_sequence(variables, "variables", "texts in their order")
             options["variables"] = [{"value": item} if isinstance(item, str) else item for item in variables]
