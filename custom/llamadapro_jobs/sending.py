@@ -18,15 +18,16 @@ from llamadapro.errors import InvalidRequestError, LlamadaProError
 from llamadapro_api.writing import did_you_mean
 
 from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State
-from .run import MAX_REASON, MAX_TEXT, Job, check_integer, check_number, is_usable
+from .options import MAX_TEXT, check_integer, check_number, is_usable
+from .run import MAX_REASON, Job
 from .source import Placed
 
 Key = str | Callable[[Any], str]
 
 NUMBERS = ("to", "from_", "to_phone_number", "from_phone_number")
 """Keywords that hold telephone numbers."""
-TEXTS = ("variables", "text", "content", "template_name")
-"""Keywords whose texts people read: an empty one would be a message with a hole."""
+TEXTS = ("variables", "text", "content", "template_name", "language_code")
+"""Keywords whose texts must not be empty: it would be a message with a hole."""
 OPEN_STATES: tuple[State, ...] = ("bad", "refused", "unknown")
 MIN_RECOUNT = 0.2
 
@@ -50,6 +51,7 @@ class SendMany(Job[SendReport, SendIssue]):
     _book: Ledger = attrs.field(init=False)
     _build: Callable[..., Awaitable[Any]] = attrs.field(init=False)
     _common: Mapping[str, Any] = attrs.field(init=False)
+    _known_rows: int = attrs.field(init=False, default=0)
     _place: int = attrs.field(init=False, default=-1)
     _recounted: float = attrs.field(init=False, default=0.0)
     _recount_took: float = attrs.field(init=False, default=0.0)
@@ -70,12 +72,14 @@ class SendMany(Job[SendReport, SendIssue]):
         join = self.source is None
         if not join:
             self._check_names()
-        known, _ = await ledger.begin(
-            self.run_name or "", self._about(join), join=join, rate=self.rate, resend_unknown=self.resend_unknown
+        known, self._known_rows = await ledger.begin(
+            *(self.run_name or "", self._about(join)),
+            join=join,
+            rate=self.rate,
+            resend_unknown=self.resend_unknown,
+            operations=self.builders.keys(),
         )
         operation = known["operation"]
-        if operation not in self.builders:
-            raise InvalidRequestError(f"the ledger is of {operation}, which is another method's to resume")
         self._build, self._common = self.builders[operation], known["common"]
         if operation == "send" and self.key == "to":
             self.key = "to_phone_number"
@@ -158,13 +162,20 @@ class SendMany(Job[SendReport, SendIssue]):
         return Outcome(claim.id, claim.attempt, "sent", _as_detail(number))
 
     def added(self, units: Sequence[NewUnit], known: Mapping[str, Entry]) -> int:
-        self.report.read += len(units)
+        # As far as can be said before the ledger is counted again, which knows the duplicates.
+        new = [unit.key is None for unit in units if unit.place >= self._known_rows]
+        self.report.read += len(new)
+        self.report.bad += sum(new)
+        self.report.pending += len(new) - sum(new)
         return len(units)
 
     def settled(self, claim: Claim, outcome: Outcome) -> int:
         report, state = self.report, outcome.state
         if state != "pending":
-            report.pending = max(0, report.pending - 1)
+            if report.pending:
+                report.pending -= 1
+            else:  # of a row that another process has added since
+                report.read += 1
             setattr(report, state, getattr(report, state) + 1)
         if state in OPEN_STATES:
             self._add_issue(claim.place, claim.key, state, outcome.detail or "", json.loads(claim.payload))
@@ -187,6 +198,8 @@ class SendMany(Job[SendReport, SendIssue]):
                     break
                 report.issues.append(_to_issue(entry))
             report.more_issues = report.bad + report.refused + report.unknown - len(report.issues)
+        lost = min(self.lost, report.pending)  # of these nothing is known any more
+        report.pending, report.unknown = report.pending - lost, report.unknown + lost
         return stopped
 
     async def _recount(self) -> None:

@@ -206,20 +206,21 @@ class Document:
         """The schema of an array's items."""
         return {"anyOf": [one["items"] for one in self.parts(schema) if "items" in one]}
 
-    def unknown_fields(self, schema: Any, value: Any, place: str = "body", at: str = "") -> list[Issue]:
-        """Names in an object that its schema does not list, unless it says that there may be more."""
+    def drop_unknown(self, schema: Any, value: Any, place: str = "body", at: str = "") -> list[Issue]:
+        """Take out of a value the names that its schema does not list, unless it says that there may be more."""
         found: list[Issue] = []
         if isinstance(value, list):
             items = self.items(schema)
             for index, item in enumerate(value):
-                found += self.unknown_fields(items, item, place, f"{at}.{index}" if at else str(index))
+                found += self.drop_unknown(items, item, place, f"{at}.{index}" if at else str(index))
         elif isinstance(value, dict) and (properties := self.properties(schema)):
             free = any(one.get("additionalProperties") or "patternProperties" in one for one in self.parts(schema))
-            for name, inner in cast(dict[str, Any], value).items():
+            for name, inner in [*cast(dict[str, Any], value).items()]:
                 path = f"{at}.{name}" if at else name
                 if name in properties:
-                    found += self.unknown_fields({"anyOf": properties[name]}, inner, place, path)
+                    found += self.drop_unknown({"anyOf": properties[name]}, inner, place, path)
                 elif not free:
+                    del value[name]
                     found.append(unknown(place, path, name, properties))
         return found
 

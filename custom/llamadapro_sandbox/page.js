@@ -288,10 +288,10 @@ function drawCall(call) {
   });
   if (!call.timeline.length && !steps.dataset.said) { steps.dataset.said = "yes"; steps.append(el("p", {}, "This call was recorded after it took place.")); }
   if (call.recording && !recording.firstChild) {
-    const url = new URL(call.recording.url), ours = url.pathname.startsWith("/_sandbox/");
-    recording.append(part("Recording", ours
+    const given = call.recording.url, url = URL.canParse(given) ? new URL(given) : null;
+    recording.append(part("Recording", url?.pathname.startsWith("/_sandbox/")
       ? el("audio", { controls: true, preload: "metadata", src: `${url.pathname}${url.search}&page=1` })
-      : el("p", {}, el("a", { href: url.href, rel: "noreferrer" }, url.href))));
+      : el("p", {}, /^https?:$/.test(url?.protocol) ? el("a", { href: url.href, rel: "noreferrer" }, url.href) : given)));
   }
   if (call.transcription && !words.firstChild) {
     const lines = call.transcription.split("\n").map(line => {

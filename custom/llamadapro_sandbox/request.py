@@ -77,9 +77,11 @@ def read(
     body = None
     if operation.body is not None and (raw or operation.body_required):
         try:
+            if (coding := request.headers.get("content-encoding", "identity").lower()) != "identity":
+                raise _bad_body(f"must be sent without Content-Encoding: {coding}")
             body, schema = read_body(document, operation.body, raw, request.headers.get("content-type", ""))
             found += issues(document.validator(schema), body)
-            unsure += document.unknown_fields(schema, body)
+            unsure += document.drop_unknown(schema, body)
         except BadRequest as problem:
             found += problem.details["issues"]
     if found or (strict and unsure):
