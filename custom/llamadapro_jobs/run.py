@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
-from inspect import iscoroutinefunction
 from os import PathLike
-from typing import Any, ClassVar, Generic, TypeGuard, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import attrs
 
@@ -37,6 +34,7 @@ from llamadapro.errors import (
 
 from .ledger import Claim, Entry, Granted, Ledger, NewUnit, Outcome, State, Turn
 from .opening import open_ledger
+from .options import MAX_TEXT, check_callback, check_integer, check_number, is_usable
 from .source import Source
 
 Report = TypeVar("Report")
@@ -58,41 +56,7 @@ BACK_OFF = 1.0
 """Seconds before a unit that was not taken is tried again, if the service does not say; doubled with each 429."""
 MAX_BACK_OFF = 300.0
 MAX_REASON = 500
-MAX_TEXT = 2000
-"""Bytes of a run's name or a row's key: an index of PostgreSQL holds no longer ones."""
 INTERRUPTED = "it was interrupted before its answer came"
-
-
-def check_integer(name: str, value: object, least: int) -> None:
-    """Raise `InvalidRequestError` for an option that is none."""
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= sys.maxsize:
-        raise InvalidRequestError(f"{name} must be an integer of at least {least}, and of 64 bits, not {value!r}")
-
-
-def check_number(name: str, value: object, unit: str, least: float = 1e-9, most: float = math.inf) -> None:
-    """Raise `InvalidRequestError` for what is neither None nor a number above 0, within reason."""
-    with suppress(OverflowError):  # an integer that is no float any more
-        if value is None or (
-            type(value) is not bool and isinstance(value, (int, float)) and least <= value * 1.0 <= most
-        ):
-            return
-    limit = "" if most == math.inf else f" and at most {most:g}"
-    raise InvalidRequestError(f"{name} must be a number {unit} above 0{limit}, or None, not {value!r}")
-
-
-def check_callback(name: str, value: object) -> None:
-    """Raise `InvalidRequestError` for what cannot be called, or would have to be awaited."""
-    if value is not None and not callable(value):
-        raise InvalidRequestError(f"{name} must be a function, or None, not {value!r}")
-    if iscoroutinefunction(value) or iscoroutinefunction(getattr(value, "__call__", None)):  # noqa: B004
-        raise InvalidRequestError(f"{name} must be a plain function, as it is not awaited: let it start a task")
-
-
-def is_usable(text: object) -> TypeGuard[str]:
-    """Whether both databases can look up this name or key."""
-    with suppress(UnicodeError):
-        return isinstance(text, str) and "\0" not in text and len(text.encode()) <= MAX_TEXT
-    return False
 
 
 class StopRun(Exception):
@@ -132,6 +96,8 @@ class Job(ABC, Generic[Report, Issue]):
     report: Report
     ahead: int = attrs.field(init=False, default=2 * BATCH)
     """How many units may be read before the first of them is done with."""
+    lost: int = attrs.field(init=False, default=0)
+    """Units that were claimed, and could not be settled as the ledger failed."""
     source: Source | None = attrs.field(init=False, default=None)
     began: float = attrs.field(init=False, default=0.0)
 
@@ -271,6 +237,7 @@ class Run:
             self.stop(error)
             while self._flights:
                 await asyncio.wait(self._flights)
+            self._job.lost = len(self._held)
         finally:
             if self._reader is not None:
                 self._reader.cancel()
@@ -419,7 +386,14 @@ class Run:
 
     def _land(self, claim: Claim, flight: asyncio.Task[Outcome]) -> None:
         self._flights.discard(flight)
-        self._outcomes.append(_unsent(claim) if flight.cancelled() else flight.result())
+        outcome = _unsent(claim)
+        if not flight.cancelled():
+            if (error := flight.exception()) is None:
+                outcome = flight.result()
+            else:  # a GeneratorExit or its like, out of a tool around the call
+                self.stop(LlamadaProError(f"a request raised {error!r}"))
+                outcome = attrs.evolve(outcome, state="unknown", detail=repr(error)[:MAX_REASON].replace("\0", ""))
+        self._outcomes.append(outcome)
         self._wake.set()
 
     def _judge(self, claim: Claim, error: Exception) -> Outcome:

@@ -18,15 +18,16 @@ from llamadapro.errors import InvalidRequestError, LlamadaProError
 from llamadapro_api.writing import did_you_mean
 
 from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State
-from .run import MAX_REASON, MAX_TEXT, Job, check_integer, check_number, is_usable
+from .options import MAX_TEXT, check_callback, check_integer, check_number, is_usable
+from .run import MAX_REASON, Job
 from .source import Placed
 
 Key = str | Callable[[Any], str]
 
 NUMBERS = ("to", "from_", "to_phone_number", "from_phone_number")
 """Keywords that hold telephone numbers."""
-TEXTS = ("variables", "text", "content", "template_name")
-"""Keywords whose texts people read: an empty one would be a message with a hole."""
+TEXTS = ("variables", "text", "content", "template_name", "language_code")
+"""Keywords whose texts must not be empty: it would be a message with a hole."""
 OPEN_STATES: tuple[State, ...] = ("bad", "refused", "unknown")
 MIN_RECOUNT = 0.2
 
@@ -50,6 +51,7 @@ class SendMany(Job[SendReport, SendIssue]):
     _book: Ledger = attrs.field(init=False)
     _build: Callable[..., Awaitable[Any]] = attrs.field(init=False)
     _common: Mapping[str, Any] = attrs.field(init=False)
+    _known_rows: int = attrs.field(init=False, default=0)
     _place: int = attrs.field(init=False, default=-1)
     _recounted: float = attrs.field(init=False, default=0.0)
     _recount_took: float = attrs.field(init=False, default=0.0)
@@ -60,8 +62,10 @@ class SendMany(Job[SendReport, SendIssue]):
         check_number("rate", self.rate, "per second", most=1e6)
         if self.common is not None and not isinstance(self.common, Mapping):
             raise InvalidRequestError(f"common must be a dictionary of keywords, not {type(self.common).__name__}")
-        if not isinstance(self.key, str) and not callable(self.key):
-            raise InvalidRequestError(f"key must be a keyword or a function of a row, not {self.key!r}")
+        if not isinstance(self.key, str):
+            if not callable(self.key):
+                raise InvalidRequestError(f"key must be a keyword or a function of a row, not {self.key!r}")
+            check_callback("key", self.key)
         if self.operation not in (None, *self.builders):
             raise InvalidRequestError(f"operation must be one of {', '.join(self.builders)}, not {self.operation!r}")
 
@@ -70,12 +74,14 @@ class SendMany(Job[SendReport, SendIssue]):
         join = self.source is None
         if not join:
             self._check_names()
-        known, _ = await ledger.begin(
-            self.run_name or "", self._about(join), join=join, rate=self.rate, resend_unknown=self.resend_unknown
+        known, self._known_rows = await ledger.begin(
+            *(self.run_name or "", self._about(join)),
+            join=join,
+            rate=self.rate,
+            resend_unknown=self.resend_unknown,
+            operations=self.builders.keys(),
         )
         operation = known["operation"]
-        if operation not in self.builders:
-            raise InvalidRequestError(f"the ledger is of {operation}, which is another method's to resume")
         self._build, self._common = self.builders[operation], known["common"]
         if operation == "send" and self.key == "to":
             self.key = "to_phone_number"
@@ -87,8 +93,14 @@ class SendMany(Job[SendReport, SendIssue]):
         for name in self.common or ():
             if isinstance(name, str) and name not in known:
                 raise InvalidRequestError(f"common: {operation} has no {name!r}; {did_you_mean(name, known)}")
-        if isinstance(self.key, str) and self.key not in known and (operation, self.key) != ("send", "to"):
-            raise InvalidRequestError(f"key: {operation} has no {self.key!r}; {did_you_mean(self.key, known)}")
+        if isinstance(self.key, str):
+            key = "to_phone_number" if (operation, self.key) == ("send", "to") else self.key
+            if key not in known:
+                raise InvalidRequestError(f"key: {operation} has no {key!r}; {did_you_mean(key, known)}")
+            if key in (self.common or ()):
+                raise InvalidRequestError(
+                    f"key: {key} is in common, so that all rows would be one: name what tells them apart"
+                )
 
     def _about(self, join: bool) -> dict[str, Any]:
         """What a ledger is the ledger of. Who joins a run names only what should be held against it."""
@@ -158,13 +170,20 @@ class SendMany(Job[SendReport, SendIssue]):
         return Outcome(claim.id, claim.attempt, "sent", _as_detail(number))
 
     def added(self, units: Sequence[NewUnit], known: Mapping[str, Entry]) -> int:
-        self.report.read += len(units)
+        # As far as can be said before the ledger is counted again, which knows the duplicates.
+        new = [unit.key is None for unit in units if unit.place >= self._known_rows]
+        self.report.read += len(new)
+        self.report.bad += sum(new)
+        self.report.pending += len(new) - sum(new)
         return len(units)
 
     def settled(self, claim: Claim, outcome: Outcome) -> int:
         report, state = self.report, outcome.state
         if state != "pending":
-            report.pending = max(0, report.pending - 1)
+            if report.pending:
+                report.pending -= 1
+            else:  # of a row that another process has added since
+                report.read += 1
             setattr(report, state, getattr(report, state) + 1)
         if state in OPEN_STATES:
             self._add_issue(claim.place, claim.key, state, outcome.detail or "", json.loads(claim.payload))
@@ -187,6 +206,8 @@ class SendMany(Job[SendReport, SendIssue]):
                     break
                 report.issues.append(_to_issue(entry))
             report.more_issues = report.bad + report.refused + report.unknown - len(report.issues)
+        lost = min(self.lost, report.pending)  # of these nothing is known any more
+        report.pending, report.unknown = report.pending - lost, report.unknown + lost
         return stopped
 
     async def _recount(self) -> None:

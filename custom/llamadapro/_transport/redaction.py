@@ -31,7 +31,7 @@ _MAX_NESTING = 4
 _MAX_QUOTED = 2**20
 """Characters in which quoted forms are looked for, which takes some 100 ms for a million; others are found anywhere."""
 _QUOTED = re.compile(
-    r"\\+(?:u00(?P<u>[0-9a-f]{2})|x(?P<x>[0-9a-f]{2})|(?P<escaped>[^ux]))"
+    r"\\+(?:(?:u0{6}|u00|(?P<brace>u\{0*))(?P<u>[0-9a-f]{2})(?(brace)\})|x(?P<x>[0-9a-f]{2})|(?P<escaped>[^ux]))"
     r"|%(?:25)*(?P<percent>[0-9a-f]{2})"
     r"|(?P<html>&(?:\#x?[0-9a-f]{2,6}|[a-z]{2,8});)",
     re.IGNORECASE,

@@ -157,6 +157,8 @@ class CampaignTable(CsvLines):
             advice = " (perhaps the file has another --delimiter)" if len(names) == 1 else ""
             raise TableError(f"there must be one column 'to' with the numbers{advice}")
         self._to = names.index("to")
+        if "" in names:
+            raise TableError(f"column {names.index('') + 1} has no name: name it, or _NAME to leave it out")
         self._variables = [
             place for place, name in enumerate(self.header) if place != self._to and not name.strip().startswith("_")
         ]

@@ -72,6 +72,13 @@ async def test_a_copy_may_retry_less_or_what_is_not_safe(client: AsyncLlamadaPro
     assert len(httpx_mock.get_requests()) == 5
 
 
+@pytest.mark.parametrize("value", ["false", "0", 0, 1, None])
+async def test_what_may_happen_twice_is_allowed_by_true_alone(value: Any, client: AsyncLlamadaPro) -> None:
+    """A text out of the environment is true, whatever it says."""
+    with pytest.raises(ConfigurationError, match="retry_unsafe must be True or False"):
+        client.with_options(retry_unsafe=value)
+
+
 async def test_a_closed_client_says_so(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
     paginator = client.contacts.list()
     async with client as same:
