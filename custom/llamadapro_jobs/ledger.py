@@ -190,6 +190,7 @@ class Ledger(ABC):
             changes["rate"] = statements.SET_RATE
         if resend_unknown:
             changes["resend"] = statements.RESEND
+        changes |= {"times": statements.MEND_TIMES, "slot": statements.MEND_SLOT}
         await self._rows(changes, run=self._run, worker="", rate=rate)
         return known, read_to
 

@@ -66,7 +66,7 @@ class PostgresLedger(Ledger):
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._pipeline: psycopg.AsyncPipeline | None = None
         self._stack = AsyncExitStack()
-        self._known_good = False
+        self._known_good = self._writable = False
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -81,12 +81,15 @@ class PostgresLedger(Ledger):
         while True:
             try:
                 async with asyncio.timeout(max(1.0, min(self.lease, LEASE) / 2)):
-                    return await self._transaction(await self._connect(), *batch(recover))
+                    rows = await self._transaction(await self._connect(), *batch(recover))
+                self._writable = self._run != 0  # before, runs are only looked for
+                return rows
             except _LOST as error:
                 await self._disconnect()
-                if not self._known_good or asyncio.get_running_loop().time() + pause > ends:
+                read_only = isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and not self._writable
+                if read_only or not self._known_good or asyncio.get_running_loop().time() + pause > ends:
                     self._patience = 0.0
-                    kind = LlamadaProError if self._known_good else InvalidRequestError
+                    kind = LlamadaProError if self._known_good and not read_only else InvalidRequestError
                     raise kind(f"{self._name} cannot be reached: {self._reason(error)}") from None
                 await asyncio.sleep(pause)
                 pause, recover = min(2 * pause, MAX_PAUSE), True

@@ -96,6 +96,8 @@ class Job(ABC, Generic[Report, Issue]):
     report: Report
     ahead: int = attrs.field(init=False, default=2 * BATCH)
     """How many units may be read before the first of them is done with."""
+    lost: int = attrs.field(init=False, default=0)
+    """Units that were claimed, and could not be settled as the ledger failed."""
     source: Source | None = attrs.field(init=False, default=None)
     began: float = attrs.field(init=False, default=0.0)
 
@@ -235,6 +237,7 @@ class Run:
             self.stop(error)
             while self._flights:
                 await asyncio.wait(self._flights)
+            self._job.lost = len(self._held)
         finally:
             if self._reader is not None:
                 self._reader.cancel()

@@ -85,7 +85,8 @@ class SqliteLedger(Ledger):
             rows = {name: db.execute(text, parameters).fetchall() for name, text in texts.items()}
             db.execute("commit")
         except BaseException:
-            db.execute("rollback")
+            if db.in_transaction:  # a full disk has rolled it back already
+                db.execute("rollback")
             raise
         return rows
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import sys
+import time
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 import httpx
+import psycopg
 import pytest
 
 from llamadapro import (
@@ -428,6 +430,19 @@ async def test_a_file_that_cannot_be_a_ledger_is_refused(
     assert service.bodies == []
 
 
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_read_only_database_is_refused_at_once(
+    client: AsyncLlamadaPro, service: Service, postgres_ledger: str, begun: bool
+) -> None:
+    if begun:
+        await send(client, rows(1), postgres_ledger)
+    url = f"{postgres_ledger}?options=-c%20default_transaction_read_only%3Don"
+    async with asyncio.timeout(20):
+        with pytest.raises(InvalidRequestError, match="read-only transaction"):
+            await send(client, rows(2), url)
+    assert len(service.bodies) == begun
+
+
 async def test_a_postgres_ledger_says_which_extra_it_needs(
     client: AsyncLlamadaPro, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -458,6 +473,9 @@ async def test_a_postgres_ledger_says_which_extra_it_needs(
         ({"common": {"from_": "12"}}, "from_: '12'"),
         ({"common": {"custom_fields": object()}}, "JSON"),
         ({"key": "phone"}, "key: send_template has no 'phone'"),
+        ({"common": {**COMMON, "to": number(3)}}, "key: to is in common"),
+        ({"operation": "send", "common": {"to_phone_number": number(3)}}, "key: to_phone_number is in common"),
+        ({"key": AsyncMock()}, "key must be a plain function"),
         ({"operation": ["send"]}, "operation must be one of"),
         ({"concurrency": 10**20}, "concurrency must be an integer"),
         ({"timeout": 10**400}, "timeout must be a number"),
@@ -622,6 +640,20 @@ async def test_what_is_no_exception_out_of_a_tool_stops_it_too(
     assert figures(caught.value.report) == {"read": 9, "unknown": 1, "pending": 8}
 
 
+async def test_what_a_failing_ledger_could_not_note_is_reported_as_unknown(
+    client: AsyncLlamadaPro, service: Service, postgres_ledger: str
+) -> None:
+    async def drop(body: Any) -> httpx.Response:
+        async with await psycopg.AsyncConnection.connect(postgres_ledger, autocommit=True) as connection:
+            await connection.execute("drop table llamadapro_units")
+        return httpx.Response(201, json={})
+
+    service.acts = [drop]
+    with pytest.raises(JobError, match="cannot be used: relation") as caught:
+        await send(client, rows(3), postgres_ledger, concurrency=1)
+    assert figures(caught.value.report) == {"read": 3, "unknown": 1, "pending": 2}
+
+
 async def test_a_closed_client_stops_the_run(client: AsyncLlamadaPro, service: Service, tmp_path: Path) -> None:
     await client.aclose()
     with pytest.raises(JobError) as caught:
@@ -756,6 +788,21 @@ async def test_the_rate_is_kept(service: Service, tmp_path: Path) -> None:
     within = max(sum(start <= moment < start + 1 for moment in moments) for start in moments)
     assert within <= 21
     assert moments[-1] - moments[0] >= 119 / 20 - 0.1
+
+
+async def test_a_clock_that_was_wrong_and_a_rate_that_was_lower_hold_up_no_later_run(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, now = FakeClock(), time.time
+    async with client_of(service, _clock=clock) as client:
+        service.acts = [status(401)]
+        monkeypatch.setattr(time, "time", lambda: now() + 1e7)
+        with pytest.raises(JobError):
+            await send(client, rows(2), tmp_path / "ledger", rate=0.001, concurrency=1)
+        monkeypatch.undo()
+        clock.sleeps.clear()
+        assert figures(await send(client, rows(2), tmp_path / "ledger", rate=100)) == {"read": 2, "sent": 2}
+        assert sum(clock.sleeps) < 60
 
 
 async def test_a_process_that_was_held_up_sends_no_burst_and_goes_on_at_its_rate(

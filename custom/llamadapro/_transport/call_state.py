@@ -224,7 +224,7 @@ def _encode(prepared: PreparedRequest[Any]) -> tuple[bytes, str | None]:
         request = httpx.Request("POST", "http://form", files=files)
         return request.read(), request.headers["Content-Type"]
     if kind.startswith("application/x-www-form-urlencoded"):
-        data = {name: _texts(value) for name, value in prepared.body.items() if value is not None}
+        data = {name: _texts(value) for name, value in prepared.body.items()}
         return httpx.Request("POST", "http://form", data=data).read(), kind
     return _to_json(prepared.body), kind
 
@@ -244,10 +244,12 @@ def _parts(value: Any) -> Iterator[tuple[str | None, bytes, str | None]]:
         yield None, to_text(value).encode(), None
 
 
-def _texts(value: Any) -> str | list[str]:
-    if isinstance(value, dict):
-        return _to_json(value).decode()
-    return [to_text(one) for one in value if one is not None] if isinstance(value, list) else to_text(value)
+def _texts(value: Any) -> list[str]:
+    """A value of a form as the values of its field: those of a list one by one, and what is inside as JSON."""
+    items = value if isinstance(value, list) else [value]
+    return [
+        _to_json(one).decode() if isinstance(one, (dict, list)) else to_text(one) for one in items if one is not None
+    ]
 
 
 def _to_json(body: Any) -> bytes:

@@ -117,6 +117,8 @@ class Conversations(Resource, section="conversations"):
         from llamadapro_api.writing import writer
         from llamadapro_jobs.importing import ImportMany
 
+        if not isinstance(update, bool):
+            raise InvalidRequestError(f"update must be True or False, not {update!r}")
         operation: Callable[..., PreparedRequest[models.BulkResult]] = api.bulk_update if update else api.bulk_create
         create, change = models.BulkSingleConversationCreateParamsDict, models.BulkSingleConversationUpdateParamsDict
         write = writer(change if update else create)
