@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import jsonschema_rs
 import yaml
+from yaml import YAMLError
 
 from .errors import Issue, did_you_mean, issue
 
@@ -27,13 +28,23 @@ def load_yaml(text: str) -> Any:
 
 
 def _loader() -> Any:
-    """YAML 1.2 as OpenAPI wants it: dates stay text, and only true and false are booleans."""
+    """YAML 1.2 as OpenAPI wants it: dates stay text, only true and false are booleans, and no key is given twice."""
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     kept = {
         first: [(tag, pattern) for tag, pattern in rules if not tag.endswith((":timestamp", ":bool"))]
         for first, rules in base.yaml_implicit_resolvers.items()
     }
-    loader: Any = type("Loader", (base,), {"yaml_implicit_resolvers": kept})
+
+    def construct_mapping(self: Any, node: Any, deep: bool = False) -> Any:
+        seen = set[Any]()
+        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]:
+            if (key.tag, key.value) in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value} is given twice", problem_mark=key.start_mark)
+            seen.add((key.tag, key.value))
+        return base.construct_mapping(self, node, deep)
+
+    own = {"yaml_implicit_resolvers": kept, "construct_mapping": construct_mapping}
+    loader: Any = type("Loader", (base,), own)
     loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
     return loader
 
@@ -129,13 +140,16 @@ class Document:
 
     @cached_property
     def operations(self) -> dict[str, Operation]:
-        found = (
+        found = [
             self._operation(path, method, self.resolve(item))
             for path, item in self.raw.get("paths", {}).items()
             for method in METHODS
             if method in self.resolve(item)
-        )
-        return {operation.id: operation for operation in found}
+        ]
+        named = {operation.id: operation for operation in found}
+        if len(named) < len(found):
+            raise ValueError("two operations have the same operationId")
+        return named
 
     @property
     def placements(self) -> frozenset[Placement]:
@@ -156,7 +170,11 @@ class Document:
 
     def resolve(self, node: dict[str, Any]) -> dict[str, Any]:
         """Follow references to other places of the document."""
+        seen = set[str]()
         while "$ref" in node:
+            if node["$ref"] in seen:
+                raise ValueError(f"{node['$ref']} refers to itself")
+            seen.add(node["$ref"])
             target: Any = self.raw
             for part in node["$ref"].removeprefix("#/").split("/"):
                 target = target[part.replace("~1", "/").replace("~0", "~")]
@@ -328,4 +346,16 @@ def _short(text: str) -> str:
 def load(path: str | None = None) -> Document:
     """The repository's document (the package holds it, or a link to it), or another one to try out."""
     source = Path(path) if path else files("llamadapro_sandbox").joinpath("openapi.yaml")
-    return Document(source.read_text("utf-8"))
+    text = source.read_text("utf-8")
+    try:
+        document = Document(text)
+        if not str(document.raw["openapi"]).startswith("3.1"):
+            raise ValueError(
+                f"it is OpenAPI {document.raw['openapi']}: convert it, as 3.0's nullable means nothing here"
+            )
+        if not document.operations:
+            raise ValueError("it has no operations")
+    except (YAMLError, jsonschema_rs.ValidationError, ValueError, LookupError, TypeError, AttributeError) as problem:
+        message = f"{source} is no OpenAPI 3.1 document to answer for: {type(problem).__name__}: {problem}"
+        raise ValueError(message) from None
+    return document
