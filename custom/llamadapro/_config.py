@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
+from inspect import iscoroutinefunction
 from operator import index
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
@@ -175,9 +176,9 @@ def _verify(given: bool | str | ssl.SSLContext) -> bool | ssl.SSLContext:
 
 
 def _on_attempt(given: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
-    if given is None or callable(given):
+    if given is None or (callable(given) and not iscoroutinefunction(given)):
         return given
-    raise ConfigurationError(f"on_attempt must be something to call with each attempt, not {_short(given)}")
+    raise ConfigurationError(f"on_attempt must be a function, which nobody awaits, not {_short(given)}")
 
 
 def _http_client(given: AnyAsyncClient | None) -> AnyAsyncClient | None:

@@ -11,6 +11,15 @@ from llamadapro.errors import InvalidRequestError
 
 from .ledger import Ledger
 
+_NO_PATH = re.compile(
+    r":memory:|file:|[a-z][a-z0-9+.-]+:/|.*://|\s*(host|hostaddr|port|dbname|user|password|service)\s*=",
+    re.IGNORECASE | re.DOTALL,
+)
+"""URLs of other schemes, in quotes, or made a `Path`, and psycopg's other form: as a file each machine had its own.
+
+SQLite's own names too: some lead into memory, which remembers nothing.
+"""
+
 
 def open_ledger(ledger: str | PathLike[str] | Ledger | None, clock: Clock, noun: str) -> Ledger:
     """The ledger at a path or a ``postgresql://`` URL; None for a temporary one. `noun` is what uses it."""
@@ -24,8 +33,10 @@ def open_ledger(ledger: str | PathLike[str] | Ledger | None, clock: Clock, noun:
         path = os.fspath(ledger) if isinstance(ledger, (str, PathLike)) else None
         if not path or not isinstance(path, str) or "\0" in path or not _is_encodable(path):
             raise InvalidRequestError(f"ledger must be a path or a postgresql:// URL, not {ledger!r}")
-        if scheme := re.match("[A-Za-z][A-Za-z0-9+.-]+:/", path):  # the rest may hold a password
-            raise InvalidRequestError(f"ledger must be a path or a postgresql:// URL, not one with {scheme[0]}…")
+        if _NO_PATH.match(path):
+            raise InvalidRequestError(
+                "ledger must be a path, or a URL that begins with postgresql:// (not shown: it may hold a password)"
+            )
     from .sqlite import SqliteLedger
 
     return SqliteLedger(ledger, now=clock.now, noun=noun)

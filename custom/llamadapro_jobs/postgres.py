@@ -60,8 +60,12 @@ class PostgresLedger(Ledger):
         parts = None
         with suppress(psycopg.Error):  # raised from here, ours would keep it as its context, and it quotes the password
             parts = conninfo_to_dict(url)
-        if parts is None:
-            raise InvalidRequestError("the ledger's address is no PostgreSQL URL: postgresql://USER@HOST/DATABASE")
+        authority, _, database = url.partition("://")[2].partition("?")[0].partition("/")
+        if parts is None or authority.count("@") > 1 or "@" in database:  # what follows the first would be shown
+            raise InvalidRequestError(
+                "the ledger's address is no PostgreSQL URL: postgresql://USER:PASSWORD@HOST/DATABASE; in the password, "
+                "write %40 for an @, %2F for a /, and %25 for a %"
+            )
         self._name = f"ledger {parts.get('dbname', '')!r} at {parts.get('host', 'the local socket')}"
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._pipeline: psycopg.AsyncPipeline | None = None

@@ -18,7 +18,7 @@ from llamadapro.errors import InvalidRequestError, LlamadaProError
 from llamadapro_api.writing import did_you_mean
 
 from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State
-from .options import MAX_TEXT, check_integer, check_number, is_usable
+from .options import MAX_TEXT, check_callback, check_integer, check_number, is_usable
 from .run import MAX_REASON, Job
 from .source import Placed
 
@@ -62,8 +62,10 @@ class SendMany(Job[SendReport, SendIssue]):
         check_number("rate", self.rate, "per second", most=1e6)
         if self.common is not None and not isinstance(self.common, Mapping):
             raise InvalidRequestError(f"common must be a dictionary of keywords, not {type(self.common).__name__}")
-        if not isinstance(self.key, str) and not callable(self.key):
-            raise InvalidRequestError(f"key must be a keyword or a function of a row, not {self.key!r}")
+        if not isinstance(self.key, str):
+            if not callable(self.key):
+                raise InvalidRequestError(f"key must be a keyword or a function of a row, not {self.key!r}")
+            check_callback("key", self.key)
         if self.operation not in (None, *self.builders):
             raise InvalidRequestError(f"operation must be one of {', '.join(self.builders)}, not {self.operation!r}")
 
@@ -91,8 +93,14 @@ class SendMany(Job[SendReport, SendIssue]):
         for name in self.common or ():
             if isinstance(name, str) and name not in known:
                 raise InvalidRequestError(f"common: {operation} has no {name!r}; {did_you_mean(name, known)}")
-        if isinstance(self.key, str) and self.key not in known and (operation, self.key) != ("send", "to"):
-            raise InvalidRequestError(f"key: {operation} has no {self.key!r}; {did_you_mean(self.key, known)}")
+        if isinstance(self.key, str):
+            key = "to_phone_number" if (operation, self.key) == ("send", "to") else self.key
+            if key not in known:
+                raise InvalidRequestError(f"key: {operation} has no {key!r}; {did_you_mean(key, known)}")
+            if key in (self.common or ()):
+                raise InvalidRequestError(
+                    f"key: {key} is in common, so that all rows would be one: name what tells them apart"
+                )
 
     def _about(self, join: bool) -> dict[str, Any]:
         """What a ledger is the ledger of. Who joins a run names only what should be held against it."""

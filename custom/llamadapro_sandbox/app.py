@@ -34,7 +34,7 @@ from .errors import (
 from .faults import ConnectionCut, Fault, breaking
 from .request import WARNING, check_key, read
 from .request_log import FILE, MAX_BODY_BYTES
-from .samples import sample
+from .samples import PLACEHOLDER, sample
 from .sections.default import answer_by_shape
 from .ui import UI_PATHS, asset
 
@@ -183,7 +183,7 @@ class Sandbox(Core):
         if not isinstance(made, dict):
             return made
         named = {**dict.fromkeys(("message", "detail", "reason", "error"), str(error)), "status": error.status}
-        said = {**made, **{name: value for name, value in named.items() if name in made}}
+        said = {name: named.get(name, str(error) if value == PLACEHOLDER else value) for name, value in made.items()}
         return said if content.validator.is_valid(said) else made
 
     def _answer(self, operation: Operation, status: int, body: Any, headers: dict[str, str]) -> Response:

@@ -44,9 +44,11 @@ class Core:
         hosts: Collection[str] = (),
         **settings: Any,
     ):
+        if not api_key or not api_key.isascii() or not api_key.isprintable() or api_key != api_key.strip():
+            raise ValueError("the API key must be printable ASCII without spaces around it")
         self.api_key = api_key
         self.strict = strict
-        self.hosts: frozenset[str] = frozenset(host.lower() for host in hosts)
+        self.hosts: frozenset[str] = frozenset(host.lower() for host in ([hosts] if isinstance(hosts, str) else hosts))
         loaded = document if isinstance(document, Document) else load(str(document) if document else None)
         self.document: Document = loaded
         self.store: Store = Store(db)
@@ -136,7 +138,8 @@ class Core:
             return recordings.to_response(self.state, self.state.add(recordings.KIND, values), base_url)
 
     def check_control_key(self, request: Request) -> None:
-        keys = [CONTROL_KEY, *sorted(self.document.placements, key=str)]
+        # Only headers: a link or a form of another site can carry a query.
+        keys = [CONTROL_KEY, *sorted((one for one in self.document.placements if one.place == "header"), key=str)]
         check_key(tuple((one,) for one in keys), request, self.api_key)
 
     def close(self) -> None:

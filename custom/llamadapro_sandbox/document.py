@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
@@ -14,38 +12,14 @@ from typing import Any, cast
 from urllib.parse import quote, unquote, urlsplit
 
 import jsonschema_rs
-import yaml
+from yaml import YAMLError
 
 from .errors import Issue, did_you_mean, issue
+from .yaml12 import load_yaml
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 Validator = jsonschema_rs.Draft202012Validator
 Schema = dict[str, Any]
-
-
-def load_yaml(text: str) -> Any:
-    with suppress(ValueError):
-        return json.loads(text)  # whose escapes of what is beyond 16 bits YAML does not have
-    return yaml.load(text, Loader=_loader())  # noqa: S506 - derived from the safe loader
-
-
-def _loader() -> Any:
-    """YAML 1.2 as OpenAPI wants it: dates and keys are text, and only true and false are booleans."""
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    kept = {
-        first: [(tag, pattern) for tag, pattern in rules if not tag.endswith((":timestamp", ":bool"))]
-        for first, rules in base.yaml_implicit_resolvers.items()
-    }
-    loader: Any = type("Loader", (base,), {"yaml_implicit_resolvers": kept, "flatten_mapping": _keys_as_text})
-    loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
-    return loader
-
-
-def _keys_as_text(loader: Any, node: yaml.MappingNode) -> None:
-    yaml.SafeLoader.flatten_mapping(loader, node)
-    for key, _ in node.value:
-        if isinstance(key, yaml.ScalarNode):
-            key.tag = "tag:yaml.org,2002:str"
 
 
 @dataclass(frozen=True)
@@ -167,13 +141,16 @@ class Document:
 
     @cached_property
     def operations(self) -> dict[str, Operation]:
-        found = (
+        found = [
             self._operation(path, method, self.resolve(item))
             for path, item in self.raw.get("paths", {}).items()
             for method in METHODS
             if method in self.resolve(item)
-        )
-        return {operation.id: operation for operation in found}
+        ]
+        named = {operation.id: operation for operation in found}
+        if len(named) < len(found):
+            raise ValueError("two operations have the same operationId")
+        return named
 
     @property
     def placements(self) -> frozenset[Placement]:
@@ -194,7 +171,11 @@ class Document:
 
     def resolve(self, node: dict[str, Any]) -> dict[str, Any]:
         """Follow references to other places of the document."""
+        seen = set[str]()
         while "$ref" in node:
+            if node["$ref"] in seen:
+                raise ValueError(f"{node['$ref']} refers to itself")
+            seen.add(node["$ref"])
             target: Any = self.raw
             for part in unquote(node["$ref"]).removeprefix("#/").split("/"):
                 name = part.replace("~1", "/").replace("~0", "~")
@@ -397,4 +378,16 @@ def _short(text: str) -> str:
 def load(path: str | None = None) -> Document:
     """The repository's document (the package holds it, or a link to it), or another one to try out."""
     source = Path(path) if path else files("llamadapro_sandbox").joinpath("openapi.yaml")
-    return Document(source.read_text("utf-8-sig"))
+    text = source.read_text("utf-8-sig")
+    try:
+        document = Document(text)
+        if not str(document.raw["openapi"]).startswith("3.1"):
+            raise ValueError(
+                f"it is OpenAPI {document.raw['openapi']}: convert it, as 3.0's nullable means nothing here"
+            )
+        if not document.operations:
+            raise ValueError("it has no operations")
+    except (YAMLError, jsonschema_rs.ValidationError, ValueError, LookupError, TypeError, AttributeError) as problem:
+        message = f"{source} is no OpenAPI 3.1 document to answer for: {type(problem).__name__}: {problem}"
+        raise ValueError(message) from None
+    return document

@@ -66,7 +66,8 @@ class LoggedRequest:
     at: str
     method: str
     path: str
-    query: dict[str, str]
+    query: dict[str, Any]
+    """Texts; of a parameter that is given more than once, a list."""
     headers: dict[str, str] = field(repr=False)
     operation: str | None
     """The operationId; None for a path or method that the document lacks."""
@@ -144,7 +145,8 @@ class RequestLog:
         hidden = SECRET_HEADERS | {one.name.lower() for one in places if one.place == "header"}
         keys = {one.name for one in places if one.place == "query"}
         headers = {name: value for name, value in request.headers.items() if name not in hidden}
-        query = {name: value for name, value in request.query_params.items() if name not in keys}
+        given = {name: request.query_params.getlist(name) for name in request.query_params if name not in keys}
+        query = {name: texts if len(texts) > 1 else texts[0] for name, texts in given.items()}
         entry = LoggedRequest(at, request.method, request.scope["path"], query, headers, operation)
         entry.started = time.perf_counter()
         with self._lock:

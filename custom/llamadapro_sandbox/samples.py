@@ -23,6 +23,7 @@ FORMATS = {
     "json-pointer": "/a",
     "regex": ".*",
 }
+PLACEHOLDER = "text"
 MAX_DEPTH = 6
 """Deeper, only what is required is filled in, so that recursive schemas come to an end."""
 PATTERNED = (
@@ -126,5 +127,5 @@ def _text(document: Document, node: Schema) -> str:
     if "pattern" in node:
         validator = document.validator(node)
         return next((text for text in PATTERNED if validator.is_valid(text)), "")
-    text: str = FORMATS.get(node.get("format", ""), "text")
+    text: str = FORMATS.get(node.get("format", ""), PLACEHOLDER)
     return text.ljust(node.get("minLength", 0), "x")[: node.get("maxLength")]

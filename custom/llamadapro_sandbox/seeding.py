@@ -10,11 +10,12 @@ from typing import Any
 from yaml import YAMLError
 
 from .clock import DATE
-from .document import issues, load_yaml, unknown
+from .document import issues, unknown
 from .errors import BadRequest, Issue, bad_field, invalid
-from .request import ApiRequest, warning_of
+from .request import ApiRequest, parse_json, warning_of
 from .sections import contacts
 from .state import State
+from .yaml12 import load_yaml
 
 Seeded = tuple[dict[str, list[Any]], str]
 """The records by kind, and what is odd about the seed."""
@@ -37,8 +38,8 @@ def read_seed(path: str) -> dict[str, Any]:
     """A seed from a file, JSON or YAML; `-` is standard input."""
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8")
-        data = json.loads(text) if path.endswith(".json") else load_yaml(text)
-    except (ValueError, RecursionError, YAMLError) as error:
+        data = parse_json(text.encode()) if path.endswith(".json") else load_yaml(text)
+    except (ValueError, RecursionError, YAMLError, BadRequest) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
     if not isinstance(data, dict):
         raise ValueError(f"{path} must hold an object whose keys are of {', '.join(OPERATIONS)}")

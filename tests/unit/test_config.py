@@ -320,6 +320,12 @@ def test_on_attempt_is_something_to_call(value: Any) -> None:
     assert "on_attempt" in refusal(on_attempt=value)
 
 
+def test_on_attempt_is_not_awaited() -> None:
+    async def later(attempt: Any) -> None: ...
+
+    assert "nobody awaits" in refusal(on_attempt=later)
+
+
 @pytest.mark.parametrize("value", [httpx.Client, "client", object(), 5])
 def test_http_client_is_an_asynchronous_one(value: Any) -> None:
     assert "httpx.AsyncClient" in refusal(http_client=value)

@@ -98,6 +98,13 @@ async def test_a_closed_client_says_so(client: AsyncLlamadaPro, httpx_mock: HTTP
     assert httpx_mock.get_requests() == []
 
 
+async def test_a_callers_client_that_is_closed_says_so() -> None:
+    async with httpx.AsyncClient() as own:
+        client = AsyncLlamadaPro(KEY, API, http_client=own)
+    with pytest.raises(ConfigurationError, match="http_client is closed"):
+        await client.contacts.get(5)
+
+
 async def test_a_callers_client_is_used_as_it_is(httpx_mock: HTTPXMock) -> None:
     seen: list[str] = []
 
