@@ -535,9 +535,11 @@ class Document:
         kinds = raw.get("type")
         if isinstance(kinds, list) and "object" in kinds and not ("enum" in raw or "const" in raw):
             # Each kind with what belongs to it, so that the object among them gets a name.
-            members = [
-                {**raw, "type": kind} if kind in ("object", "array", "string") else {"type": kind} for kind in kinds
-            ]
+            rest = {
+                key: value for key, value in raw.items() if key not in ("properties", "additionalProperties", "allOf")
+            }
+            of_kind = {"object": raw, "array": rest, "string": rest}
+            members = [{**of_kind.get(kind, {}), "type": kind} for kind in kinds]
             out["anyOf"] = [self._schema(one, pointer, name) for one in members]
             return out if len(members) > 1 else self._rewritten({**raw, "type": "object"}, pointer, name)
         for key in ("anyOf", "oneOf"):

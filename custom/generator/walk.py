@@ -447,6 +447,7 @@ def _check_scalar(prop: Any, parameter: Parameter) -> None:
     kinds = [prop, *getattr(prop, "inner_properties", ())]
     if parameter.place != "path":
         kinds = [getattr(one, "inner_property", one) for one in kinds]
+        kinds += chain(*(getattr(one, "inner_properties", ()) for one in kinds))
     for one in kinds:
         if type(one) in NO_SCALARS:
             raise Unsupported(

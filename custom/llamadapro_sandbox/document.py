@@ -137,7 +137,8 @@ class Document:
         targets = discriminator.get("mapping", {}).items()
         own = unquote(ref).rpartition("/")[2]
         tags = [tag for tag, target in targets if target.rpartition("/")[2] == own] or [own]
-        return {"allOf": [member, {"properties": {name: {"enum": tags}}}]}
+        required = [name] * any(name in one.get("required", ()) for one in self.parts(member))
+        return {"allOf": [member, {"properties": {name: {"enum": tags}}, "required": required}]}
 
     @cached_property
     def operations(self) -> dict[str, Operation]:

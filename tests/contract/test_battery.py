@@ -153,6 +153,13 @@ OBJECTS = [
     ),
     Kind("tagged_optionally", {"oneOf": [ref("Plain"), ref("Fancy")]}, {"frills": 3}),
     Kind("text_or_object", either(STRING, ref("Pet")), {"pet_name": "Tom"}, {"petName": "Tom"}),
+    Kind(
+        "text_or_inline_object",
+        {"type": ["string", "object"], "properties": {"a": DAY}, "required": ["a"]},
+        {"a": date(2026, 1, 2)},
+        {"a": "2026-01-02"},
+    ),
+    Kind("inline_object_or_text", {"type": ["object", "string"], "properties": {"a": DAY}}, "Tom"),
     Kind("object_or_text", either(ref("Pet"), STRING), "Tom"),
     Kind(
         "text_or_objects",
