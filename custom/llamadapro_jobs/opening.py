@@ -12,9 +12,13 @@ from llamadapro.errors import InvalidRequestError
 from .ledger import Ledger
 
 _NO_PATH = re.compile(
-    r"[a-z][a-z0-9+.-]+:/|.*://|\s*(host|hostaddr|port|dbname|user|password|service)\s*=", re.IGNORECASE | re.DOTALL
+    r":memory:|file:|[a-z][a-z0-9+.-]+:/|.*://|\s*(host|hostaddr|port|dbname|user|password|service)\s*=",
+    re.IGNORECASE | re.DOTALL,
 )
-"""URLs of other schemes, in quotes, or made a `Path`, and psycopg's other form. As a file each machine had its own."""
+"""URLs of other schemes, in quotes, or made a `Path`, and psycopg's other form: as a file each machine had its own.
+
+SQLite's own names too: some lead into memory, which remembers nothing.
+"""
 
 
 def open_ledger(ledger: str | PathLike[str] | Ledger | None, clock: Clock, noun: str) -> Ledger:

@@ -450,6 +450,8 @@ async def test_a_read_only_database_is_refused_at_once(
         " postgresql://ana:hush@127.0.0.1:1/jobs",
         "'postgresql://ana:hush@127.0.0.1:1/jobs'",
         "host=127.0.0.1 port=1 password=hush",
+        ":memory:",
+        "file:people.ledger?mode=memory",
         "postgresql://ana:hu@hush@127.0.0.1:1/jobs",
         "postgresql://ana:1/hush@127.0.0.1:1/jobs",
         "postgresql://ana:hush%@127.0.0.1:1/jobs",
@@ -769,7 +771,7 @@ async def never(body: Any) -> httpx.Response:
 async def test_a_run_ends_by_its_timeout(client: AsyncLlamadaPro, service: Service, ledger: Any) -> None:
     service.acts = [None, never]
     with pytest.raises(JobError) as caught:
-        await send(client, rows(9), ledger, concurrency=1, timeout=0.3)
+        await send(client, rows(9), ledger, concurrency=1, timeout=1.0)
     assert isinstance(caught.value.__cause__, WaitTimeoutError)
     assert figures(caught.value.report) == {"read": 9, "sent": 1, "unknown": 1, "pending": 7}
 
