@@ -37,9 +37,11 @@ const nameOf = contact => [contact.firstName, contact.lastName].filter(Boolean).
 function set(node, text) {  // leaves a node alone that shows the text already: a selection in it stays
   if (node.textContent !== String(text)) node.textContent = text;
 }
-function toast(text) {
-  $("toast").textContent = text;
+function toast(text) {  // what is said at once stands together: a warning, and what was done nevertheless
+  const before = performance.now() - toast.at < 500 ? [$("toast").textContent] : [];
+  $("toast").textContent = [...before, text].join(" · ");
   $("toast").hidden = false;
+  toast.at = performance.now();
   clearTimeout(toast.timer);
   toast.timer = setTimeout(() => { $("toast").hidden = true; }, 5000);
 }

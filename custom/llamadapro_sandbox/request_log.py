@@ -169,9 +169,9 @@ class RequestLog:
         self.version += 1
         entry.version = self.version
 
-    def since(self, version: int, limit: int = 200) -> list[LoggedRequest]:
-        """The newest of those that came or were answered after a version."""
-        return [entry for entry in self if entry.version > version][-limit:]
+    def since(self, version: int) -> list[LoggedRequest]:
+        """Those that came or were answered after a version."""
+        return [entry for entry in self if entry.version > version]
 
     def find(self, number: int) -> LoggedRequest | None:
         return next((entry for entry in self if entry.number == number), None)

@@ -50,6 +50,7 @@ class Server:
             log_level="warning",
             access_log=False,
             lifespan="off",
+            proxy_headers=False,  # a client that claims to be elsewhere would not be found by a reset
             ws="none",
             timeout_graceful_shutdown=2,
         )

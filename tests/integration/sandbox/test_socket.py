@@ -97,7 +97,7 @@ def test_a_server_in_a_thread_stops_and_frees_its_port(sandbox: Sandbox) -> None
 async def test_a_reset_cuts_the_connection(sandbox: Sandbox, api: httpx.AsyncClient, when: str, created: int) -> None:
     sandbox.faults.add("reset", when=when, times=1)
     with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
-        await api.post(CONTACTS, json={"firstName": "Jane"})
+        await api.post(CONTACTS, json={"firstName": "Jane"}, headers={"X-Forwarded-For": "192.0.2.1"})
     assert (await api.get(CONTACTS)).json()["totalCount"] == created
     assert [one.status for one in sandbox.requests] == [200 if when == "within" else None, 200]
 
