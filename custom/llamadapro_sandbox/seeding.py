@@ -10,11 +10,12 @@ from typing import Any
 from yaml import YAMLError
 
 from .clock import DATE
-from .document import issues, load_yaml, unknown
+from .document import issues, unknown
 from .errors import BadRequest, Issue, bad_field, invalid
 from .request import ApiRequest, parse_json, warning_of
 from .sections import contacts
 from .state import State
+from .yaml12 import load_yaml
 
 Seeded = tuple[dict[str, list[Any]], str]
 """The records by kind, and what is odd about the seed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, cast
 from uuid import UUID
 
-from llamadapro_sandbox.document import Content, Document, Operation, Schema
+from llamadapro_sandbox.document import Content, Document, Operation, Schema, is_secret
 from llamadapro_sandbox.errors import Conflict, ContractViolation, NotFound
 from llamadapro_sandbox.paging import page
 from llamadapro_sandbox.query import Condition, Record, any_of, condition
@@ -134,7 +134,8 @@ def _filled(document: Document, schema: Schema, values: Record) -> Any:
     made = sample(document, schema)
     if not isinstance(made, dict):
         return None
-    known = {name: value for name, value in values.items() if free or name in properties}
+    secret = {name for name, found in properties.items() if any(map(is_secret, found))}
+    known = {name: value for name, value in values.items() if (free or name in properties) and name not in secret}
     missing = {name: value for name, value in cast(Record, made).items() if name in required}
     wrong = {n for n, v in known.items() if n in properties and not _fits(document, properties[n], v)}
     return {**missing, **{name: value for name, value in known.items() if name not in wrong}}

@@ -251,6 +251,80 @@ async def test_paths_below_the_server_and_without_it(pets: httpx.AsyncClient) ->
     assert (await pets.get("http://sandbox/count")).content == (await pets.get("http://sandbox/v2/count")).content
 
 
+UNUSUAL = {
+    "openapi": "3.1.0",
+    "paths": {
+        "/things/{level}/{key}": {
+            "post": {
+                "operationId": "make",
+                "parameters": [
+                    {"name": "level", "in": "path", "required": True, "schema": {"const": 7}},
+                    {"name": "key", "in": "path", "required": True, "schema": {"type": ["integer", "string"]}},
+                    {"name": "big", "in": "query", "schema": {"enum": [2**60, 1]}},
+                ],
+                "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Año"}}}},
+                "responses": {
+                    "200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Año"}}}}
+                },
+            }
+        },
+        "/big/{id}": {
+            "get": {
+                "operationId": "big",
+                "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}}],
+                "responses": {"204": {}},
+            }
+        },
+    },
+    "components": {
+        "schemas": {
+            "Año": {
+                "type": "object",
+                "required": ["id", "secret", "fruit"],
+                "properties": {
+                    "id": {"type": "integer", "readOnly": True},
+                    "secret": {"type": "string", "writeOnly": True},
+                    "fruit": {"$ref": "#/components/schemas/Fruit"},
+                    "mood": {"allOf": [{"$ref": "#/components/schemas/Mood"}], "description": "😀"},
+                },
+            },
+            "Mood": {"type": "string", "enum": ["😀", "sad"]},
+            "Fruit": {
+                "oneOf": [{"$ref": "#/components/schemas/Apple"}, {"$ref": "#/components/schemas/Pear"}],
+                "discriminator": {"propertyName": "sort", "mapping": {"p1": "#/components/schemas/Pear"}},
+            },
+            "Apple": {"type": "object", "required": ["sort"], "properties": {"sort": {"type": "string"}}},
+            "Pear": {
+                "type": "object",
+                "required": ["sort"],
+                "properties": {"sort": {"type": "string"}, "n": {"type": "integer"}},
+            },
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+async def test_what_json_schema_alone_would_misread(mark: str, tmp_path: Path) -> None:
+    path = tmp_path / "unusual.json"
+    path.write_text(mark + json.dumps(UNUSUAL), "utf-8")
+    with Sandbox(document=path, strict=True) as sandbox:
+        async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox") as client:
+            for key in ("5", "five"):
+                body = {"secret": "s", "fruit": {"sort": "p1"}, "mood": "😀"}
+                answer = await client.post(f"/things/7/{key}", params={"big": str(2**60)}, json=body)
+                assert answer.status_code == 200, answer.text
+                assert answer.json()["mood"] == "😀"
+                assert answer.json()["fruit"]["sort"] in ("Apple", "p1")
+                assert answer.json().keys() == {"id", "fruit", "mood"}
+            for tag in ("Pear", "p2", None):
+                answer = await client.post("/things/7/5", json={"secret": "s", "fruit": {"sort": tag}})
+                assert answer.status_code == 400
+            assert (await client.post("/things/8/5", json={"secret": "s", "fruit": {"sort": "p1"}})).status_code == 400
+            for number, status in ((2**60, 204), (-5, 204), (2**63, 404), ("x", 404)):
+                assert (await client.get(f"/big/{number}")).status_code == status
+
+
 async def test_another_header_for_the_key_is_one_edit() -> None:
     text = load().raw
     scheme = next(iter(text["components"]["securitySchemes"]))
