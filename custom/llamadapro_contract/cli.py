@@ -123,8 +123,12 @@ def _publish(options: argparse.Namespace, report: Report) -> int:
 
     report.error = None if report.error is None else report.shown(report.error)
     report.notes = [*map(report.shown, report.notes)]
+    unwritten = None
     for name, path in options.output:
-        path.write_text(FORMATS[name](report) + "\n", "utf-8")
+        try:
+            path.write_text(FORMATS[name](report) + "\n", "utf-8")
+        except OSError as error:  # the others are written all the same
+            unwritten = unwritten or error
     if report.document is not None and report.error is None:
         if options.write_baseline:
             options.write_baseline.write_text(report.new_baseline(), "utf-8")
@@ -136,6 +140,8 @@ def _publish(options: argparse.Namespace, report: Report) -> int:
         sys.stdout.write(FORMATS[options.format](report) + "\n")
     if report.error is not None:
         _complain(report.error)
+    if unwritten is not None:
+        raise unwritten
     return report.exit_code
 
 

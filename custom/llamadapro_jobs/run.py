@@ -56,6 +56,8 @@ BACK_OFF = 1.0
 """Seconds before a unit that was not taken is tried again, if the service does not say; doubled with each 429."""
 MAX_BACK_OFF = 300.0
 MAX_REASON = 500
+ABOUT_ALL = (401, 402, 403, 404, 405, 406, 407, 410, 415, 421, 426)
+"""Statuses about the key, the account, a proxy, the address or the protocol."""
 INTERRUPTED = "it was interrupted before its answer came"
 
 
@@ -436,5 +438,5 @@ def _unsent(claim: Claim) -> Outcome:
 def _is_fatal(error: Exception) -> bool:
     """Whether the next unit would fare the same: it is about the key or the address, not about the unit."""
     if isinstance(error, APIStatusError):
-        return error.status_code in (401, 403, 404, 405) or 300 <= error.status_code < 400
+        return error.status_code in ABOUT_ALL or 300 <= error.status_code < 400
     return isinstance(error, ConfigurationError) or not isinstance(error, LlamadaProError)

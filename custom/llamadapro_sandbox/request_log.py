@@ -20,7 +20,9 @@ from .document import Document
 from .errors import did_you_mean
 
 MAX_REQUESTS = 1000
-MAX_BODY_BYTES = 64 * 2**10
+MAX_BODY_BYTES = 2**20
+"""Of a request: a batch or an upload can still be read as JSON."""
+MAX_ANSWER_BYTES = 64 * 2**10
 MAX_TOTAL_BYTES = 16 * 2**20
 FILE = "file"
 """Names requests for files, which are no operation of the document."""
@@ -79,7 +81,7 @@ class LoggedRequest:
     answer: LoggedAnswer | None = None
     """Status, headers, body and milliseconds of the answer; None if nothing was answered."""
     raw: bytes = field(default=b"", repr=False)
-    """The body as it came, cut after 64 KiB."""
+    """The body as it came, cut after 1 MiB."""
     number: int = 0
     """Counts the requests of this sandbox, from 1."""
     version: int = field(default=0, repr=False)
@@ -117,7 +119,7 @@ class LoggedRequest:
                 self.status = message["status"]
                 self.answer = LoggedAnswer(message["status"], headers)
             if self.answer:
-                self.answer.raw += message.get("body", b"")[: MAX_BODY_BYTES - len(self.answer.raw)]
+                self.answer.raw += message.get("body", b"")[: MAX_ANSWER_BYTES - len(self.answer.raw)]
                 self.answer.ms = round((time.perf_counter() - self.started) * 1000, 2)
 
         return record

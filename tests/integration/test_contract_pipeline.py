@@ -394,6 +394,15 @@ def test_an_output_that_cannot_be_written_is_said_first(service: Service, capsys
     assert len(service.app.requests) == 0
 
 
+def test_an_output_that_fails_does_not_lose_the_others(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("folder").mkdir()
+    assert check(*CONTACTS_ONLY, "--output", "junit=folder", "--output", "json=report.json") == 2
+    out, err = capsys.readouterr()
+    assert "1 of 1 operations seen" in out
+    assert "folder" in err
+    assert report()["counts"]["contradiction"] == 0
+
+
 @pytest.mark.parametrize(("change", "code"), [(Change(), 0), (Change(NULL), 1)])
 def test_a_reader_that_goes_away_changes_no_exit_code(service: Service, change: Change, code: int) -> None:
     service.change = change

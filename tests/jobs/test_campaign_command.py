@@ -218,6 +218,7 @@ def test_another_campaign_on_the_same_ledger_is_refused(
     [
         ("name\nAna\n", [], "there must be one column 'to'"),
         ("to,name,to\n", [], "there must be one column 'to'"),
+        (f"_to,name\n{number(1)},Ana\n", [], "there must be one column 'to'"),
         ("", [], "no header"),
         (f"to,,name\n{number(1)},Ana,\n", [], "column 2 has no name"),
         (

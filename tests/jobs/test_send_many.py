@@ -638,7 +638,12 @@ async def test_failures_that_are_not_in_a_row_do_not_stop_it(
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"), [(401, AuthenticationError), (403, APIStatusError), (404, NotFoundError), (302, APIStatusError)]
+    ("code", "kind"),
+    [
+        (401, AuthenticationError),
+        (404, NotFoundError),
+        *[(code, APIStatusError) for code in (402, 403, 407, 410, 415, 302)],
+    ],
 )
 async def test_what_would_hit_every_row_stops_the_run_at_once(
     client: AsyncLlamadaPro, service: Service, ledger: Any, code: int, kind: type[Exception]

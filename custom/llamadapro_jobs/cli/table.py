@@ -152,16 +152,14 @@ class CampaignTable(CsvLines):
 
     def __init__(self, file: TextIO, *, delimiter: str = ",") -> None:
         super().__init__(file, delimiter)
-        names = [_normalized(name) for name in self.header]
+        names = ["_" if name.strip().startswith("_") else _normalized(name) for name in self.header]
         if names.count("to") != 1:
             advice = " (perhaps the file has another --delimiter)" if len(names) == 1 else ""
             raise TableError(f"there must be one column 'to' with the numbers{advice}")
         self._to = names.index("to")
         if "" in names:
             raise TableError(f"column {names.index('') + 1} has no name: name it, or _NAME to leave it out")
-        self._variables = [
-            place for place, name in enumerate(self.header) if place != self._to and not name.strip().startswith("_")
-        ]
+        self._variables = [place for place, name in enumerate(names) if name not in ("to", "_")]
 
     def _fill(self, row: Row) -> None:
         for place in (self._to, *self._variables):

@@ -15,7 +15,7 @@ from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.cli import main
 from llamadapro_sandbox.clock import LATEST
 from llamadapro_sandbox.errors import BadRequest, SandboxWarning
-from llamadapro_sandbox.request_log import MAX_BODY_BYTES
+from llamadapro_sandbox.request_log import MAX_ANSWER_BYTES, MAX_BODY_BYTES
 from tests.openapi import key_headers, path_of
 
 TASKS = path_of("GetTasks")
@@ -191,7 +191,10 @@ async def test_the_log_is_bounded(sandbox: Sandbox, api: httpx.AsyncClient, monk
     assert 1 <= len(sandbox.requests) < 10
     last = sandbox.requests[-1]
     assert last.answer is not None
-    assert len(last.raw) == len(last.answer.raw) == MAX_BODY_BYTES
+    assert (len(last.raw), len(last.answer.raw)) == (MAX_BODY_BYTES, MAX_ANSWER_BYTES)
+    upload = {"fileName": "a.pdf", "contentType": "application/pdf", "content": "A" * 200_000}
+    await api.post(path_of("UploadMedia"), json={**upload, "fromPhoneNumber": "+56912345678"})
+    assert sandbox.requests[-1].json["content"] == upload["content"]
     monkeypatch.undo()
     for _ in range(1100):
         await api.get(path_of("GetContact", 99))
