@@ -9,20 +9,22 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import reduce
 from itertools import chain, count
 from operator import getitem
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import attrs
 from jsonpath import JSONPointer
 from openapi_python_client.strings import ClassName, PythonIdentifier
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from .refusals import Pointer, Refusals, Refused, Unsupported
+from .yaml12 import load
 
 FLAGS = ("deprecated", "readOnly", "writeOnly", "x-in-path")
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
@@ -45,6 +47,10 @@ SCHEMA_KEYS = SHAPE | {
     *("maxProperties", "propertyNames", "dependentRequired", "unevaluatedProperties", "unevaluatedItems"),
     *("$comment", "$schema", "$id", "$anchor", "$defs", "id"),
 }
+KINDS = {"properties": dict, **dict.fromkeys(("required", "enum", "allOf", "anyOf", "oneOf"), list)}
+TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+IMPORTED = {"models", "types", "dt", "deprecated"}
+"""Names that modules of operations import, and an operation cannot have: it gets a trailing underscore."""
 ADVICE = {
     "prefixItems": "tuples are not supported; describe an object, or an array of one type",
     "patternProperties": "is not supported; use additionalProperties",
@@ -74,6 +80,8 @@ class Parameter:
     @property
     def parser_name(self) -> str:
         """Its name for the parser, to which a header is a query."""
+        if self.place == "path":
+            return _in_parser(self.name)
         return f"{self.name} header" if self.place == "header" else self.name
 
 
@@ -81,7 +89,7 @@ class Parameter:
 class OperationInfo:
     """What the parser does not say of an operation."""
 
-    name: str
+    module: str
     method: str
     path: str
     pointer: Pointer
@@ -96,6 +104,10 @@ class OperationInfo:
     """Status → json, text or none."""
 
     @property
+    def name(self) -> str:
+        return self.module + "_" * (self.module in IMPORTED)
+
+    @property
     def deprecated_keywords(self) -> list[str]:
         """Keywords that the document calls deprecated; those of the body are added by the walk."""
         return [one.python_name for one in self.parameters if one.deprecated] + self.deprecated_fields
@@ -107,7 +119,10 @@ class OperationInfo:
     def route(self) -> str:
         """The path with the names of its parameters as Python writes them."""
         names = {one.name: one.python_name for one in self.in_place("path")}
-        return re.sub(r"{(.+?)}", lambda found: f"{{{names.get(found[1], found[1])}}}", self.path)
+        parts = re.split(r"{([^}]+)}", self.path)
+        parts[::2] = (quote(part, safe="/?#[]@!$&'()*+,;=:%") for part in parts[::2])
+        parts[1::2] = (f"{{{names.get(name, name)}}}" for name in parts[1::2])
+        return "".join(parts)
 
 
 class Document:
@@ -128,39 +143,50 @@ class Document:
         self.operations: dict[str, OperationInfo] = {}
         self.count = 0
         """How many operations the document has, references to path items followed."""
-        self._components: dict[str, Any] = self.data.get("components") or {}
+        self._components: dict[str, Any] = self.data["components"]
         self._paths: dict[str, Any] = {}
         self._annotations: set[str] = set()
+        self._names: dict[Pointer, str] = {}
+        """Schema that something refers to → its name for the parser."""
+        self._classes: dict[str, Pointer] = {}
+        self._unnamed: set[Pointer] = set()
+        """Schemas that are being rewritten, and in which no property has been entered yet."""
         self._taken = {self._class_name(name) for name in self._components.get("schemas") or ()}
         self._read_operations()
 
     def _load(self, path: Path) -> dict[str, Any]:
         try:
-            data = YAML(typ="safe").load(self.raw)
+            data = load(self.raw)
         except (YAMLError, UnicodeDecodeError) as error:
-            raise Refused([f"{path.name}: is not YAML or JSON: {error}"]) from None
+            mark = getattr(error, "problem_mark", None)
+            line = f":{mark.line + 1}" if mark else ""
+            raise Refused([f"{path.name}{line}: is not YAML or JSON: {getattr(error, 'problem', error)}"]) from None
         if not isinstance(data, dict) or not isinstance(data.get("paths"), dict):
             raise Refused(
                 [f"{path.name}:1: document: is no OpenAPI document; it is an object with `openapi` and `paths`"]
             )
         version = str(data.get("openapi", data.get("swagger", "none")))
-        if not version.startswith("3.1"):
+        if not re.match(r"3\.1(\.|$)", version):
             self.refusals.add(
-                ("openapi" if "openapi" in data else "swagger",),
+                ("swagger" if "swagger" in data else "openapi",),
                 f"version {version} is not supported; convert the document to 3.1, where `nullable: true` is "
                 "`type: [..., 'null']` and `exclusiveMinimum` is a number",
             )
-            self.refusals.check()
+        for key in ("info", "components"):
+            data[key] = {} if data.get(key) is None else data[key]
+            if not isinstance(data[key], dict):
+                self.refusals.add((key,), f"{key} must be an object")
+        self.refusals.check()
         return data
 
     def for_parser(self) -> dict[str, Any]:
         """The document that the parser is given."""
-        info = {"title": self.title, "version": str(self.data.get("info", {}).get("version", ""))}
+        info = {"title": self.title, "version": str(self.data["info"].get("version", ""))}
         return {"openapi": "3.1.0", "info": info, "paths": self._paths, "components": {"schemas": self.schemas}}
 
     @property
     def title(self) -> str:
-        return str(self.data.get("info", {}).get("title", "API"))
+        return str(self.data["info"].get("title", "API"))
 
     @property
     def server(self) -> str:
@@ -169,14 +195,16 @@ class Document:
         url = str(servers[0].get("url", ""))
         for name, variable in (servers[0].get("variables") or {}).items():
             url = url.replace(f"{{{name}}}", str(variable.get("default", "")))
-        return url.rstrip("/") if re.match(r"https?://[^{}]+$", url) else ""
+        return url.rstrip("/") if re.match(r"(?i)https?://[^{}]+$", url) else ""
 
     @property
     def digest(self) -> str:
         return hashlib.sha256(self.raw).hexdigest()
 
     def python_name(self, name: str) -> str:
-        return str(PythonIdentifier(name, self.prefix))
+        """As Python itself spells an identifier (NFKC), so that a keyword is the same name however it is passed."""
+        found = str(PythonIdentifier(unicodedata.normalize("NFKC", name), self.prefix))
+        return found if found == name else self.python_name(found)  # a name of a name is the name itself
 
     def _class_name(self, name: str) -> str:
         """The class of a schema, in lower case: two that differ in no more would share a module."""
@@ -189,17 +217,19 @@ class Document:
             if self.data.get(kind):
                 self.refusals.note((kind,), f"{', '.join(self.data[kind])} are not generated")
         for path, raw in self.data["paths"].items():
-            if not str(path).startswith("x-"):
-                with self.refusals.collected():
+            if not path.startswith("x-"):
+                with self.refusals.collected(("paths", path)):
                     self._read_path(path, raw)
 
     def _read_path(self, path: str, raw: Any) -> None:
         pointer: Pointer = ("paths", path)
+        if not path.startswith("/"):
+            raise Unsupported(pointer, "a path must begin with /")
         item, _ = self._resolve(raw, pointer)
         for key, operation in item.items():
             if key in METHODS:
                 self.count += 1
-                with self.refusals.collected():
+                with self.refusals.collected((*pointer, key)):
                     self._read_operation(path, key, item, operation, (*pointer, key))
             elif key == "servers":
                 self.refusals.add((*pointer, key), "servers of a path are not supported; the client has one base_url")
@@ -213,7 +243,7 @@ class Document:
             raw.get("operationId") or f"{method}_{re.sub('[{}]', '', path).strip('/').replace('/', '_')}"
         )
         info = OperationInfo(
-            name=self.python_name(operation_id),
+            module=self.python_name(operation_id),
             method=method.upper(),
             path=path,
             pointer=pointer,
@@ -221,8 +251,8 @@ class Document:
             idempotent=bool(raw.get("x-safe-to-repeat", method in SAFE_METHODS)),
             security=self._security(raw, pointer),
         )
-        if info.name in self.operations:
-            other = self.operations[info.name]
+        if info.module in self.operations:
+            other = self.operations[info.module]
             raise Unsupported(
                 (*pointer, *(("operationId",) if "operationId" in raw else ())),
                 f"{operation_id} and the operationId of {other.method} {other.path} are one name in Python, "
@@ -234,8 +264,9 @@ class Document:
             )
         if raw.get("callbacks"):
             self.refusals.note((*pointer, "callbacks"), f"{', '.join(raw['callbacks'])} are not generated")
-        self._paths.setdefault(path, {})[method] = {
-            "operationId": info.name,  # in the form of a name that the parser leaves as it is
+        in_parser = re.sub(r"{([^}]+)}", lambda found: f"{{{_in_parser(found[1])}}}", path)
+        self._paths.setdefault(in_parser, {})[method] = {
+            "operationId": info.module,  # in the form of a name that the parser leaves as it is
             "tags": [str(tag) for tag in raw.get("tags") or ["default"]],
             "summary": str(raw.get("summary") or ""),
             "description": str(raw.get("description") or ""),
@@ -243,15 +274,17 @@ class Document:
             "responses": self._responses(info, operation_id),
             **self._body(info, operation_id),
         }
-        self.operations[info.name] = info
+        self.operations[info.module] = info
 
     def _parameters(self, info: OperationInfo, item: Mapping[str, Any], operation_id: str) -> list[dict[str, Any]]:
         found: dict[tuple[str, str], tuple[Mapping[str, Any], Pointer]] = {}
         for owner, base in ((item, info.pointer[:2]), (info.raw, info.pointer)):
             for index, one in enumerate(owner.get("parameters") or ()):
                 resolved, pointer = self._resolve(one, (*base, "parameters", index))
-                found[resolved.get("in", ""), resolved.get("name", "")] = resolved, pointer
-        in_path = re.findall(r"{(.+?)}", info.path)
+                if not {"in", "name"} <= resolved.keys():
+                    raise Unsupported(pointer, "a parameter needs a `name`, and in what it is: `in`")
+                found[resolved["in"], str(resolved["name"])] = resolved, pointer
+        in_path = re.findall(r"{([^}]+)}", info.path)
         declared = [name for place, name in found if place == "path"]
         if sorted(in_path) != sorted(declared):
             raise Unsupported(
@@ -309,10 +342,10 @@ class Document:
             self.refusals.note(
                 pointer, f"sent as {chosen}; {', '.join(one for one in content if one != chosen)} is passed over"
             )
-        info.content_type, info.body_required = chosen, bool(raw.get("required"))
+        kind = "application/json" if _is_json(chosen) else media_type(chosen)
+        info.content_type, info.body_required = chosen if _is_json(chosen) else kind, bool(raw.get("required"))
         where = (*pointer, "content", chosen, "schema")
         schema = self._schema(content[chosen].get("schema", {}), where, f"{operation_id} Body")
-        kind = "application/json" if _is_json(chosen) else media_type(chosen)
         return {"requestBody": {"required": info.body_required, "content": {kind: {"schema": schema}}}}
 
     def _responses(self, info: OperationInfo, operation_id: str) -> dict[str, Any]:
@@ -322,7 +355,8 @@ class Document:
             if not re.fullmatch(r"2(\d\d|XX)", status):
                 continue
             raw, pointer = self._resolve(one, (*info.pointer, "responses", code))
-            content = raw.get("content") or {}
+            empty = info.method == "HEAD" or status in ("204", "205")  # whatever the document shows
+            content = {} if empty else raw.get("content") or {}
             texts = (kind for kind in content if kind.startswith("text/") and "event-stream" not in kind)
             chosen = next(chain(filter(_is_json, content), texts), None)
             if content and chosen is None:
@@ -331,7 +365,7 @@ class Document:
                     f"an answer of {', '.join(content)} is not supported; JSON and text are, and `recordings.download` "
                     "saves a file from its URL",
                 )
-            if chosen is None or status in ("204", "205", "304"):
+            if chosen is None:
                 info.answers[status], out[status] = "none", {"description": ""}
                 continue
             info.answers[status] = "json" if _is_json(chosen) else "text"
@@ -355,6 +389,8 @@ class Document:
         where: Pointer = (*pointer, "security") if own else ("security",)
         refused = []
         for one in alternatives:
+            if not isinstance(one, Mapping):
+                raise Unsupported(where, f"{one} must be an object, such as `{one}: []`")
             if len(one) > 1:
                 refused.append(f"{' and '.join(one)} at once are not supported; state them as alternatives")
                 continue
@@ -394,7 +430,7 @@ class Document:
         """Follow references within the document."""
         seen = []
         while isinstance(thing, Mapping) and "$ref" in thing:
-            ref = str(thing["$ref"])
+            ref = unquote(str(thing["$ref"]))
             if not ref.startswith("#/"):
                 raise Unsupported(
                     (*pointer, "$ref"), f"{ref} is in another file, which is not supported; bundle the document first"
@@ -418,22 +454,22 @@ class Document:
         if not isinstance(raw, Mapping):
             raise Unsupported(pointer, "must be a schema; `false` is not supported")
         if "$ref" in raw:
-            ref = str(raw["$ref"])
-            component = re.fullmatch(r"#/components/schemas/([^/]+)", ref)
-            if component is None:
-                target, where = self._resolve(raw, pointer)
-                return self._schema(target, where, name)
-            self._resolve(raw, pointer)
-            self._component(component[1].replace("~1", "/").replace("~0", "~"))
-            return {"$ref": ref}
+            return {"$ref": f"#/components/schemas/{self._component(*self._resolve(raw, pointer), name)}"}
         out = self._rewritten(raw, pointer, name)
         return (
-            self._named(out, raw, pointer, name)
+            self._named(out, pointer, name)
             if "properties" in out or "allOf" in out or out.get("type") == "object"
             else out
         )
 
     def _check_keywords(self, raw: Mapping[str, Any], pointer: Pointer) -> None:
+        for key, kind in KINDS.items():
+            if key in raw and not isinstance(raw[key], kind):
+                raise Unsupported((*pointer, key), f"{key} must be {'an object' if kind is dict else 'a list'}")
+        kinds = raw.get("type", [])
+        for one in kinds if isinstance(kinds, list) else [kinds]:
+            if one not in TYPES:
+                raise Unsupported((*pointer, "type"), f"{one} is no type; types are {', '.join(TYPES)}")
         for key in raw:
             if key == "not" and _is_condition(raw[key]):
                 continue  # which properties go together is for the service to say
@@ -455,22 +491,39 @@ class Document:
                 (*pointer, key), f"{key} is no keyword of JSON Schema; passed over, here and wherever else it stands"
             )
 
-    def _component(self, name: str) -> None:
-        """Rewrite a schema of the document, once."""
-        if name in self.schemas:
-            return
-        pointer: Pointer = ("components", "schemas", name)
-        raw = self._components["schemas"][name]
-        self.schemas[name], self.sources[name] = {}, pointer
-        with self.refusals.collected():
-            self.schemas[name] = self._part(raw, pointer, name)
+    def _component(self, raw: Mapping[str, Any], pointer: Pointer, name: str) -> str:
+        """Rewrite a schema that something refers to, once; return its name for the parser, its own if it has one."""
+        if pointer in self._unnamed:
+            raise Unsupported(pointer, "contains itself with no property in between; make it the property of an object")
+        if pointer not in self._names:
+            key = self._names[pointer] = self._own_name(pointer) or self._free(name)
+            self.schemas[key], self.sources[key] = {}, pointer
+            self._unnamed.add(pointer)
+            with self.refusals.collected(pointer):
+                self.schemas[key] = self._part(raw, pointer, key)
+            self._unnamed.discard(pointer)
+        return self._names[pointer]
 
-    def _named(self, schema: dict[str, Any], raw: Mapping[str, Any], pointer: Pointer, name: str) -> dict[str, Any]:
-        """Make an object without a name one of the document's schemas, under a name that is free."""
-        base = str(ClassName(name, self.prefix))
+    def _own_name(self, pointer: Pointer) -> str:
+        if pointer[:2] != ("components", "schemas") or len(pointer) != 3:
+            return ""
+        key = unicodedata.normalize("NFKC", str(pointer[2])).replace("/", " ")
+        python_name = ClassName(key, self.prefix)
+        other = self._classes.setdefault(python_name, pointer)
+        if other != pointer:
+            self.refusals.add(pointer, f"{key} and {other[2]} are one name in Python, {python_name}; rename one")
+        return key if other == pointer else ""
+
+    def _free(self, name: str) -> str:
+        base = str(ClassName(unicodedata.normalize("NFKC", name), self.prefix))
         numbered = chain([base], (f"{base}{number}" for number in count(2)))
         free = next(one for one in numbered if self._class_name(one) not in self._taken)
         self._taken.add(self._class_name(free))
+        return free
+
+    def _named(self, schema: dict[str, Any], pointer: Pointer, name: str) -> dict[str, Any]:
+        """Make an object without a name one of the document's schemas, under a name that is free."""
+        free = self._free(name)
         self.schemas[free], self.sources[free] = schema, pointer
         return {"$ref": f"#/components/schemas/{free}"}
 
@@ -482,9 +535,11 @@ class Document:
         kinds = raw.get("type")
         if isinstance(kinds, list) and "object" in kinds and not ("enum" in raw or "const" in raw):
             # Each kind with what belongs to it, so that the object among them gets a name.
-            members = [
-                {**raw, "type": kind} if kind in ("object", "array", "string") else {"type": kind} for kind in kinds
-            ]
+            rest = {
+                key: value for key, value in raw.items() if key not in ("properties", "additionalProperties", "allOf")
+            }
+            of_kind = {"object": raw, "array": rest, "string": rest}
+            members = [{**of_kind.get(kind, {}), "type": kind} for kind in kinds]
             out["anyOf"] = [self._schema(one, pointer, name) for one in members]
             return out if len(members) > 1 else self._rewritten({**raw, "type": "object"}, pointer, name)
         for key in ("anyOf", "oneOf"):
@@ -509,6 +564,9 @@ class Document:
         ]
         if parts:
             out["allOf"] = [self._part(one, (*pointer, "allOf", index), name) for index, one in enumerate(parts)]
+            for one in chain(*((part.get("properties") or {}).values() for part in out["allOf"])):
+                if type(one.get("const")) in (str, int):  # which the parser merges with a type as an enum only
+                    one["enum"] = [one.pop("const")]
         if raw.get("properties"):
             out["properties"] = self._properties(raw, pointer, name)
             out["type"] = "object"
@@ -531,6 +589,7 @@ class Document:
     def _properties(self, raw: Mapping[str, Any], pointer: Pointer, name: str) -> dict[str, Any]:
         out: dict[str, Any] = {}
         names: dict[str, str] = {}
+        outside, self._unnamed = self._unnamed, set()
         for wire, one in raw["properties"].items():
             where = (*pointer, "properties", wire)
             same = names.setdefault(self.python_name(str(wire)), str(wire))
@@ -541,6 +600,7 @@ class Document:
                 continue
             with self.refusals.collected():
                 out[str(wire)] = self._schema(one, where, f"{name} {wire}")
+        self._unnamed = outside
         return out
 
     def _part(self, raw: Any, pointer: Pointer, name: str) -> dict[str, Any]:
@@ -590,7 +650,11 @@ class Document:
         names = [one["$ref"].rpartition("/")[2] for one in members if "$ref" in one]
         if not found or len(names) < 2:
             return
-        targets = {str(value): str(target).rpartition("/")[2] for value, target in (found.get("mapping") or {}).items()}
+        mapping = (found.get("mapping") or {}).items()
+        targets = {
+            str(value): self._names.get(("components", "schemas", str(target).rpartition("/")[2]), "")
+            for value, target in mapping
+        }
         known = str(found.get("propertyName")), {value: one for value, one in targets.items() if one in names}
         if self.discriminators.setdefault(frozenset(names), known) != known:
             raise Unsupported(
@@ -623,6 +687,11 @@ class Document:
         yield raw
         for part in raw.get("allOf") or ():
             yield from self._parts_of(part)
+
+
+def _in_parser(name: str) -> str:
+    """The name of a parameter of a path in the letters that the parser allows there."""
+    return name if re.fullmatch(r"[A-Za-z_-][\w-]*", name, re.ASCII) else f"p{name.encode().hex()}"
 
 
 def media_type(content_type: str) -> str:

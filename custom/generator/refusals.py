@@ -47,12 +47,16 @@ class Refusals:
             self.found.append((pointer, what))
 
     @contextmanager
-    def collected(self) -> Iterator[None]:
-        """Refuse what is unsupported here, and go on."""
+    def collected(self, where: Pointer = ()) -> Iterator[None]:
+        """Refuse what is unsupported here, and go on; what is no OpenAPI at all is refused at `where`."""
         try:
             yield
         except Unsupported as refused:
             self.add(refused.pointer, refused.what)
+        except (AttributeError, TypeError, ValueError, LookupError) as error:
+            if not where:
+                raise
+            self.add(where, f"is not as OpenAPI 3.1 has it ({error}); `make redocly` says what it expects")
 
     def note(self, pointer: Pointer, what: str) -> None:
         self.notes.append(f"note: {place(pointer)}: {what}")
@@ -60,7 +64,7 @@ class Refusals:
     def check(self) -> None:
         """Raise what was found."""
         if self.found:
-            root = YAML(typ="safe").compose(self._raw.decode())
+            root = YAML(typ="safe").compose(self._raw)
             found = sorted((_line(root, pointer), place(pointer), what) for pointer, what in self.found)
             raise Refused([f"{self._path.name}:{line}: {where}: {what}" for line, where, what in found])
 
@@ -82,7 +86,7 @@ def _line(node: Any, pointer: Pointer) -> int:
     """The line of the nearest thing that the document has."""
     line = node.start_mark.line + 1
     for step in pointer:
-        if isinstance(step, int) and isinstance(node.value, list) and step < len(node.value):
+        if isinstance(step, int) and node.id == "sequence" and step < len(node.value):
             node = node.value[step]
             line = node.start_mark.line + 1
             continue

@@ -36,6 +36,8 @@ from .runtime.reading import Model
 
 RESERVED = {*dir(Model), "absent_fields_", "unknown_fields_", "unparsed_fields_", "models", "types", "dt", "attrs"}
 """Names that a field cannot have: it gets a trailing underscore."""
+IMPORTED = {"ABSENT", "Annotated", "Any", "Literal", "Mapping", "NotRequired", "Sequence", "TypedDict", "UUID"}
+"""Names that generated modules import, and a class cannot have: it gets a trailing underscore."""
 READ = {
     BooleanProperty: "bool",
     IntProperty: "int",
@@ -47,7 +49,7 @@ READ = {
     DateProperty: "dt.date",
     UuidProperty: "UUID",
 }
-SENT = {**READ, DateTimeProperty: "types.Moment", DateProperty: "dt.date | str", UuidProperty: "types.Uuid"}
+SENT = {**READ, DateTimeProperty: "types.Moment", DateProperty: "types.Day", UuidProperty: "types.Uuid"}
 NO_SCALARS = {ModelProperty: "an object", ListProperty: "a list", FileProperty: "binary"}
 
 
@@ -113,20 +115,35 @@ class Walk:
     def __init__(self, document: Document, data: GeneratorData, config: Config) -> None:
         self.document = document
         self.config = config
+        for one in (*data.models, *data.enums):
+            one.class_info.name = class_of(one)
+            if one.class_info.module_name == one.class_info.name:  # as in a script without capitals
+                one.class_info.module_name += "_"
         self.models = {str(model.class_info.name): model for model in data.models}
         self.enums = {str(enum.class_info.name): enum for enum in data.enums}
         self.components = {self._class_name(name): name for name in document.schemas}
         self.answered: dict[str, list[FieldView]] = {}
         self.sent: dict[str, list[FieldView]] = {}
         self.extras: dict[tuple[str, bool], str] = {}
+        self.dicts: dict[str, str] = {}
+        """Class → that of the dictionary by which it is sent."""
         self.operations: dict[str, OperationView] = {}
         self.names: dict[str, str] = {name: f".{enum.class_info.module_name}" for name, enum in self.enums.items()}
         """Every public name of the package `models` → its module."""
+        found = []
         for tag, collection in data.endpoint_collections_by_tag.items():
             for endpoint in collection.endpoints:
                 info = document.operations[str(endpoint.name)]
-                with document.refusals.collected():
-                    self.operations[info.name] = self._operation(info, endpoint, str(tag))
+                endpoint.name = info.name
+                found.append((info, endpoint, str(tag)))
+        # First what is answered: models have the schemas' names, and whatever else is named has to give way.
+        answers = {}
+        for info, endpoint, _ in found:
+            with document.refusals.collected():
+                answers[info.name] = self._answers(info, endpoint)
+        for info, endpoint, tag in found:
+            with document.refusals.collected():
+                self.operations[info.name] = self._operation(info, endpoint, tag, answers.get(info.name, ("None", {})))
         self._check_modules()
 
     # --- types ------------------------------------------------------------------------------------------------------
@@ -144,7 +161,7 @@ class Walk:
         if kind is FileProperty and form:
             return ["types.File"]
         if kind is LiteralEnumProperty:
-            return [f"models.{prop.class_info.name}", *([] if sending else [prop.value_type.__name__])]
+            return [f"models.{class_of(prop)}", *([] if sending else [prop.value_type.__name__])]
         if kind is ConstProperty:
             value = prop.value.raw_value
             return [f"Literal[{value!r}]", *([] if sending else [type(value).__name__])]
@@ -160,7 +177,7 @@ class Walk:
         )
 
     def _object(self, prop: Any, pointer: Pointer, *, sending: bool) -> str:
-        name = str(prop.class_info.name)
+        name = class_of(prop)
         if not self._is_map(name):
             return self._class(name, sending=sending)
         values = self.models[name].additional_properties
@@ -176,7 +193,7 @@ class Walk:
         return not model.required_properties and not model.optional_properties
 
     def _union(self, prop: Any, pointer: Pointer, *, sending: bool, form: bool) -> list[str]:
-        objects = [str(one.class_info.name) for one in prop.inner_properties if isinstance(one, ModelProperty)]
+        objects = [class_of(one) for one in prop.inner_properties if isinstance(one, ModelProperty)]
         objects = [name for name in objects if not self._is_map(name)]
         words: dict[str, None] = {}
         if len(objects) > 1:
@@ -190,17 +207,17 @@ class Walk:
             classes = [self._class(name, sending=sending) for name in objects]
             words = dict.fromkeys([f"Annotated[{' | '.join(classes)}, {tag}]"] if tag else classes)
         for one in prop.inner_properties:
-            if len(objects) < 2 or not (isinstance(one, ModelProperty) and str(one.class_info.name) in objects):
+            if len(objects) < 2 or not (isinstance(one, ModelProperty) and class_of(one) in objects):
                 words |= dict.fromkeys(self._members(one, pointer, sending=sending, form=form))
         return _null_last(words)
 
     def _class(self, name: str, *, sending: bool) -> str:
         self._reach(name, sending=sending)
-        return f"models.{name}Dict" if sending else f"models.{name}"
+        return f"models.{self.dicts[name] if sending else name}"
 
     def _class_name(self, schema: str) -> str:
         """What the generator calls the class of a schema, `class_overrides` of its configuration included."""
-        return str(Class.from_string(string=schema, config=self.config).name)
+        return _importable(str(Class.from_string(string=schema, config=self.config).name))
 
     def _tag(self, names: list[str], *, sending: bool) -> str | None:
         """What tells the objects of a union apart: a discriminator, or a property with one value in each."""
@@ -237,12 +254,19 @@ class Walk:
         into[name] = []
         component = self.components[name]
         module = f".{self.models[name].class_info.module_name}"
-        self._claim(f"{name}Dict" if sending else name, module, self.document.sources[component])
+        if sending:
+            self.dicts[name] = self._free(f"{name}Dict")
+        self._claim(self.dicts[name] if sending else name, module, self.document.sources[component])
         into[name] += self._fields(name, sending=sending)
         if self.document.is_open(component):
             values = self.models[name].additional_properties
             pointer = (*self.document.sources[component], "additionalProperties")
             self.extras[name, sending] = self.annotation(values, pointer, sending=sending) if values else "Any"
+
+    def _free(self, name: str) -> str:
+        while name in self.names:
+            name += "_"
+        return name
 
     def _claim(self, name: str, module: str, pointer: Pointer) -> None:
         if self.names.setdefault(name, module) != module:
@@ -269,7 +293,9 @@ class Walk:
 
     # --- operations -------------------------------------------------------------------------------------------------
 
-    def _operation(self, info: OperationInfo, endpoint: Endpoint, tag: str) -> OperationView:
+    def _operation(
+        self, info: OperationInfo, endpoint: Endpoint, tag: str, answers: tuple[str, dict[str, str]]
+    ) -> OperationView:
         title = str(ClassName(info.name, self.document.prefix))
         ids = dict(self._id(one, endpoint) for one in info.in_place("path"))
         parameters = {_wire(one): one for one in endpoint.query_parameters}
@@ -279,7 +305,7 @@ class Walk:
         for place, suffix in (("query", "Query"), ("header", "Headers")):
             fields = [self._parameter(one, parameters[one.parser_name], ids, keywords) for one in info.in_place(place)]
             if fields:
-                named[place] = f"{title}{suffix}"
+                named[place] = self._free(f"{title}{suffix}")
                 dicts.append(DictView(named[place], fields))
         supplied: dict[str, str] = {}
         body_keyword = False
@@ -292,14 +318,14 @@ class Walk:
             named["body"] = self._body_name(info, endpoint.bodies[0].prop, title)
             required, optional = [one for one in fields if one.required], [one for one in fields if not one.required]
             if required and optional:
-                dicts += [DictView(f"{title}Options", optional), DictView(named["body"], required, f"{title}Options")]
+                options = self._free(f"{title}Options")
+                dicts += [DictView(options, optional), DictView(named["body"], required, options)]
             else:
                 dicts.append(DictView(named["body"], fields))
         for one in dicts:
-            self._claim(one.name, f"..api.{tag}.{info.name}", info.pointer)
+            self._claim(one.name, f"..api.{tag}.{info.module}", info.pointer)
         types = [name for name in named.values() if name]
         joined = types[0] if len(types) == 1 else f"{title}Keywords" if types else ""
-        returns, answers = self._answers(info, endpoint)
         summary = str(info.raw.get("summary") or "").strip() or f"{info.method} {info.path}"
         parts = [summary if summary.endswith(".") else f"{summary}.", str(info.raw.get("description") or "").strip()]
         parts += ["Deprecated."] * bool(info.raw.get("deprecated"))
@@ -313,13 +339,13 @@ class Walk:
             body=named["body"],
             body_keyword=body_keyword,
             supplied=supplied,
-            returns=returns,
-            answers=answers,
+            returns=answers[0],
+            answers=answers[1],
             docstring="\n\n".join(part for part in parts if part),
         )
 
     def _id(self, parameter: Parameter, endpoint: Endpoint) -> tuple[str, str]:
-        prop = next(one for one in endpoint.path_parameters if _wire(one) == parameter.name)
+        prop = next(one for one in endpoint.path_parameters if _wire(one) == parameter.parser_name)
         annotation = self.annotation(prop, parameter.pointer, sending=True)
         if annotation in ("int", "str", "int | str", "str | int", "Any"):
             annotation = "int | str"
@@ -350,12 +376,12 @@ class Walk:
     def _body(self, info: OperationInfo, prop: Any, ids: list[str]) -> tuple[list[FieldView], dict[str, str], bool]:
         form = not media_type(info.content_type or "").endswith("json")
         pointer = (*info.pointer, "requestBody")
-        if not isinstance(prop, ModelProperty) or self._is_map(str(prop.class_info.name)):
+        if not isinstance(prop, ModelProperty) or self._is_map(class_of(prop)):
             if form:
                 raise Unsupported(pointer, "a form must be an object with properties")
             members = self._members(prop, pointer, sending=True)
             return [FieldView("body", "body", members, info.body_required, _text(prop.description))], {}, True
-        name = str(prop.class_info.name)
+        name = class_of(prop)
         fields, supplied = [], {}
         for one in self._fields(name, sending=True, form=form):
             # The id that a path ends with may stand in the body as `id`.
@@ -374,10 +400,10 @@ class Walk:
 
     def _body_name(self, info: OperationInfo, prop: Any, title: str) -> str:
         """The schema's own name, if it is that of a body and of no other."""
-        name = str(prop.class_info.name) if isinstance(prop, ModelProperty) else ""
+        name = class_of(prop) if isinstance(prop, ModelProperty) else ""
         if name.endswith("Body") and name not in self.names:
             return name
-        return f"{title}Body" if f"{title}Body" not in self.names else f"{title}Content"
+        return f"{title}Body" if f"{title}Body" not in self.names else self._free(f"{title}Content")
 
     def _answers(self, info: OperationInfo, endpoint: Endpoint) -> tuple[str, dict[str, str]]:
         by_status: dict[str, list[str]] = {}
@@ -407,11 +433,21 @@ class Walk:
                 )
 
 
+def class_of(prop: Any) -> str:
+    """The class of an object or of a set of values."""
+    return _importable(str(prop.class_info.name))
+
+
+def _importable(name: str) -> str:
+    return name + "_" * (name in IMPORTED)
+
+
 def _check_scalar(prop: Any, parameter: Parameter) -> None:
     """Whether a parameter can be written as text."""
     kinds = [prop, *getattr(prop, "inner_properties", ())]
     if parameter.place != "path":
         kinds = [getattr(one, "inner_property", one) for one in kinds]
+        kinds += chain(*(getattr(one, "inner_properties", ()) for one in kinds))
     for one in kinds:
         if type(one) in NO_SCALARS:
             raise Unsupported(

@@ -6,6 +6,8 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
+from inspect import iscoroutinefunction
+from operator import index
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import attrs
@@ -15,7 +17,7 @@ from llamadapro_api import document
 from llamadapro_api.document import KeyPlacement
 
 from ._headers import USER_AGENT, RawHeaders, Secret, check_header_name, check_headers, is_header_value
-from ._httpx2 import AnyAsyncClient, AnyProxy, AnyTimeout, AnyURL, is_async_client, to_httpx
+from ._httpx2 import AnyAsyncClient, AnyProxy, AnyTimeout, AnyURL, is_async_client, parse_url, to_httpx
 from .errors import ConfigurationError
 
 EngineName = Literal["httpx", "aiohttp", "httpx2"]
@@ -25,7 +27,6 @@ NO_TIMEOUTS: Mapping[str, float | None] = {"connect": None, "read": None, "write
 
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
-_MAX_PORT = 65_535
 _MAX_SECONDS = 1e12
 
 
@@ -58,10 +59,10 @@ def _base_url(given: str | AnyURL | None) -> httpx.URL:
     # A URL with a password in it is not repeated.
     shown = "the given one" if "@" in str(given) else repr(given)
     try:
-        url = httpx.URL(given)
+        url = parse_url(given)
     except (httpx.InvalidURL, ValueError) as error:
         raise ConfigurationError(f"base_url must be a URL, not {shown} ({type(error).__name__})") from None
-    if url.scheme not in ("http", "https") or not url.host or (url.port or 1) > _MAX_PORT:
+    if url.scheme not in ("http", "https") or not url.host:
         raise ConfigurationError(f"base_url must start with https:// or http:// and name a host, not {shown}")
     if url.userinfo or url.query or url.fragment:
         raise ConfigurationError("base_url must have no user, query or fragment; the key goes into api_key")
@@ -80,14 +81,31 @@ def _deadline(given: float | None) -> float | None:
 
 
 def _max_retries(given: int) -> int:
-    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+    number = as_int(given)
+    if number is None or number < 0:
         raise ConfigurationError(f"max_retries must be an integer of at least 0, not {_short(given)}; 0 means no retry")
-    return given
+    return number
 
 
-def _positive_int(_config: Config, field: attrs.Attribute[int], given: Any) -> None:
-    if isinstance(given, bool) or not isinstance(given, int) or given <= 0:
-        raise ConfigurationError(f"{field.name} must be an integer above 0, not {_short(given)}")
+def _retry_unsafe(given: bool) -> bool:
+    if isinstance(given, bool):  # "false" and "0" out of the environment would be true
+        return given
+    raise ConfigurationError(f"retry_unsafe must be True or False, not {_short(given)}")
+
+
+def _positive_int(name: str, given: int) -> int:
+    number = as_int(given)
+    if number is None or number <= 0:
+        raise ConfigurationError(f"{name} must be an integer above 0, not {_short(given)}")
+    return number
+
+
+def _max_connections(given: int) -> int:
+    return _positive_int("max_connections", given)
+
+
+def _max_response_bytes(given: int) -> int:
+    return _positive_int("max_response_bytes", given)
 
 
 def _rate_limit(given: float | RateLimiter | None) -> float | RateLimiter | None:
@@ -135,7 +153,7 @@ def _proxy(given: str | AnyProxy | None, source: str = "proxy") -> httpx.Proxy |
     if scheme.lower() not in PROXY_SCHEMES:
         raise ConfigurationError(f"{source} has the scheme {scheme!r}; it must be one of {', '.join(PROXY_SCHEMES)}")
     try:
-        built = httpx.Proxy(proxy)
+        built = httpx.Proxy(parse_url(proxy))
     except (httpx.InvalidURL, ValueError, TypeError, AttributeError) as error:
         # It may hold a password: the message only says what is wrong.
         raise ConfigurationError(f"{source} must be a URL such as http://proxy:3128 ({type(error).__name__})") from None
@@ -158,9 +176,9 @@ def _verify(given: bool | str | ssl.SSLContext) -> bool | ssl.SSLContext:
 
 
 def _on_attempt(given: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
-    if given is None or callable(given):
+    if given is None or (callable(given) and not iscoroutinefunction(given)):
         return given
-    raise ConfigurationError(f"on_attempt must be something to call with each attempt, not {_short(given)}")
+    raise ConfigurationError(f"on_attempt must be a function, which nobody awaits, not {_short(given)}")
 
 
 def _http_client(given: AnyAsyncClient | None) -> AnyAsyncClient | None:
@@ -183,8 +201,8 @@ class Config:
     timeout: float | httpx.Timeout = attrs.field(default=30.0, converter=_timeout)
     deadline: float | None = attrs.field(default=120.0, converter=_deadline)
     max_retries: int = attrs.field(default=2, converter=_max_retries)
-    retry_unsafe: bool = attrs.field(default=False, converter=bool)
-    max_connections: int = attrs.field(default=100, validator=_positive_int)
+    retry_unsafe: bool = attrs.field(default=False, converter=_retry_unsafe)
+    max_connections: int = attrs.field(default=100, converter=_max_connections)
     rate_limit: float | RateLimiter | None = attrs.field(default=None, converter=_rate_limit)
     default_region: str | None = attrs.field(default=None, converter=_default_region)
     engine: EngineName = attrs.field(default="httpx", converter=_engine)
@@ -193,7 +211,7 @@ class Config:
     default_headers: Mapping[str, str] = attrs.field(default=None, converter=_default_headers)
     proxy: httpx.Proxy | None = attrs.field(default=None, converter=_proxy)
     verify: bool | ssl.SSLContext = attrs.field(default=True, converter=_verify)
-    max_response_bytes: int = attrs.field(default=64 * 2**20, validator=_positive_int)
+    max_response_bytes: int = attrs.field(default=64 * 2**20, converter=_max_response_bytes)
     on_attempt: Callable[[Any], Any] | None = attrs.field(default=None, converter=_on_attempt)
     http_client: AnyAsyncClient | None = attrs.field(default=None, converter=_http_client)
 
@@ -274,9 +292,24 @@ def check_socks(proxy: httpx.Proxy | None, engine: EngineName) -> httpx.Proxy | 
 
 
 def _positive(name: str, value: Any, expected: str) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < _MAX_SECONDS:
-        return float(value)
+    number = as_seconds(value)
+    if number is not None:
+        return number
     raise ConfigurationError(f"{name} must be {expected}, above 0, not {_short(value)}")
+
+
+def as_int(value: Any) -> int | None:
+    """An integer, numpy's too; None for anything else."""
+    try:
+        return None if isinstance(value, bool) else index(value)
+    except TypeError:
+        return None
+
+
+def as_seconds(value: Any) -> float | None:
+    """A number above 0; None for anything else."""
+    number = value if isinstance(value, float) else as_int(value)
+    return float(number) if number is not None and 0 < number < _MAX_SECONDS else None
 
 
 def _short(value: Any) -> str:

@@ -18,6 +18,9 @@ else:  # it need not be installed
     AnyURL, AnyTimeout, AnyProxy, AnyAsyncClient = httpx.URL, httpx.Timeout, httpx.Proxy, httpx.AsyncClient
 
 
+_MAX_PORT = 65_535
+
+
 def to_httpx(value: Any) -> Any:
     """A URL, Timeout or Proxy of httpx2 as httpx's; anything else as it is."""
     httpx2: Any = sys.modules.get("httpx2")  # whoever has a value of it has imported it
@@ -31,6 +34,16 @@ def to_httpx(value: Any) -> Any:
         headers = value.headers.multi_items()
         return httpx.Proxy(str(value.url), ssl_context=value.ssl_context, auth=value.auth, headers=headers)
     return value
+
+
+def parse_url(value: Any) -> httpx.URL:
+    """A URL of either, or a text, as httpx's; one whose host or port no connection could be made to is a ValueError."""
+    url = httpx.URL(to_httpx(value))
+    url.host.encode()  # decoded when it is asked for
+    url.raw_host.decode("ascii").encode("idna")
+    if (url.port or 0) > _MAX_PORT:
+        raise ValueError(f"there is no port {url.port}")
+    return url
 
 
 def is_async_client(value: Any) -> bool:

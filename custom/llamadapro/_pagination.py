@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from llamadapro_api.types import PreparedRequest
 
+from ._config import as_int
 from ._session import Session
 from .errors import InvalidRequestError, LlamadaProError, PaginationError
 
@@ -132,14 +133,15 @@ class AsyncPaginator(Generic[T]):
         max_items: int | None = None,
         prefetch: bool = False,
     ) -> None:
-        if max_items is not None and (isinstance(max_items, bool) or not isinstance(max_items, int) or max_items < 0):
+        most = as_int(max_items)
+        if max_items is not None and (most is None or most < 0):
             raise InvalidRequestError(f"max_items must be an integer of at least 0, or None for all, not {max_items!r}")
         self._session = session
         self._prepare = prepare
         # Prepared at once, so that a wrong argument is reported where it was written.
         self._first = prepare(page_token)
         self._first_token = page_token
-        self._max_items = max_items
+        self._max_items = most
         self._prefetch = prefetch
         self.next_page_token = page_token
 

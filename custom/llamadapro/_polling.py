@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, TypeVar
 
+from ._config import as_seconds
 from ._transport import Clock
 from .errors import InvalidRequestError, NotFoundError, WaitTimeoutError
 
@@ -16,6 +17,17 @@ MAX_INTERVAL = 10.0
 GROWTH = 1.5
 
 _NOTHING = object()
+
+
+def has_status(record: Any, statuses: Collection[str]) -> bool:
+    """Whether a record's status, which may be anything that the service answers, is one of these."""
+    return isinstance(record.status, str) and record.status in statuses
+
+
+def check_statuses(statuses: Any, name: str) -> None:
+    """Raises `InvalidRequestError` for a single text too, which every part of itself would be found in."""
+    if isinstance(statuses, str) or not isinstance(statuses, Collection):
+        raise InvalidRequestError(f"{name} must be a collection of statuses, such as ('failed',), not {statuses!r}")
 
 
 async def poll(
@@ -32,8 +44,10 @@ async def poll(
 
     `on_status` is called with the first answer and with each whose status differs from the one before.
     """
-    if not isinstance(timeout, (int, float)) or not timeout > 0:
+    if as_seconds(timeout) is None:
         raise InvalidRequestError(f"timeout must be a number of seconds above 0, not {timeout!r}")
+    if on_status is not None and not callable(on_status):
+        raise InvalidRequestError(f"on_status must be something to call, not {on_status!r}")
     ends = clock.now() + timeout
     interval = FIRST_INTERVAL
     last: T | None = None

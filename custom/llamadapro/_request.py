@@ -50,7 +50,7 @@ def _own_path(base_url: httpx.URL, path: Any) -> str:
 
 def _query(params: Any) -> Iterator[tuple[str, str]]:
     for name, value in _pairs(params):
-        _plain(name, "params")
+        name = _plain(name, "params")
         plain = _plain(value, f"params.{name}")
         for item in plain if isinstance(plain, list) else [plain]:
             if isinstance(item, (dict, list)):

@@ -59,7 +59,7 @@ class Session:
         """Replace the numbers among these keywords by their E.164 forms; the error names each wrong one."""
         wrong: list[str] = []
         for name in names:
-            if fields.get(name) is not None:
+            if name in fields:
                 try:
                     fields[name] = self.to_e164(fields[name])
                 except InvalidPhoneNumberError as error:

@@ -6,10 +6,15 @@ PHONE; EMAIL is inferred from the e-mail addresses in its own examples of `addre
 
 from __future__ import annotations
 
+import re
+
 from llamadapro_api import models
 
 from .errors import InvalidRequestError
 from .phone import to_e164
+
+_IN_NO_ADDRESS = re.compile(r"[\s,;<>@]")
+"""What stands between several addresses, or around one; nobody's own has it."""
 
 
 def phone(number: str, region: str | None = None) -> models.NewContactAddressDict:
@@ -24,7 +29,8 @@ def whatsapp(number: str, region: str | None = None) -> models.NewContactAddress
 
 def email(address: str) -> models.NewContactAddressDict:
     """An e-mail address. Only its form is checked, not whether it exists."""
-    local, at, domain = address.strip().rpartition("@")
-    if not (local and at and domain) or any(sign.isspace() for sign in local + domain):
+    found = address.strip() if isinstance(address, str) else ""
+    local, _, domain = found.rpartition("@")
+    if not (local and domain) or _IN_NO_ADDRESS.search(local + domain) or not found.isprintable():
         raise InvalidRequestError(f"{address!r} is not an e-mail address: it must be like name@example.com")
-    return {"channel_type": "EMAIL", "address": address.strip()}
+    return {"channel_type": "EMAIL", "address": found}

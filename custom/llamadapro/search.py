@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from llamadapro_api import models
 from llamadapro_api.errors import ValidationError
-from llamadapro_api.writing import write_datetime
+from llamadapro_api.writing import refusal, write_datetime, write_number, write_text
 
 from .errors import InvalidRequestError
 
@@ -67,7 +67,7 @@ def order(field: str, direction: Direction = "asc") -> models.SearcherDocumentSe
 
 
 def _field(name: str) -> str:
-    if not re.fullmatch(r"[^\s:;=]+", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[^\s:;=]+", name):
         raise InvalidRequestError(f"{name!r} is not the name of a field")
     first, dot, rest = name.partition(".")
     return re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), first) + dot + rest
@@ -81,13 +81,19 @@ def _direction(field: str, direction: str) -> Direction:
 
 def _text(field: str, value: Any) -> str:
     """A value as the service compares it: as text."""
+    try:
+        return _write(value)
+    except Exception as error:
+        raise InvalidRequestError(str(refusal(error, field, top=True))) from None
+
+
+def _write(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
-        try:
-            return write_datetime(value)
-        except ValidationError as error:
-            raise InvalidRequestError(f"{field}: {error}") from None
-    if isinstance(value, (str, int, float)):
-        return str(value)
-    raise InvalidRequestError(f"{field}: expected a string, a number, a boolean or a datetime, not {value!r}")
+        return write_datetime(value)
+    if isinstance(value, str):
+        return write_text(value)
+    if isinstance(value, float) or hasattr(type(value), "__index__"):
+        return str(write_number(value))
+    raise ValidationError(f"expected a string, a number, a boolean or a datetime, not {value!r}")

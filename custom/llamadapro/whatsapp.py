@@ -12,6 +12,7 @@ WhatsApp's Cloud API, with its names (`sub_type`, `fallback_value`, `amount_1000
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import cast
 
@@ -39,7 +40,7 @@ def button(
 ) -> models.WhatsAppTemplateMessageButtonComponentDict:
     """A button, counted from 0: a quick reply with a `payload`, a URL with a text, or the `sub_type` given."""
     filled = _parameter(parameter)
-    kind = sub_type or ("quick_reply" if filled["type_"] == "payload" else "url")
+    kind = sub_type or ("quick_reply" if filled.get("type_") == "payload" else "url")
     return {"type_": "button", "sub_type": kind, "index": index, "parameters": [filled]}
 
 
@@ -81,7 +82,7 @@ def currency(
         raise InvalidRequestError(f"{amount!r} is not an amount of money") from None
     if not thousandths.is_finite() or thousandths != thousandths.to_integral_value():
         raise InvalidRequestError(f"{amount!r} cannot be sent: amounts have at most three decimals")
-    if len(code) != 3 or not (code.isascii() and code.isalpha()):
+    if not isinstance(code, str) or len(code) != 3 or not (code.isascii() and code.isalpha()):
         raise InvalidRequestError(f"{code!r} is not a currency code such as USD or CLP")
     shown = fallback if fallback is not None else f"{amount} {code.upper()}"
     return {
@@ -103,6 +104,10 @@ def payload(value: str) -> models.WhatsAppTemplateMessageParameterDict:
 def _parameter(
     parameter: str | models.WhatsAppTemplateMessageParameterDict,
 ) -> models.WhatsAppTemplateMessageParameterDict:
+    if not isinstance(parameter, (str, Mapping)):
+        raise InvalidRequestError(
+            f"a parameter is a text, or one of this module's such as currency(…), not {parameter!r}"
+        )
     return text(parameter) if isinstance(parameter, str) else parameter
 
 

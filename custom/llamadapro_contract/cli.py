@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,8 +40,6 @@ environment:
 
 exit codes: 0 no difference that fails, 1 there is one, 2 the service could not be checked, 130 interrupted
 """
-MIN_REDACTED_LENGTH = 12
-"""Shorter keys are words that a report may use by chance."""
 ID_NAMES = ("callId", "messageId", "recordingId")
 
 
@@ -82,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except ModuleNotFoundError as missing:
             report.error = f"needs {missing.name}: pip install 'llamadapro[contract]'"
         except (LlamadaProError, OSError) as error:
-            report.error = str(error)
+            report.error = " ".join(str(error).split())
         return _publish(options, report)
     except KeyboardInterrupt:
         return 130
@@ -101,7 +100,7 @@ async def _check(options: argparse.Namespace, report: Report) -> None:
     report.operations = tuple(map(document.find_operation, options.only or document.operations))
     if options.baseline and not (options.baseline == options.write_baseline and not options.baseline.exists()):
         report.baseline = read_baseline(options.baseline)
-    options.api_key = options.api_key or _key()
+    options.api_key = report.key = options.api_key or _key()
 
     def connect(placement: KeyPlacement, key: str | None) -> AsyncLlamadaPro:
         return AsyncLlamadaPro(
@@ -122,20 +121,27 @@ async def _check(options: argparse.Namespace, report: Report) -> None:
 def _publish(options: argparse.Namespace, report: Report) -> int:
     """Write what was found, or why nothing could be; the exit code."""
 
-    def text(name: str) -> str:
-        return _redact(options.api_key, FORMATS[name](report)) + "\n"
-
+    report.error = None if report.error is None else report.shown(report.error)
+    report.notes = [*map(report.shown, report.notes)]
+    unwritten = None
     for name, path in options.output:
-        path.write_text(text(name), "utf-8")
+        try:
+            path.write_text(FORMATS[name](report) + "\n", "utf-8")
+        except OSError as error:  # the others are written all the same
+            unwritten = unwritten or error
     if report.document is not None and report.error is None:
         if options.write_baseline:
-            options.write_baseline.write_text(_redact(options.api_key, report.new_baseline()), "utf-8")
+            options.write_baseline.write_text(report.new_baseline(), "utf-8")
         if options.patch:
             _write_patch(options, report, report.document)
     if report.error is None or options.format != "text":
-        sys.stdout.write(text(options.format))
+        with suppress(AttributeError):  # a test may put something simpler in its place
+            sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        sys.stdout.write(FORMATS[options.format](report) + "\n")
     if report.error is not None:
-        _complain(_redact(options.api_key, report.error))
+        _complain(report.error)
+    if unwritten is not None:
+        raise unwritten
     return report.exit_code
 
 
@@ -143,7 +149,7 @@ def _write_patch(options: argparse.Namespace, report: Report, document: Document
     from .patch import patch_document, unified_diff
 
     changed, rest = patch_document(document.text, report.of(*DIFFERENCES, "confirmation"))
-    options.patch.write_text(_redact(options.api_key, unified_diff(document.text, changed, rest)), "utf-8")
+    options.patch.write_text(unified_diff(document.text, changed, rest), "utf-8")
     left = f"; {len(rest)} differences are not in it: its first lines name them" if rest else ""
     print(f"the suggested change of openapi.yaml is in {options.patch}{left}", file=sys.stderr)
 
@@ -176,11 +182,6 @@ def _key() -> str:
     if not found and not sys.stdin.isatty():
         raise ConfigurationError("no API key: set LLAMADAPRO_API_KEY")
     return found or getpass("API key: ")
-
-
-def _redact(key: str | None, text: str) -> str:
-    """What a service answers may quote the key."""
-    return text.replace(key, "<key>") if key and len(key) >= MIN_REDACTED_LENGTH else text
 
 
 def requests_per_second(text: str) -> float:

@@ -184,15 +184,15 @@ def _is_date_time(text: str) -> bool:
         return False
 
 
-def _schema_of(value: Any) -> dict[str, Any]:
-    """The simplest schema that a value fits."""
+def _schema_of(value: Any, depth: int = 3) -> dict[str, Any]:
+    """The simplest schema that a value fits; of lists in lists, only the outer ones."""
     kind = json_type(value)
     if kind == "null":
         return {}
     if kind == "string" and _is_date_time(value):
         return {"type": "string", "format": "date-time"}
     if kind == "array":
-        return {"type": "array", "items": _schema_of(value[0]) if value else {}}
+        return {"type": "array", "items": _schema_of(value[0], depth - 1) if value and depth else {}}
     if kind == "object":
         return {"$ref": "#/components/schemas/FreeFormObject"}
     return {"type": kind}

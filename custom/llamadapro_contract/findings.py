@@ -12,6 +12,8 @@ from llamadapro import ConfigurationError
 if TYPE_CHECKING:
     from .document import Document, Pointer
 
+MIN_REDACTED_LENGTH = 12
+"""Shorter keys are words that a report may use by chance."""
 Severity = Literal["contradiction", "addition", "not seen", "confirmation"]
 SEVERITIES: tuple[Severity, ...] = ("contradiction", "addition", "not seen", "confirmation")
 KINDS = (
@@ -21,6 +23,8 @@ KINDS = (
 )
 """Kinds of differences; docs/regenerating.md explains them."""
 DIFFERENCES = ("contradiction", "addition")
+VERSION = 1
+"""Of the baseline file."""
 FAIL_ON: dict[str, tuple[str, ...]] = {"contradiction": ("contradiction",), "addition": DIFFERENCES, "never": ()}
 """What `--fail-on` takes, and the severities that it makes fail."""
 
@@ -68,6 +72,8 @@ class Report:
 
     document: Document | None = None
     base_url: str = ""
+    key: str = ""
+    """The API key: what a service answers may quote it."""
     baseline: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Entries of accepted differences, by id."""
     fail_on: str = "contradiction"
@@ -80,7 +86,15 @@ class Report:
     notes: list[str] = field(default_factory=list)
     _found: dict[str, Finding] = field(default_factory=dict)
 
+    def shown(self, text: str) -> str:
+        """What a service says, for any format and any terminal: on one line, and without the key."""
+        if len(self.key) >= MIN_REDACTED_LENGTH:
+            text = text.replace(self.key, "<key>")
+        return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
     def add(self, finding: Finding, operation: str = "") -> None:
+        fix = tuple(self.shown(one) if isinstance(one, str) else one for one in finding.fix)
+        finding = replace(finding, message=self.shown(finding.message), path=self.shown(finding.path), fix=fix)
         old = self._found.get(finding.id, finding)
         names = (*old.operations, *finding.operations, operation)
         operations = tuple(dict.fromkeys(name for name in names if name))
@@ -129,15 +143,21 @@ class Report:
             if one.severity in DIFFERENCES:
                 seen = {"id": one.id, "operations": list(one.operations), "message": one.message}
                 entries[one.id] = {**entries.get(one.id, {}), **seen}
-        content = {"version": 1, "accepted": [entries[key] for key in sorted(entries)]}
+        content = {"version": VERSION, "accepted": [entries[key] for key in sorted(entries)]}
         return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
 
 
 def read_baseline(path: Path) -> dict[str, dict[str, Any]]:
     """The entries of a baseline file. Raises `ConfigurationError`."""
     try:
-        return {str(entry["id"]): entry for entry in json.loads(path.read_text("utf-8"))["accepted"]}
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        content = json.loads(path.read_text("utf-8"))
+        if content.get("version", VERSION) != VERSION:
+            raise ValueError(f"version {content['version']} is unknown")
+        entries = [(entry["id"], entry.get("operations", []), entry) for entry in content["accepted"]]
+        if not all(isinstance(one, str) for number, names, _ in entries for one in (number, *names)):
+            raise ValueError("an id or an operation is no text")
+        return {number: entry for number, _, entry in entries}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         problem = f"{type(error).__name__}: {error}"
         raise ConfigurationError(
             f"{path} cannot be read as a baseline ({problem}); --write-baseline creates one"

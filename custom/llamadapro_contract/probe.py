@@ -102,7 +102,8 @@ class _Probe:
         self.connect, self.document, self.report, self.stack = connect, document, report, stack
         self.comparer = Comparer(document)
         self.moved: dict[str, str] = {}
-        self.requested: set[str] = set()
+        self.requested: dict[str, int] = {}
+        """The operations, and the status that the last request of each was answered."""
         self.missing: tuple[int, str] = (0, "")
 
     # --- one request ---------------------------------------------------------------------------------------------
@@ -126,11 +127,11 @@ class _Probe:
         operation = self.document.operations.get(name)
         if operation is None:
             return None
-        self.requested.add(name)
         first = None
         for path in _paths(operation, self.moved):
             target = _fill_path(path, ids)
             response = await self.raw(operation.method, target, params, json)
+            self.requested[name] = response.status_code
             wrong = self._is_wrong_path(response, target, real)
             if not wrong and (first is None or response.is_success or response.status_code == 404):
                 if first is not None:
@@ -191,16 +192,20 @@ class _Probe:
         """Make sure that the service is there, and find out how it takes the key."""
         await self.use(documented)
         self.missing = _normalize(await self.raw("GET", MISSING_PATH), MISSING_PATH)
-        answer = ""
+        answer, refused = "", False
         for operation, _, _ in self.document.lists:
             response = await self.raw("GET", operation.path)
             if response.status_code == 401:
                 response = await self._place_key(operation, documented)
             alike = response.is_success and _normalize(response, operation.path) == self.missing  # as any path is
             wrong_path = alike or self._is_wrong_path(response, operation.path, real=True)
-            if _body(response)[1] and not wrong_path and response.status_code < 500:
+            if _body(response)[1] and not wrong_path and response.status_code < 500 and response.status_code != 403:
                 return
             answer = f"GET {operation.path} answers {response.status_code} ({_content_type(response)})"
+            answer += f" to {response.headers['location']}" if "location" in response.headers else ""
+            refused = response.status_code == 403 and _body(response)[1]
+        if refused:
+            raise ConfigurationError(f"the service refuses the key: {answer}")
         if answer:
             raise ConfigurationError(f"this is not the service that openapi.yaml describes: {answer}; check --base-url")
 
@@ -212,7 +217,8 @@ class _Probe:
             if response.status_code != 401:
                 message = f"the service takes the key as {placement}, not as {documented}"
                 fix = ("place-key", placement.header, placement.scheme or "")
-                self._add("key-placement", message, self.document.security_scheme, self.report.operations[0], fix)
+                name = operation.id if self._wants(operation.id) else self.report.operations[0]
+                self._add("key-placement", message, self.document.security_scheme, name, fix)
                 return response
         ways = ", ".join(map(str, [documented, *others]))
         raise ConfigurationError(f"the service refuses the key: GET {operation.path} answers 401 to {ways}")
@@ -224,8 +230,8 @@ class _Probe:
         for operation, reader, size in self.document.lists:
             if self._wants(operation.id, reader):
                 items = _items(await self.ask(operation.id, params={size: count} if size else None))
-                for item in items[:count] if reader else ():
-                    await self.ask(str(reader), self._ids(str(reader), item.get("id")))
+                for item in filter(_has_id, items[:count] if reader else ()):
+                    await self.ask(str(reader), self._ids(str(reader), item["id"]))
                 if size and len(items) > 1:
                     await self._check_paging(operation.id, size, "params")
         if self._wants("SearchContacts"):
@@ -244,10 +250,10 @@ class _Probe:
 
     async def _read_options(self, count: int) -> None:
         lists = _items(await self.ask("GetCustomFieldDefinitions", params={"filterBy": "fieldType:LIST"}))
-        for definition in [one for one in lists if one.get("fieldType") == "LIST"][:count]:
-            parent = {"definitionId": definition.get("id")}
-            for option in _items(await self.ask("GetCustomFieldListOptions", parent))[:count]:
-                await self.ask("GetCustomFieldListOption", {**parent, "optionId": option.get("id")})
+        for definition in [one for one in lists if one.get("fieldType") == "LIST" and _has_id(one)][:count]:
+            parent = {"definitionId": definition["id"]}
+            for option in filter(_has_id, _items(await self.ask("GetCustomFieldListOptions", parent))[:count]):
+                await self.ask("GetCustomFieldListOption", {**parent, "optionId": option["id"]})
 
     async def _check_paging(self, name: str, size: str, place: str) -> None:
         """There are two items at least: a page of one must lead to another."""
@@ -260,7 +266,8 @@ class _Probe:
             return
         page[place]["pageToken"] = token
         second = await self.ask(name, **page)
-        if _items(second) and _items(second)[0].get("id") == _items(first)[0].get("id"):
+        begins, before = ([one["id"] if _has_id(one) else one for one in _items(page)[:1]] for page in (second, first))
+        if begins and begins == before:
             message = "the page that pageToken leads to begins like the previous one"
             self._add("page-token-ignored", message, at, name)
 
@@ -376,7 +383,7 @@ class _Probe:
             if name in names:
                 return f"never requested ({reason})"
         if name in self.requested:
-            return "requested, but for no record that exists, or refused"
+            return f"requested, and answered {self.requested[name]}"
         if self.document.operations[name].method == "GET":
             return "there was no record to request"
         if not name.endswith(CRUD_NOUNS):
@@ -412,7 +419,7 @@ def _normalize(response: httpx.Response, path: str) -> tuple[int, str]:
 def _body(response: httpx.Response) -> tuple[Any, bool]:
     try:
         return response.json(), True
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, False
 
 
@@ -422,6 +429,10 @@ def _content_type(response: httpx.Response) -> str:
 
 def _schema_name(pointer: Pointer) -> str:
     return pointer[2] if pointer[:2] == ("components", "schemas") else pointer[-1]
+
+
+def _has_id(item: dict[str, Any]) -> bool:
+    return isinstance(item.get("id"), int | str) and item["id"] != ""
 
 
 def _items(page: Any) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from html import escape
 from xml.etree import ElementTree
 
 from .findings import DIFFERENCES, KINDS, Finding, Report
@@ -23,7 +24,7 @@ def as_text(report: Report) -> str:
 
 
 def as_markdown(report: Report) -> str:
-    lines = [f"# {report.base_url} against openapi.yaml", "", _summary(report)]
+    lines = [f"# {_cell(report.base_url)} against openapi.yaml", "", _cell(_summary(report))]
     titles = {"contradiction": "Contradictions", "addition": "Additions", "accepted": "Accepted by the baseline"}
     for group, title in titles.items():
         if found := report.of(group):
@@ -114,7 +115,7 @@ def _summary(report: Report) -> str:
 def _footer(report: Report) -> Iterator[str]:
     """Entries of the baseline that no longer occur, what was not seen (a line for each reason), what agrees, notes."""
     for entry in report.resolved:
-        yield f"resolved: {entry['id']} no longer occurs; take it out of the baseline"
+        yield f"resolved: {report.shown(entry['id'])} no longer occurs; take it out of the baseline"
     reasons: dict[str, list[str]] = {}
     for one in report.of("not seen"):
         reasons.setdefault(one.message, []).append(one.path or one.operation)
@@ -135,7 +136,7 @@ def _clean(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return re.sub(r"([\\`|]|(?<=\])\()", r"\\\1", escape(text, quote=False)).replace("\n", " ")
 
 
 def _escape(text: str) -> str:

@@ -22,7 +22,8 @@ from llamadapro_api.errors import ValidationError
 from llamadapro_api.models import BulkIssue, BulkReport, BulkResult
 
 from .ledger import POLL, Claim, Entry, Ledger, NewUnit, Outcome, State, Turn
-from .run import MAX_REASON, Job, OtherSource, StopRun, check_integer
+from .options import check_integer
+from .run import MAX_REASON, Job, OtherSource, StopRun
 
 
 @attrs.frozen
@@ -166,10 +167,11 @@ class ImportMany(Job[ImportReport, ImportIssue]):
         report.read += stored["rows"]
         report.bad += len(bad)
         if state == "sent":
-            counts, listed = answer.counts, sum(bool(errors) for _, errors, _ in entries)
-            successful = _int_or(counts and counts.successful, len(sent) - listed)
+            named = [index for index, errors, _ in entries if errors]
+            counts, listed = answer.counts, min(len({*named} - {None}) + named.count(None), len(sent))
+            # A service may list fewer items than it refused, count errors rather than items, or count wrong.
+            successful = max(0, min(_int_or(counts and counts.successful, len(sent)), len(sent) - listed))
             report.successful += successful
-            # A service may list fewer items than it refused, or count errors rather than items.
             report.refused += max(listed, min(_int_or(counts and counts.errors, 0), len(sent) - successful))
             report.warnings += _int_or(counts and counts.warnings, 0)
             report.duplicates += _int_or(counts and counts.duplicates, 0)

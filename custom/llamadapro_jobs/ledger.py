@@ -13,7 +13,7 @@ import math
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar, Literal
 
@@ -168,8 +168,12 @@ class Ledger(ABC):
         join: bool = False,
         rate: float | None = None,
         resend_unknown: bool = False,
+        operations: Collection[str] = (),
     ) -> tuple[Mapping[str, Any], int]:
-        """Begin, resume or (with `join`) only join a run: what it is about, and how far its source has been read."""
+        """Begin, resume or (with `join`) only join a run: what it is about, and how far its source has been read.
+
+        Nothing is changed in a run of another job, or of none of the `operations` if these are given.
+        """
         await self.open(create=not join)
         about = {"format": FORMAT, **about}
         begin = {"find": statements.FIND_RUN} if join else {"new": statements.CREATE_RUN, "find": statements.FIND_RUN}
@@ -179,11 +183,14 @@ class Ledger(ABC):
         self._run, text, read_to = found[0]
         known: dict[str, Any] = json.loads(text)
         _check_same(_flat(known), _flat(about), join)
+        if operations and known["operation"] not in operations:
+            raise InvalidRequestError(f"the ledger is of {known['operation']}, which is another method's to resume")
         changes = {"lapse": statements.LAPSE}
         if rate is not None:
             changes["rate"] = statements.SET_RATE
         if resend_unknown:
             changes["resend"] = statements.RESEND
+        changes |= {"times": statements.MEND_TIMES, "slot": statements.MEND_SLOT}
         await self._rows(changes, run=self._run, worker="", rate=rate)
         return known, read_to
 

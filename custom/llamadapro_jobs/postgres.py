@@ -60,13 +60,17 @@ class PostgresLedger(Ledger):
         parts = None
         with suppress(psycopg.Error):  # raised from here, ours would keep it as its context, and it quotes the password
             parts = conninfo_to_dict(url)
-        if parts is None:
-            raise InvalidRequestError("the ledger's address is no PostgreSQL URL: postgresql://USER@HOST/DATABASE")
+        authority, _, database = url.partition("://")[2].partition("?")[0].partition("/")
+        if parts is None or authority.count("@") > 1 or "@" in database:  # what follows the first would be shown
+            raise InvalidRequestError(
+                "the ledger's address is no PostgreSQL URL: postgresql://USER:PASSWORD@HOST/DATABASE; in the password, "
+                "write %40 for an @, %2F for a /, and %25 for a %"
+            )
         self._name = f"ledger {parts.get('dbname', '')!r} at {parts.get('host', 'the local socket')}"
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._pipeline: psycopg.AsyncPipeline | None = None
         self._stack = AsyncExitStack()
-        self._known_good = False
+        self._known_good = self._writable = False
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -81,12 +85,15 @@ class PostgresLedger(Ledger):
         while True:
             try:
                 async with asyncio.timeout(max(1.0, min(self.lease, LEASE) / 2)):
-                    return await self._transaction(await self._connect(), *batch(recover))
+                    rows = await self._transaction(await self._connect(), *batch(recover))
+                self._writable = self._run != 0  # before, runs are only looked for
+                return rows
             except _LOST as error:
                 await self._disconnect()
-                if not self._known_good or asyncio.get_running_loop().time() + pause > ends:
+                read_only = isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and not self._writable
+                if read_only or not self._known_good or asyncio.get_running_loop().time() + pause > ends:
                     self._patience = 0.0
-                    kind = LlamadaProError if self._known_good else InvalidRequestError
+                    kind = LlamadaProError if self._known_good and not read_only else InvalidRequestError
                     raise kind(f"{self._name} cannot be reached: {self._reason(error)}") from None
                 await asyncio.sleep(pause)
                 pause, recover = min(2 * pause, MAX_PAUSE), True

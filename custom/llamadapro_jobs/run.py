@@ -34,6 +34,7 @@ from llamadapro.errors import (
 
 from .ledger import Claim, Entry, Granted, Ledger, NewUnit, Outcome, State, Turn
 from .opening import open_ledger
+from .options import MAX_TEXT, check_callback, check_integer, check_number, is_usable
 from .source import Source
 
 Report = TypeVar("Report")
@@ -55,19 +56,9 @@ BACK_OFF = 1.0
 """Seconds before a unit that was not taken is tried again, if the service does not say; doubled with each 429."""
 MAX_BACK_OFF = 300.0
 MAX_REASON = 500
+ABOUT_ALL = (401, 402, 403, 404, 405, 406, 407, 410, 415, 421, 426)
+"""Statuses about the key, the account, a proxy, the address or the protocol."""
 INTERRUPTED = "it was interrupted before its answer came"
-
-
-def check_integer(name: str, value: object, least: int) -> None:
-    """Raise `InvalidRequestError` for an option that is none."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidRequestError(f"{name} must be an integer of at least {least}, not {value!r}")
-
-
-def check_number(name: str, value: object, unit: str, most: float = math.inf) -> None:
-    """Raise `InvalidRequestError` for what is neither None nor a number above 0."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= most):
-        raise InvalidRequestError(f"{name} must be a number {unit} above 0, or None, not {value!r}")
 
 
 class StopRun(Exception):
@@ -107,6 +98,8 @@ class Job(ABC, Generic[Report, Issue]):
     report: Report
     ahead: int = attrs.field(init=False, default=2 * BATCH)
     """How many units may be read before the first of them is done with."""
+    lost: int = attrs.field(init=False, default=0)
+    """Units that were claimed, and could not be settled as the ledger failed."""
     source: Source | None = attrs.field(init=False, default=None)
     began: float = attrs.field(init=False, default=0.0)
 
@@ -115,8 +108,14 @@ class Job(ABC, Generic[Report, Issue]):
         check_integer("stop_after", self.stop_after, 1)
         check_integer("max_issues", self.max_issues, 0)
         check_number("timeout", self.timeout, "of seconds")
-        if self.run_name is not None and (not isinstance(self.run_name, str) or "\0" in self.run_name):
-            raise InvalidRequestError(f"run must be a name, or None, not {self.run_name!r}")
+        check_callback("on_progress", self.on_progress)
+        check_callback("on_issue", self.on_issue)
+        if not isinstance(self.resend_unknown, bool):
+            raise InvalidRequestError(f"resend_unknown must be True or False, not {self.resend_unknown!r}")
+        if self.run_name is not None and not is_usable(self.run_name):
+            raise InvalidRequestError(
+                f"run must be a name of at most {MAX_TEXT:,} bytes, or None, not {self.run_name!r}"
+            )
 
     @abstractmethod
     async def begin(self, ledger: Ledger) -> None:
@@ -240,6 +239,7 @@ class Run:
             self.stop(error)
             while self._flights:
                 await asyncio.wait(self._flights)
+            self._job.lost = len(self._held)
         finally:
             if self._reader is not None:
                 self._reader.cancel()
@@ -340,9 +340,14 @@ class Run:
                     breath = time.monotonic()
         except Exception as error:
             self._source_error = error
-        except asyncio.CancelledError:
-            if self.stopped is None:  # by something within the source, which has not come to its end
-                self._source_error = LlamadaProError("the source was cancelled")
+        except BaseException as error:  # by something within the source, which has not come to its end
+            if self.stopped is None:
+                cancelled = isinstance(error, asyncio.CancelledError)
+                self._source_error = LlamadaProError(
+                    f"the source {'was cancelled' if cancelled else f'raised {error!r}'}"
+                )
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
         finally:
             self._reading = False
             self._wake.set()
@@ -383,7 +388,14 @@ class Run:
 
     def _land(self, claim: Claim, flight: asyncio.Task[Outcome]) -> None:
         self._flights.discard(flight)
-        self._outcomes.append(_unsent(claim) if flight.cancelled() else flight.result())
+        outcome = _unsent(claim)
+        if not flight.cancelled():
+            if (error := flight.exception()) is None:
+                outcome = flight.result()
+            else:  # a GeneratorExit or its like, out of a tool around the call
+                self.stop(LlamadaProError(f"a request raised {error!r}"))
+                outcome = attrs.evolve(outcome, state="unknown", detail=repr(error)[:MAX_REASON].replace("\0", ""))
+        self._outcomes.append(outcome)
         self._wake.set()
 
     def _judge(self, claim: Claim, error: Exception) -> Outcome:
@@ -426,5 +438,5 @@ def _unsent(claim: Claim) -> Outcome:
 def _is_fatal(error: Exception) -> bool:
     """Whether the next unit would fare the same: it is about the key or the address, not about the unit."""
     if isinstance(error, APIStatusError):
-        return error.status_code in (401, 403, 404, 405) or 300 <= error.status_code < 400
+        return error.status_code in ABOUT_ALL or 300 <= error.status_code < 400
     return isinstance(error, ConfigurationError) or not isinstance(error, LlamadaProError)

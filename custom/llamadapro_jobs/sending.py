@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from inspect import signature
 from typing import Any, ClassVar
 
 import attrs
@@ -14,14 +15,19 @@ import orjson
 
 from llamadapro._reports import SendIssue, SendReport
 from llamadapro.errors import InvalidRequestError, LlamadaProError
+from llamadapro_api.writing import did_you_mean
 
 from .ledger import Claim, Entry, Ledger, NewUnit, Outcome, State
-from .run import MAX_REASON, Job, check_integer, check_number
+from .options import MAX_TEXT, check_callback, check_integer, check_number, is_usable
+from .run import MAX_REASON, Job
+from .source import Placed
 
 Key = str | Callable[[Any], str]
 
 NUMBERS = ("to", "from_", "to_phone_number", "from_phone_number")
 """Keywords that hold telephone numbers."""
+TEXTS = ("variables", "text", "content", "template_name", "language_code")
+"""Keywords whose texts must not be empty: it would be a message with a hole."""
 OPEN_STATES: tuple[State, ...] = ("bad", "refused", "unknown")
 MIN_RECOUNT = 0.2
 
@@ -45,6 +51,7 @@ class SendMany(Job[SendReport, SendIssue]):
     _book: Ledger = attrs.field(init=False)
     _build: Callable[..., Awaitable[Any]] = attrs.field(init=False)
     _common: Mapping[str, Any] = attrs.field(init=False)
+    _known_rows: int = attrs.field(init=False, default=0)
     _place: int = attrs.field(init=False, default=-1)
     _recounted: float = attrs.field(init=False, default=0.0)
     _recount_took: float = attrs.field(init=False, default=0.0)
@@ -52,28 +59,48 @@ class SendMany(Job[SendReport, SendIssue]):
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         check_integer("max_attempts", self.max_attempts, 1)
-        check_number("rate", self.rate, "per second", 1e6)
+        check_number("rate", self.rate, "per second", most=1e6)
         if self.common is not None and not isinstance(self.common, Mapping):
             raise InvalidRequestError(f"common must be a dictionary of keywords, not {type(self.common).__name__}")
-        if hole := _find_none(dict(self.common or {})):
-            raise InvalidRequestError(f"common: {hole} is None: leave the keyword out where nothing is to be sent")
-        if not isinstance(self.key, str) and not callable(self.key):
-            raise InvalidRequestError(f"key must be a keyword or a function of a row, not {self.key!r}")
-        if self.operation is not None and self.operation not in self.builders:
+        if not isinstance(self.key, str):
+            if not callable(self.key):
+                raise InvalidRequestError(f"key must be a keyword or a function of a row, not {self.key!r}")
+            check_callback("key", self.key)
+        if self.operation not in (None, *self.builders):
             raise InvalidRequestError(f"operation must be one of {', '.join(self.builders)}, not {self.operation!r}")
 
     async def begin(self, ledger: Ledger) -> None:
         self._book = ledger
         join = self.source is None
-        known, _ = await ledger.begin(
-            self.run_name or "", self._about(join), join=join, rate=self.rate, resend_unknown=self.resend_unknown
+        if not join:
+            self._check_names()
+        known, self._known_rows = await ledger.begin(
+            *(self.run_name or "", self._about(join)),
+            join=join,
+            rate=self.rate,
+            resend_unknown=self.resend_unknown,
+            operations=self.builders.keys(),
         )
         operation = known["operation"]
-        if operation not in self.builders:
-            raise InvalidRequestError(f"the ledger is of {operation}, which is another method's to resume")
         self._build, self._common = self.builders[operation], known["common"]
         if operation == "send" and self.key == "to":
             self.key = "to_phone_number"
+
+    def _check_names(self) -> None:
+        """Refuse what would make every row bad, on a ledger begun for nothing."""
+        operation = self.operation or next(iter(self.builders))
+        known = [*signature(self.builders[operation]).parameters]
+        for name in self.common or ():
+            if isinstance(name, str) and name not in known:
+                raise InvalidRequestError(f"common: {operation} has no {name!r}; {did_you_mean(name, known)}")
+        if isinstance(self.key, str):
+            key = "to_phone_number" if (operation, self.key) == ("send", "to") else self.key
+            if key not in known:
+                raise InvalidRequestError(f"key: {operation} has no {key!r}; {did_you_mean(key, known)}")
+            if key in (self.common or ()):
+                raise InvalidRequestError(
+                    f"key: {key} is in common, so that all rows would be one: name what tells them apart"
+                )
 
     def _about(self, join: bool) -> dict[str, Any]:
         """What a ledger is the ledger of. Who joins a run names only what should be held against it."""
@@ -88,6 +115,10 @@ class SendMany(Job[SendReport, SendIssue]):
                 about["common"] = orjson.loads(orjson.dumps(common))  # as a resumed run reads it back
             except TypeError as error:
                 raise InvalidRequestError(f"common cannot be written as JSON: {error}") from None
+            if hole := _find_hole(about["common"]):  # NaN is one there
+                raise InvalidRequestError(
+                    f"common: {hole} is missing: leave the keyword out where nothing is to be sent"
+                )
         if not join:
             about["key"] = self.key if isinstance(self.key, str) else "a function"
         return about
@@ -97,8 +128,7 @@ class SendMany(Job[SendReport, SendIssue]):
         if not taken:
             return None
         [row] = taken
-        # A row of a file knows its line.
-        self._place = place = getattr(row, "line", self._place + 1)
+        self._place = place = row.line if isinstance(row, Placed) else self._place + 1
         try:
             return await self._unit(place, row)
         except Exception as error:  # also what the row's own values raise
@@ -113,7 +143,7 @@ class SendMany(Job[SendReport, SendIssue]):
             raise InvalidRequestError(f"a row must be a dictionary, not {type(row).__name__}")
         if odd := [name for name in row if not isinstance(name, str)]:
             raise InvalidRequestError(f"{odd[0]!r} is no keyword: are there more cells than columns?")
-        if hole := _find_none(dict(row)):
+        if hole := _find_hole(dict(row)):
             raise InvalidRequestError(f"{hole} is missing: leave the keyword out where nothing is to be sent")
         row = dict(row)
         self.session.normalize(row, *NUMBERS)
@@ -125,26 +155,35 @@ class SendMany(Job[SendReport, SendIssue]):
         if payload is None:
             raise InvalidRequestError("it cannot be written as JSON")
         key = self.key(row) if callable(self.key) else {**self._common, **row}.get(self.key)
-        if not callable(self.key) and isinstance(key, int):
-            key = str(key)
-        if not isinstance(key, str) or not key or "\0" in key:
-            raise InvalidRequestError(f"its key must be a text, not {key!r}")
+        if not callable(self.key):
+            if key is None:
+                raise InvalidRequestError(f"it has no {self.key}, which is the key")
+            key = str(key) if isinstance(key, int) else key
+        if not key or not is_usable(key):
+            raise InvalidRequestError(f"its key must be a text of at most {MAX_TEXT:,} bytes, not {key!r}"[:MAX_REASON])
         return NewUnit(place, key, payload)
 
     async def send(self, claim: Claim) -> Outcome:
         prepared = await self._build(**{**self._common, **json.loads(claim.payload)})
         answer = await self.session.send(prepared)
         number = getattr(answer, "id", None)
-        return Outcome(claim.id, claim.attempt, "sent", None if number is None else str(number))
+        return Outcome(claim.id, claim.attempt, "sent", _as_detail(number))
 
     def added(self, units: Sequence[NewUnit], known: Mapping[str, Entry]) -> int:
-        self.report.read += len(units)
+        # As far as can be said before the ledger is counted again, which knows the duplicates.
+        new = [unit.key is None for unit in units if unit.place >= self._known_rows]
+        self.report.read += len(new)
+        self.report.bad += sum(new)
+        self.report.pending += len(new) - sum(new)
         return len(units)
 
     def settled(self, claim: Claim, outcome: Outcome) -> int:
         report, state = self.report, outcome.state
         if state != "pending":
-            report.pending = max(0, report.pending - 1)
+            if report.pending:
+                report.pending -= 1
+            else:  # of a row that another process has added since
+                report.read += 1
             setattr(report, state, getattr(report, state) + 1)
         if state in OPEN_STATES:
             self._add_issue(claim.place, claim.key, state, outcome.detail or "", json.loads(claim.payload))
@@ -167,6 +206,8 @@ class SendMany(Job[SendReport, SendIssue]):
                     break
                 report.issues.append(_to_issue(entry))
             report.more_issues = report.bad + report.refused + report.unknown - len(report.issues)
+        lost = min(self.lost, report.pending)  # of these nothing is known any more
+        report.pending, report.unknown = report.pending - lost, report.unknown + lost
         return stopped
 
     async def _recount(self) -> None:
@@ -199,21 +240,22 @@ def _to_json(row: Any, default: Callable[[Any], str] | None = None) -> str | Non
         return None
 
 
+def _as_detail(number: object) -> str | None:
+    return None if number is None else str(number).replace("\0", "")[:MAX_REASON]
+
+
 def _keywords_only(error: TypeError) -> str:
     """What is wrong with the keywords, without the name of the function that refused them."""
     return re.sub(r"^\S+\(\):? ", "", str(error))
 
 
-def _find_none(value: Any, place: str = "") -> str | None:
-    """Where there is a None: in a row that stands for a missing cell, and would be sent as a hole."""
-    if value is None:
-        return place
+def _find_hole(value: Any, place: str = "") -> str | None:
+    """Where there is nothing: None, or a text of the message that is empty. It stands for a missing cell."""
+    if value is None or isinstance(value, str):
+        return place if value is None or (not value.strip() and place.partition("[")[0] in TEXTS) else None
+    items: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, dict):
-        for name, item in value.items():
-            if not isinstance(item, str) and (found := _find_none(item, f"{place}.{name}" if place else str(name))):
-                return found
+        items = ((f"{place}.{name}" if place else str(name), item) for name, item in value.items())
     elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            if not isinstance(item, str) and (found := _find_none(item, f"{place}[{index}]")):
-                return found
-    return None
+        items = ((f"{place}[{index}]", item) for index, item in enumerate(value))
+    return next(filter(None, (_find_hole(item, where) for where, item in items)), None)

@@ -10,13 +10,23 @@ from llamadapro._reports import Rows
 from llamadapro.errors import InvalidRequestError
 
 
+class Placed:
+    """A row that knows its place: one of a file knows its line."""
+
+    __slots__ = ()
+    line: int
+
+
 class Source:
     """Gives so many rows at a time."""
 
     def __init__(self, rows: Rows | None, name: str) -> None:
         if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, (Iterable, AsyncIterable)):
             raise InvalidRequestError(f"{name} must be an iterable of dictionaries, not {type(rows).__name__}")
-        self._rows: Iterator[Any] | AsyncIterator[Any] = iter(rows) if isinstance(rows, Iterable) else aiter(rows)
+        # Asked for its iterator once, when it is read: the second time some begin anew, and some cannot be asked.
+        self._rows: Iterator[Any] | AsyncIterator[Any] = (
+            _each(rows) if isinstance(rows, Iterable) else _each_async(rows)
+        )
 
     async def take(self, count: int) -> list[Any]:
         """The next rows: fewer than `count` only at the end."""
@@ -28,3 +38,12 @@ class Source:
             if len(items) == count:
                 break
         return items
+
+
+def _each(rows: Iterable[Any]) -> Iterator[Any]:
+    yield from rows
+
+
+async def _each_async(rows: AsyncIterable[Any]) -> AsyncIterator[Any]:
+    async for row in rows:
+        yield row

@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from os import PathLike, fspath
 from typing import Any, TypeVar
 
@@ -85,7 +85,8 @@ class SqliteLedger(Ledger):
             rows = {name: db.execute(text, parameters).fetchall() for name, text in texts.items()}
             db.execute("commit")
         except BaseException:
-            db.execute("rollback")
+            if db.in_transaction:  # a full disk has rolled it back already
+                db.execute("rollback")
             raise
         return rows
 
@@ -132,10 +133,22 @@ class SqliteLedger(Ledger):
 
 
 class PlanLedger(SqliteLedger):
-    """A temporary ledger that grants no claim: for a run that only reads its source."""
+    """A temporary ledger that grants no claim: for a run that only reads its source.
 
-    def __init__(self) -> None:
-        super().__init__(None)
+    It holds what the file at `path` does, if there is one.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        super().__init__(path if path and os.path.exists(path) else None)
+
+    def _open(self, create: bool) -> None:
+        super()._open(create)
+        kept, path, self._path = self._db, self._path, ""
+        if path and kept is not None:
+            with closing(kept), self._wrap_errors(InvalidRequestError):
+                self._db = copy = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+                for statement in kept.iterdump():
+                    copy.execute(statement)
 
     async def turn(self, turn: Turn) -> Granted:
         return await super().turn(attrs.evolve(turn, places=0))

@@ -71,6 +71,14 @@ SET_RATE = "update llamadapro_runs set rate = :rate where id = :run"
 RESEND = """
 update llamadapro_units set state = 'pending', not_before = {now}, limited = 0 where run = :run and state = 'unknown'
 """
+# Times that no clock which went right can have written, and turns that an earlier, lower rate has put off.
+MEND_TIMES = """
+update llamadapro_units set not_before = {now} where run = :run and state = 'pending'
+    and not_before > {now} + case when limited = 0 then 0 else 604800 end
+"""
+MEND_SLOT = f"""
+update llamadapro_runs set next_slot = {{now}} where id = :run and next_slot > {{now}} + {HORIZON} + 1 / rate
+"""
 LEAVE = "delete from llamadapro_workers where run = :run and worker = :worker"
 
 RENEW = """

@@ -7,13 +7,14 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Router
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from . import files
 from .control import PREFIX, control, wait_for_changes
@@ -27,12 +28,13 @@ from .errors import (
     MethodNotAllowed,
     NotFound,
     describe,
+    did_you_mean,
     error_body,
 )
 from .faults import ConnectionCut, Fault, breaking
 from .request import WARNING, check_key, read
 from .request_log import FILE, MAX_BODY_BYTES
-from .samples import sample
+from .samples import PLACEHOLDER, sample
 from .sections.default import answer_by_shape
 from .ui import UI_PATHS, asset
 
@@ -83,9 +85,10 @@ class Sandbox(Core):
         elif path.startswith(files.PREFIX):
             await self._file(request, send)
         elif path == PREFIX or path.startswith(f"{PREFIX}/"):
-            raw = await _body(request)
-            await wait_for_changes(self, request)
-            await _error_response(self.control, request, raw)(scope, receive, send)
+            with suppress(ClientDisconnect):
+                raw, send = await _body(request, send)
+                await wait_for_changes(self, request)
+                await _error_response(self.control, request, raw)(scope, receive, send)
         else:
             await self._api(request, send)
 
@@ -98,8 +101,10 @@ class Sandbox(Core):
                 return self.perform(operation, request, raw)
             if operations:
                 headers = {"Allow": ", ".join(operations)}
-                raise MethodNotAllowed(f"{request.method} is not for this path", headers=headers)
-            raise NotFound(f"the API has no path {request.scope['path']}")
+                used = " or ".join(operations)
+                raise MethodNotAllowed(f"{request.method} is not for this path: use {used}", headers=headers)
+            path = request.scope["path"]
+            raise NotFound(f"the API has no path {path}{did_you_mean(path, self._paths, list_all=False)}")
 
         await self.handle(operation.id if operation else None, request, send, answer)
 
@@ -119,7 +124,7 @@ class Sandbox(Core):
         entry.fault = fault.kind if fault else None
         send = entry.recording(send)
         try:
-            raw = await _body(request)
+            raw, send = await _body(request, send)
             entry.raw = (raw or b"")[:MAX_BODY_BYTES]
             response = await self._respond(fault, raw, request, answer)
             entry.warning = response.headers.get(WARNING)
@@ -137,7 +142,7 @@ class Sandbox(Core):
         response = None if fault is not None and fault.is_preemptive else _error_response(answer, request, raw)
         if fault is not None and fault.kind == "status":
             headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-            if fault.status in (204, 304):
+            if fault.status in (204, 205, 304):
                 return Response(None, fault.status, headers)
             return _json(fault.status, error_body(fault.status, "a fault that was asked for"), headers)
         return response or Response()
@@ -178,7 +183,7 @@ class Sandbox(Core):
         if not isinstance(made, dict):
             return made
         named = {**dict.fromkeys(("message", "detail", "reason", "error"), str(error)), "status": error.status}
-        said = {**made, **{name: value for name, value in named.items() if name in made}}
+        said = {name: named.get(name, str(error) if value == PLACEHOLDER else value) for name, value in made.items()}
         return said if content.validator.is_valid(said) else made
 
     def _answer(self, operation: Operation, status: int, body: Any, headers: dict[str, str]) -> Response:
@@ -255,20 +260,33 @@ class Sandbox(Core):
         return Forbidden(f"Host {name!r} is not a name of this sandbox: allow it with hosts=[{name!r}] or --allow-host")
 
 
-async def _body(request: Request) -> bytes | None:
-    """The body; None if it is too large. What is too much is not kept."""
+async def _body(request: Request, send: Send) -> tuple[bytes | None, Send]:
+    """The body, or None as soon as it is too large; and a `send` that then receives the rest, and keeps none of it.
+
+    Who writes it all before it reads would else lose the answer; who reads has the answer at once.
+    """
     parts: list[bytes] = []
-    size, announced = 0, request.headers.get("content-length", "0")
-    large = announced.isdecimal() and int(announced) > MAX_BODY
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_DRAINED:
-            break
-        if large or size > MAX_BODY:
-            parts.clear()
-        else:
+    size, announced, stream = 0, request.headers.get("content-length", "0"), request.stream()
+    if not (announced.isdecimal() and int(announced) > MAX_BODY):
+        async for part in stream:
+            size += len(part)
+            if size > MAX_BODY:
+                break
             parts.append(part)
-    return b"".join(parts) if size <= MAX_BODY else None
+        else:
+            return b"".join(parts), send
+
+    async def drain(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            await send({**message, "more_body": True})
+            message, drained = {"type": "http.response.body"}, size
+            async for part in stream:
+                drained += len(part)
+                if drained > MAX_DRAINED:
+                    break
+        await send(message)
+
+    return None, drain
 
 
 def _error_response(answer: _Answer, request: Request, raw: bytes | None) -> Response:

@@ -157,7 +157,7 @@ def _faults(sandbox: Core, body: Any, request: Request) -> Any:
 
 
 def _add_fault(sandbox: Core, body: Record, request: Request) -> Any:
-    sandbox.faults.add(**body)
+    sandbox.faults.add(body.pop("kind", ""), **body)
     return _faults(sandbox, body, request)
 
 

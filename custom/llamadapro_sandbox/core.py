@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import warnings
 from collections.abc import Collection
@@ -17,6 +18,7 @@ from .clock import Clock
 from .document import Document, load
 from .errors import SandboxWarning
 from .faults import Connections, Faults
+from .paging import sign
 from .request import CONTROL_KEY, check_key
 from .request_log import RequestLog
 from .sections import Handler, handlers, recordings
@@ -42,9 +44,11 @@ class Core:
         hosts: Collection[str] = (),
         **settings: Any,
     ):
+        if not api_key or not api_key.isascii() or not api_key.isprintable() or api_key != api_key.strip():
+            raise ValueError("the API key must be printable ASCII without spaces around it")
         self.api_key = api_key
         self.strict = strict
-        self.hosts: frozenset[str] = frozenset(host.lower() for host in hosts)
+        self.hosts: frozenset[str] = frozenset(host.lower() for host in ([hosts] if isinstance(hosts, str) else hosts))
         loaded = document if isinstance(document, Document) else load(str(document) if document else None)
         self.document: Document = loaded
         self.store: Store = Store(db)
@@ -106,11 +110,14 @@ class Core:
 
     def snapshot(self) -> dict[str, Any]:
         """All records and the clock, as JSON values, for `restore`."""
-        return {"records": self.store.dump(), "ahead": self.clock.ahead}
+        taken = {"records": self.store.dump(), "ahead": self.clock.ahead}
+        return {**taken, "signature": _signature(taken)}
 
     def restore(self, snapshot: dict[str, Any]) -> None:
         """Bring back what `snapshot` gave; anything else is a ValueError, and changes nothing."""
         try:
+            if snapshot["signature"] != _signature(snapshot):
+                raise ValueError("it was changed")
             with self.store.transaction():
                 self.store.load(snapshot["records"])
                 self.clock.set_ahead(snapshot["ahead"])
@@ -131,7 +138,8 @@ class Core:
             return recordings.to_response(self.state, self.state.add(recordings.KIND, values), base_url)
 
     def check_control_key(self, request: Request) -> None:
-        keys = [CONTROL_KEY, *sorted(self.document.placements, key=str)]
+        # Only headers: a link or a form of another site can carry a query.
+        keys = [CONTROL_KEY, *sorted((one for one in self.document.placements if one.place == "header"), key=str)]
         check_key(tuple((one,) for one in keys), request, self.api_key)
 
     def close(self) -> None:
@@ -151,3 +159,8 @@ class Core:
             return "<Sandbox: closed>"
         records = ", ".join(f"{count} {kind}" for kind, count in self.store.counts().items()) or "no records"
         return f"<Sandbox: {records}; {len(self.requests)} requests, {len(self.faults)} faults, {self.clock!r}>"
+
+
+def _signature(snapshot: dict[str, Any]) -> str:
+    """Records that were changed by hand could overwrite one another: so that they are noticed."""
+    return sign(json.dumps([snapshot["records"], float(snapshot["ahead"])], sort_keys=True).encode())

@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import jsonschema_rs
-import yaml
+from yaml import YAMLError
 
 from .errors import Issue, did_you_mean, issue
+from .yaml12 import load_yaml
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 Validator = jsonschema_rs.Draft202012Validator
 Schema = dict[str, Any]
-
-
-def load_yaml(text: str) -> Any:
-    return yaml.load(text, Loader=_loader())  # noqa: S506 - derived from the safe loader
-
-
-def _loader() -> Any:
-    """YAML 1.2 as OpenAPI wants it: dates stay text, and only true and false are booleans."""
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    kept = {
-        first: [(tag, pattern) for tag, pattern in rules if not tag.endswith((":timestamp", ":bool"))]
-        for first, rules in base.yaml_implicit_resolvers.items()
-    }
-    loader: Any = type("Loader", (base,), {"yaml_implicit_resolvers": kept})
-    loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
-    return loader
 
 
 @dataclass(frozen=True)
@@ -121,21 +105,53 @@ class Operation:
 class Document:
     def __init__(self, text: str):
         self.raw: dict[str, Any] = load_yaml(text)
+        self.raw = self._for_validator(self.raw)
         self._compiled: dict[str, Validator] = {}
         self._components: dict[str, Any] = {
             "components": self.raw.get("components", {}),
             **({"paths": self.raw["paths"]} if "#/paths/" in text else {}),
         }
+        flags = [flag for flag in ("readOnly", "writeOnly") if flag in text]
+        self._one_way = {flag: _optional_if(flag, self._components) for flag in flags}
+
+    def _for_validator(self, node: Any) -> Any:
+        """The document in the words of JSON Schema, which knows no discriminator, and takes a reference as a URI, in
+        which `ñ` is `%C3%B1`."""
+        if isinstance(node, list):
+            return [self._for_validator(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        out = {key: self._for_validator(one) for key, one in cast(Schema, node).items()}
+        if isinstance(out.get("$ref"), str):
+            out["$ref"] = quote(out["$ref"], safe="#/%~")
+        if isinstance(out.get("discriminator"), dict):
+            for key in {"oneOf", "anyOf"} & out.keys():
+                out[key] = [self._tagged(one, out["discriminator"]) for one in out[key]]
+        return out
+
+    def _tagged(self, member: Schema, discriminator: dict[str, Any]) -> Schema:
+        """A member of a union, with the tags that it can have, unless it lists them itself."""
+        ref, name = member.get("$ref", ""), discriminator["propertyName"]
+        if not ref or any({"const", "enum"} & one.keys() for one in self.properties(member).get(name, [])):
+            return member
+        targets = discriminator.get("mapping", {}).items()
+        own = unquote(ref).rpartition("/")[2]
+        tags = [tag for tag, target in targets if target.rpartition("/")[2] == own] or [own]
+        required = [name] * any(name in one.get("required", ()) for one in self.parts(member))
+        return {"allOf": [member, {"properties": {name: {"enum": tags}}, "required": required}]}
 
     @cached_property
     def operations(self) -> dict[str, Operation]:
-        found = (
+        found = [
             self._operation(path, method, self.resolve(item))
             for path, item in self.raw.get("paths", {}).items()
             for method in METHODS
             if method in self.resolve(item)
-        )
-        return {operation.id: operation for operation in found}
+        ]
+        named = {operation.id: operation for operation in found}
+        if len(named) < len(found):
+            raise ValueError("two operations have the same operationId")
+        return named
 
     @property
     def placements(self) -> frozenset[Placement]:
@@ -156,10 +172,15 @@ class Document:
 
     def resolve(self, node: dict[str, Any]) -> dict[str, Any]:
         """Follow references to other places of the document."""
+        seen = set[str]()
         while "$ref" in node:
+            if node["$ref"] in seen:
+                raise ValueError(f"{node['$ref']} refers to itself")
+            seen.add(node["$ref"])
             target: Any = self.raw
-            for part in node["$ref"].removeprefix("#/").split("/"):
-                target = target[part.replace("~1", "/").replace("~0", "~")]
+            for part in unquote(node["$ref"]).removeprefix("#/").split("/"):
+                name = part.replace("~1", "/").replace("~0", "~")
+                target = target[int(name) if isinstance(target, list) else name]
             node = target
         return node
 
@@ -167,10 +188,14 @@ class Document:
         """The validator of a named schema."""
         return self.validator({"$ref": f"#/components/schemas/{name}"})
 
-    def validator(self, schema: Schema) -> Validator:
-        name = json.dumps(schema, sort_keys=True)
+    def validator(self, schema: Schema, optional: str = "writeOnly") -> Validator:
+        """What holds a value against a schema; in an answer writeOnly properties are optional, in a request readOnly
+        ones."""
+        components = self._one_way.get(optional, self._components)
+        name = json.dumps([schema, id(components)], sort_keys=True)
         if name not in self._compiled:
-            self._compiled[name] = Validator({**schema, **self._components}, validate_formats=True)
+            own = schema if components is self._components else _optional_if(optional, schema)
+            self._compiled[name] = Validator({**own, **components}, validate_formats=True)
         return self._compiled[name]
 
     def parts(self, schema: Any) -> Iterator[Schema]:
@@ -194,32 +219,35 @@ class Document:
         return found
 
     def types(self, schema: Any) -> list[str]:
-        """The JSON types a schema names."""
-        named = (one.get("type", []) for one in self.parts(schema))
+        """The JSON types a schema names, or those of the values that it lists."""
+        named = (one.get("type") or _types_of_values(one) for one in self.parts(schema))
         return [kind for kinds in named for kind in ([kinds] if isinstance(kinds, str) else kinds)]
 
     def kind(self, schema: Any) -> str:
-        """What a text stands for in a query or a form: the first type that a schema names, but for null."""
-        return next((kind for kind in self.types(schema) if kind != "null"), "string")
+        """What a text stands for in a query or a form: the first type that a schema names, but for null. Where text
+        will do, a number stays text."""
+        kinds = [kind for kind in self.types(schema) if kind != "null"] or ["string"]
+        return "string" if "string" in kinds and kinds[0] in ("integer", "number", "boolean") else kinds[0]
 
     def items(self, schema: Any) -> Schema:
         """The schema of an array's items."""
         return {"anyOf": [one["items"] for one in self.parts(schema) if "items" in one]}
 
-    def unknown_fields(self, schema: Any, value: Any, place: str = "body", at: str = "") -> list[Issue]:
-        """Names in an object that its schema does not list, unless it says that there may be more."""
+    def drop_unknown(self, schema: Any, value: Any, place: str = "body", at: str = "") -> list[Issue]:
+        """Take out of a value the names that its schema does not list, unless it says that there may be more."""
         found: list[Issue] = []
         if isinstance(value, list):
             items = self.items(schema)
             for index, item in enumerate(value):
-                found += self.unknown_fields(items, item, place, f"{at}.{index}" if at else str(index))
+                found += self.drop_unknown(items, item, place, f"{at}.{index}" if at else str(index))
         elif isinstance(value, dict) and (properties := self.properties(schema)):
             free = any(one.get("additionalProperties") or "patternProperties" in one for one in self.parts(schema))
-            for name, inner in cast(dict[str, Any], value).items():
+            for name, inner in [*cast(dict[str, Any], value).items()]:
                 path = f"{at}.{name}" if at else name
                 if name in properties:
-                    found += self.unknown_fields({"anyOf": properties[name]}, inner, place, path)
+                    found += self.drop_unknown({"anyOf": properties[name]}, inner, place, path)
                 elif not free:
+                    del value[name]
                     found.append(unknown(place, path, name, properties))
         return found
 
@@ -276,7 +304,26 @@ class Document:
         properties = self.properties(schema)
         for one in properties.get("items", []):
             properties = self.properties(self.items(one)) or properties
-        return frozenset(properties)
+        return frozenset(name for name, found in properties.items() if not any(map(is_secret, found)))
+
+
+def is_secret(schema: Any) -> bool:
+    """Whether a property is for requests only."""
+    return isinstance(schema, dict) and bool(schema.get("writeOnly"))
+
+
+def _optional_if(flag: str, node: Any) -> Any:
+    """The same, but no property with the flag is required."""
+    if isinstance(node, list):
+        return [_optional_if(flag, one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    out = {key: _optional_if(flag, one) for key, one in cast(Schema, node).items()}
+    properties = out.get("properties")
+    if isinstance(out.get("required"), list) and isinstance(properties, dict):
+        flagged = {name for name, one in properties.items() if isinstance(one, dict) and one.get(flag)}
+        out["required"] = [name for name in out["required"] if name not in flagged]
+    return out
 
 
 def _placement(scheme: dict[str, Any]) -> Placement:
@@ -284,6 +331,11 @@ def _placement(scheme: dict[str, Any]) -> Placement:
         return Placement(scheme["in"], scheme["name"])
     name = scheme.get("scheme", "bearer") if scheme["type"] == "http" else "bearer"
     return Placement("header", "Authorization", f"{name.capitalize()} ")
+
+
+def _types_of_values(schema: Schema) -> list[str]:
+    names = {str: "string", bool: "boolean", int: "integer", float: "number"}
+    return [names[type(one)] for one in (*schema.get("enum", ()), schema.get("const")) if type(one) in names]
 
 
 def is_json(kind: str) -> bool:
@@ -327,4 +379,16 @@ def _short(text: str) -> str:
 def load(path: str | None = None) -> Document:
     """The repository's document (the package holds it, or a link to it), or another one to try out."""
     source = Path(path) if path else files("llamadapro_sandbox").joinpath("openapi.yaml")
-    return Document(source.read_text("utf-8"))
+    text = source.read_text("utf-8-sig")
+    try:
+        document = Document(text)
+        if not str(document.raw["openapi"]).startswith("3.1"):
+            raise ValueError(
+                f"it is OpenAPI {document.raw['openapi']}: convert it, as 3.0's nullable means nothing here"
+            )
+        if not document.operations:
+            raise ValueError("it has no operations")
+    except (YAMLError, jsonschema_rs.ValidationError, ValueError, LookupError, TypeError, AttributeError) as problem:
+        message = f"{source} is no OpenAPI 3.1 document to answer for: {type(problem).__name__}: {problem}"
+        raise ValueError(message) from None
+    return document

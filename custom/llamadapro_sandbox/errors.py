@@ -101,14 +101,14 @@ def bad_field(field: str, message: str, *, place: str = "body", code: str = "INV
     return invalid([issue(place, field, message, code)])
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: what is close to it, or all there are."""
+def did_you_mean(name: str, known: Iterable[str], *, list_all: bool = True) -> str:
+    """The end of a sentence about an unknown name: what is close to it, or else all there are."""
     names = sorted(known)
     by_form = {_form(one): one for one in names}
     close = [by_form[one] for one in get_close_matches(_form(name), by_form, 3)]
     if close:
         return f"; did you mean {' or '.join(close)}?"
-    return f"; there are {', '.join(names[:30])}{' …' if len(names) > 30 else ''}" if names else ""
+    return f"; there are {', '.join(names[:30])}{' …' if len(names) > 30 else ''}" if names and list_all else ""
 
 
 def _form(name: str) -> str:

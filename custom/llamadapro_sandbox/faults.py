@@ -24,6 +24,8 @@ from .request_log import FILE, check_operation
 
 KINDS = ("status", "latency", "reset", "slow_drip")
 SHORT_KINDS = {"drip": "slow_drip"}
+STATUSES = frozenset(HTTPStatus)
+TEXTS = ("operation", "method", "path")
 FILES = "/_sandbox/files/{kind}/{file}"
 Connections = dict[Any, asyncio.Transport]
 """The open sockets of a server by the address of the client, so that one can be cut."""
@@ -57,15 +59,16 @@ class Fault:
     """How many requests it has hit."""
 
     def __post_init__(self) -> None:
-        self.kind = SHORT_KINDS.get(self.kind, self.kind)
+        self.kind = SHORT_KINDS.get(str(self.kind), self.kind)
         if self.kind not in KINDS:
             raise ValueError(f"there is no fault {self.kind!r}{did_you_mean(str(self.kind), KINDS)}")
         moments = ("before", "after", "within") if self.kind == "reset" else ("before", "after")
         if self.when not in moments:
             raise ValueError(f"when must be {' or '.join(moments)} for {self.kind}, not {self.when!r}")
-        HTTPStatus(self.status)
         header = str(self.retry_after)
         for name, is_right, wanted in (
+            ("status", _is_number(self.status, 200, 599, int) and self.status in STATUSES, "be one of HTTP's from 200"),
+            *((name, isinstance(getattr(self, name), str | None), "be a text") for name in TEXTS),
             ("retry_after", header.isascii() and header.isprintable(), "fit into a header"),
             ("seconds", _is_number(self.seconds, 0, 1e6), "be from 0 to 1e6"),
             ("size", _is_number(self.size, 1, math.inf, int), "be an integer of 1 or more"),
@@ -121,7 +124,7 @@ class Faults:
         if fault.operation is not None:
             check_operation(self._document, fault.operation)
         if fault.method is not None:
-            fault.method = str(fault.method).upper()
+            fault.method = fault.method.upper()
         operations = [(one.id, one.method, one.path) for one in self._document.operations.values()]
         operations += [(FILE, method, FILES) for method in ("GET", "HEAD")]
         if fault.method is not None and fault.method not in (methods := {method for _, method, _ in operations}):

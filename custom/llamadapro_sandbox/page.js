@@ -37,9 +37,11 @@ const nameOf = contact => [contact.firstName, contact.lastName].filter(Boolean).
 function set(node, text) {  // leaves a node alone that shows the text already: a selection in it stays
   if (node.textContent !== String(text)) node.textContent = text;
 }
-function toast(text) {
-  $("toast").textContent = text;
+function toast(text) {  // what is said at once stands together: a warning, and what was done nevertheless
+  const before = performance.now() - toast.at < 500 ? [$("toast").textContent] : [];
+  $("toast").textContent = [...before, text].join(" · ");
   $("toast").hidden = false;
+  toast.at = performance.now();
   clearTimeout(toast.timer);
   toast.timer = setTimeout(() => { $("toast").hidden = true; }, 5000);
 }
@@ -288,10 +290,10 @@ function drawCall(call) {
   });
   if (!call.timeline.length && !steps.dataset.said) { steps.dataset.said = "yes"; steps.append(el("p", {}, "This call was recorded after it took place.")); }
   if (call.recording && !recording.firstChild) {
-    const url = new URL(call.recording.url), ours = url.pathname.startsWith("/_sandbox/");
-    recording.append(part("Recording", ours
+    const given = call.recording.url, url = URL.canParse(given) ? new URL(given) : null;
+    recording.append(part("Recording", url?.pathname.startsWith("/_sandbox/")
       ? el("audio", { controls: true, preload: "metadata", src: `${url.pathname}${url.search}&page=1` })
-      : el("p", {}, el("a", { href: url.href, rel: "noreferrer" }, url.href))));
+      : el("p", {}, /^https?:$/.test(url?.protocol) ? el("a", { href: url.href, rel: "noreferrer" }, url.href) : given)));
   }
   if (call.transcription && !words.firstChild) {
     const lines = call.transcription.split("\n").map(line => {

@@ -20,7 +20,7 @@ from .errors import BadRequest, Issue, NotFound, Unauthorized, describe, invalid
 MAX_DEPTH = 100
 CONTROL_KEY = Placement("header", "X-Sandbox-Key")
 """Where the key may stand in requests to the sandbox itself, whatever the document says of the API."""
-INTEGER = re.compile(r"[0-9]{1,15}")
+INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 WARNING = "X-Sandbox-Warning"
 RESERVED_HEADERS = ("accept", "content-type", "authorization")
@@ -77,9 +77,11 @@ def read(
     body = None
     if operation.body is not None and (raw or operation.body_required):
         try:
+            if (coding := request.headers.get("content-encoding", "identity").lower()) != "identity":
+                raise _bad_body(f"must be sent without Content-Encoding: {coding}")
             body, schema = read_body(document, operation.body, raw, request.headers.get("content-type", ""))
-            found += issues(document.validator(schema), body)
-            unsure += document.unknown_fields(schema, body)
+            found += issues(document.validator(schema, "readOnly"), body)
+            unsure += document.drop_unknown(schema, body)
         except BadRequest as problem:
             found += problem.details["issues"]
     if found or (strict and unsure):
@@ -101,7 +103,7 @@ def _ids(operation: Operation, request: Request) -> dict[str, Any]:
         text = request.scope["path_params"][index]
         ids[name] = text
         if parameter := declared.get(name):
-            if parameter.type == "integer" and not INTEGER.fullmatch(text):
+            if parameter.type == "integer" and not (INTEGER.fullmatch(text) and abs(int(text)) < 2**63):
                 raise NotFound(f"{operation.id}: {parameter.name} {_short(text)} is not an id; ids are integers")
             ids[parameter.name] = value = _typed(parameter.type, text)
             if wrong := issues(parameter.validator, value, "path", parameter.name):

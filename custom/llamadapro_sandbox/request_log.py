@@ -20,7 +20,9 @@ from .document import Document
 from .errors import did_you_mean
 
 MAX_REQUESTS = 1000
-MAX_BODY_BYTES = 64 * 2**10
+MAX_BODY_BYTES = 2**20
+"""Of a request: a batch or an upload can still be read as JSON."""
+MAX_ANSWER_BYTES = 64 * 2**10
 MAX_TOTAL_BYTES = 16 * 2**20
 FILE = "file"
 """Names requests for files, which are no operation of the document."""
@@ -66,7 +68,8 @@ class LoggedRequest:
     at: str
     method: str
     path: str
-    query: dict[str, str]
+    query: dict[str, Any]
+    """Texts; of a parameter that is given more than once, a list."""
     headers: dict[str, str] = field(repr=False)
     operation: str | None
     """The operationId; None for a path or method that the document lacks."""
@@ -78,7 +81,7 @@ class LoggedRequest:
     answer: LoggedAnswer | None = None
     """Status, headers, body and milliseconds of the answer; None if nothing was answered."""
     raw: bytes = field(default=b"", repr=False)
-    """The body as it came, cut after 64 KiB."""
+    """The body as it came, cut after 1 MiB."""
     number: int = 0
     """Counts the requests of this sandbox, from 1."""
     version: int = field(default=0, repr=False)
@@ -116,7 +119,7 @@ class LoggedRequest:
                 self.status = message["status"]
                 self.answer = LoggedAnswer(message["status"], headers)
             if self.answer:
-                self.answer.raw += message.get("body", b"")[: MAX_BODY_BYTES - len(self.answer.raw)]
+                self.answer.raw += message.get("body", b"")[: MAX_ANSWER_BYTES - len(self.answer.raw)]
                 self.answer.ms = round((time.perf_counter() - self.started) * 1000, 2)
 
         return record
@@ -144,7 +147,8 @@ class RequestLog:
         hidden = SECRET_HEADERS | {one.name.lower() for one in places if one.place == "header"}
         keys = {one.name for one in places if one.place == "query"}
         headers = {name: value for name, value in request.headers.items() if name not in hidden}
-        query = {name: value for name, value in request.query_params.items() if name not in keys}
+        given = {name: request.query_params.getlist(name) for name in request.query_params if name not in keys}
+        query = {name: texts if len(texts) > 1 else texts[0] for name, texts in given.items()}
         entry = LoggedRequest(at, request.method, request.scope["path"], query, headers, operation)
         entry.started = time.perf_counter()
         with self._lock:
@@ -167,9 +171,9 @@ class RequestLog:
         self.version += 1
         entry.version = self.version
 
-    def since(self, version: int, limit: int = 200) -> list[LoggedRequest]:
-        """The newest of those that came or were answered after a version."""
-        return [entry for entry in self if entry.version > version][-limit:]
+    def since(self, version: int) -> list[LoggedRequest]:
+        """Those that came or were answered after a version."""
+        return [entry for entry in self if entry.version > version]
 
     def find(self, number: int) -> LoggedRequest | None:
         return next((entry for entry in self if entry.number == number), None)

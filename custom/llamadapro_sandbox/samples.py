@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, cast
 
-from .document import Document, Schema
+from .document import Document, Schema, is_secret
 
 FORMATS = {
     "date-time": "2026-01-01T12:00:00.000Z",
@@ -23,6 +23,7 @@ FORMATS = {
     "json-pointer": "/a",
     "regex": ".*",
 }
+PLACEHOLDER = "text"
 MAX_DEPTH = 6
 """Deeper, only what is required is filled in, so that recursive schemas come to an end."""
 PATTERNED = (
@@ -79,7 +80,7 @@ def _joined(document: Document, node: Schema, depth: int) -> Any:
     merged: Schema = {}
     for one in node["allOf"]:
         merged |= document.resolve(one)
-    return _made(document, {**merged, **rest}, depth) if "allOf" not in merged else next(iter(made), None)
+    return sample(document, {**merged, **rest}, depth) if "allOf" not in merged else next(iter(made), None)
 
 
 def _made(document: Document, node: Schema, depth: int) -> Any:
@@ -102,10 +103,10 @@ def _object(document: Document, node: Schema, depth: int) -> Any:
     required = node.get("required", [])
     properties: Schema = node.get("properties", {})
     every = depth <= MAX_DEPTH and "not" not in node
-    names = [name for name in properties if every or name in required]
+    names = [name for name in properties if (every or name in required) and not is_secret(properties[name])]
     made = {name: sample(document, properties[name], depth + 1) for name in names}
     more = node.get("additionalProperties")
-    missing = [name for name in required if name not in made]
+    missing = [name for name in required if name not in properties]
     return {**made, **{name: sample(document, more if isinstance(more, dict) else {}, depth + 1) for name in missing}}
 
 
@@ -126,5 +127,5 @@ def _text(document: Document, node: Schema) -> str:
     if "pattern" in node:
         validator = document.validator(node)
         return next((text for text in PATTERNED if validator.is_valid(text)), "")
-    text: str = FORMATS.get(node.get("format", ""), "text")
+    text: str = FORMATS.get(node.get("format", ""), PLACEHOLDER)
     return text.ljust(node.get("minLength", 0), "x")[: node.get("maxLength")]

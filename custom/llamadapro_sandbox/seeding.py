@@ -10,11 +10,12 @@ from typing import Any
 from yaml import YAMLError
 
 from .clock import DATE
-from .document import issues, load_yaml, unknown
-from .errors import bad_field, invalid
-from .request import ApiRequest, warning_of
+from .document import issues, unknown
+from .errors import BadRequest, Issue, bad_field, invalid
+from .request import ApiRequest, parse_json, warning_of
 from .sections import contacts
 from .state import State
+from .yaml12 import load_yaml
 
 Seeded = tuple[dict[str, list[Any]], str]
 """The records by kind, and what is odd about the seed."""
@@ -37,8 +38,8 @@ def read_seed(path: str) -> dict[str, Any]:
     """A seed from a file, JSON or YAML; `-` is standard input."""
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8")
-        data = json.loads(text) if path.endswith(".json") else load_yaml(text)
-    except (ValueError, RecursionError, YAMLError) as error:
+        data = parse_json(text.encode()) if path.endswith(".json") else load_yaml(text)
+    except (ValueError, RecursionError, YAMLError, BadRequest) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
     if not isinstance(data, dict):
         raise ValueError(f"{path} must hold an object whose keys are of {', '.join(OPERATIONS)}")
@@ -50,7 +51,7 @@ def seed(state: State, handlers: dict[str, Any], data: Any, *, strict: bool = Fa
     if not isinstance(data, dict):
         raise bad_field("", f"must be an object whose keys are of {', '.join(OPERATIONS)}", place="seed")
     given: dict[str, Any] = data
-    unsure = [unknown("seed", name, name, OPERATIONS) for name in given if name not in OPERATIONS]
+    unsure = [unknown("seed", str(name), str(name), OPERATIONS) for name in given if name not in OPERATIONS]
     if unsure:
         raise invalid(unsure, "the seed")
 
@@ -61,8 +62,11 @@ def seed(state: State, handlers: dict[str, Any], data: Any, *, strict: bool = Fa
         if operation.body:
             if found := issues(operation.body.validator, body, "seed", at):
                 raise invalid(found, "the seed")
-            unsure.extend(state.document.unknown_fields(operation.body.schema, body, "seed", at))
-        return handlers[operation_id](state, ApiRequest(operation, ids, {}, body, path=operation.path))
+            unsure.extend(state.document.drop_unknown(operation.body.schema, body, "seed", at))
+        try:
+            return handlers[operation_id](state, ApiRequest(operation, ids, {}, body, path=operation.path))
+        except BadRequest as problem:
+            raise invalid([_placed(one, at) for one in problem.details["issues"]], "the seed") from None
 
     def create(operation_id: str, item: dict[str, Any], at: str) -> Any:
         options = item.pop("options", None) if operation_id == "CreateCustomFieldDefinition" else None
@@ -81,7 +85,7 @@ def seed(state: State, handlers: dict[str, Any], data: Any, *, strict: bool = Fa
     with state.store.transaction():
         for name, operation_id in OPERATIONS.items():
             for index, item in enumerate(_objects(given.get(name), name)):
-                created.setdefault(name, []).append(create(operation_id, dict(item), f"{name}.{index}"))
+                created.setdefault(name, []).append(create(operation_id, item, f"{name}.{index}"))
         if unsure and strict:
             raise invalid(unsure, "the seed")
     return created, warning_of(unsure)
@@ -91,4 +95,18 @@ def _objects(found: Any, at: str) -> list[dict[str, Any]]:
     items: list[Any] = [] if found is None else found
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise bad_field(at, "must be a list of objects", place="seed")
-    return items
+    return [_copied(item, f"{at}.{index}") for index, item in enumerate(items)]
+
+
+def _copied(item: dict[str, Any], at: str) -> dict[str, Any]:
+    """The record as JSON would bring it."""
+    try:
+        copied: dict[str, Any] = json.loads(json.dumps(item, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise bad_field(at, f"cannot be written as JSON: {problem}", place="seed") from None
+    return copied
+
+
+def _placed(found: Issue, at: str) -> Issue:
+    """What a handler says of the body, with its place in the seed."""
+    return {**found, "in": "seed", "field": f"{at}.{found['field']}"}

@@ -38,7 +38,7 @@ class Server:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.socket.bind((host, port))
             self.socket.listen(128)
-        except (OSError, OverflowError):  # a port in use, or beyond all there are
+        except BaseException:  # a port in use, or beyond all there are
             self.socket.close()
             raise
         shown = f"[{host}]" if ":" in host else host
@@ -50,6 +50,7 @@ class Server:
             log_level="warning",
             access_log=False,
             lifespan="off",
+            proxy_headers=False,  # a client that claims to be elsewhere would not be found by a reset
             ws="none",
             timeout_graceful_shutdown=2,
         )
@@ -84,7 +85,9 @@ class Server:
 
     def stop(self) -> None:
         self.ask_to_stop()
-        if self._thread is not None:
+        if self._thread is None:
+            self.socket.close()
+        else:
             self._thread.join(10)
 
     def __enter__(self) -> Self:

@@ -65,7 +65,7 @@ class State:
     def new(self, kind: str, values: Record) -> Record:
         """A record that is not kept yet, with the id, tenant and times that every record has."""
         number, now = self.store.next_id(kind.split("/")[0]), self.clock.stamp()
-        return {"id": number, "tenantId": TENANT, "createdAt": now, **values, "updatedAt": now}
+        return {"id": number, "tenantId": TENANT, "createdAt": now, **_given(values), "updatedAt": now}
 
     def find(self, kind: str, number: Any, what: str, public_id: str = "") -> Record:
         record = self.store.get(kind, number) if isinstance(number, int) else None
@@ -75,7 +75,7 @@ class State:
 
     def change(self, kind: str, number: int, record: Record, values: Record) -> Record:
         """Only what was given changes; custom fields are merged, key by key."""
-        values = {name: value for name, value in values.items() if name not in ("id", "tenantId", "updatedAt")}
+        values = _given(values)
         if isinstance(values.get("customFields"), dict):
             values["customFields"] = {**(record.get("customFields") or {}), **values["customFields"]}
         record = {**record, **values, "updatedAt": self.clock.stamp()}
@@ -93,6 +93,11 @@ class State:
             number=query.get("page"),
             **how,
         )
+
+
+def _given(values: Record) -> Record:
+    """What a request may set: never what tells records apart."""
+    return {name: value for name, value in values.items() if name not in ("id", "tenantId", "updatedAt")}
 
 
 def number_in(text: str, prefix: str) -> int:

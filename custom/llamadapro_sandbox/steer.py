@@ -80,7 +80,7 @@ def _send(options: argparse.Namespace, method: str, action: str, body: Any = Non
     import httpx
 
     from .core import DEFAULT_KEY
-    from .request import CONTROL_KEY
+    from .request import CONTROL_KEY, WARNING
 
     url = options.base_url or os.environ.get("LLAMADAPRO_BASE_URL")
     if not url:
@@ -96,6 +96,8 @@ def _send(options: argparse.Namespace, method: str, action: str, body: Any = Non
     try:
         said: Any = answer.json() if answer.content else None
         if answer.is_success:
+            if WARNING in answer.headers:
+                complain(f"warning: {answer.headers[WARNING]}")
             return said
         issues = said.get("details", {}).get("issues", [])
         reason = "; ".join(f"{one['in']}.{one['field']} {one['message']}" for one in issues) or str(said["message"])

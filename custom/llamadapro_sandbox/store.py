@@ -63,7 +63,10 @@ class Store:
     def __init__(self, path: str = ":memory:"):
         # A test's thread may reset while the server's thread answers: one lock, one writer at a time.
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        except sqlite3.Error as problem:
+            raise ValueError(f"{path}: {problem}") from None
         self.close: weakref.finalize[[], Any] = weakref.finalize(self, self._db.close)
         """Closes the database; what nobody closes is closed when it is no longer referenced."""
         self.versions: dict[str, int] = {}
@@ -72,8 +75,10 @@ class Store:
         self._forget()
         try:
             self._open(path)
-        except BaseException:
+        except BaseException as problem:
             self.close()
+            if isinstance(problem, sqlite3.Error):
+                raise ValueError(f"{path}: {problem}") from None
             raise
 
     def _open(self, path: str) -> None:

@@ -67,9 +67,10 @@ def compile_function(name: str, kind: str, lines: Iterable[str], namespace: dict
     """Compile the source of one function; tracebacks find it by its file name, ``<reader of Contact>``."""
     source = "\n".join(lines) + "\n"
     filename = f"<{kind} of {name}>"
-    exec(compile(source, filename, "exec"), namespace)  # noqa: S102 # made of names that the generator has checked
+    made: dict[str, Any] = {}  # for the function may be called as something in its namespace is
+    exec(compile(source, filename, "exec"), namespace, made)  # noqa: S102 # made of names that the generator has checked
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    return typing.cast(Callable[..., Any], namespace[name])
+    return typing.cast(Callable[..., Any], made[name])
 
 
 _lock = RLock()

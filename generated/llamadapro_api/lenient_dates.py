@@ -22,7 +22,7 @@ _READINGS = ((datetime(2000, 1, 1), False), (datetime(2003, 2, 20), True))  # no
 
 def parse_datetime(value: Any) -> datetime | None:
     """Read ``24:00:00``, a leap second, a lower-case ``z``, RFC 2822 and the like; None where it would be a guess."""
-    if not isinstance(value, str) or len(value) > _LONGEST:
+    if not isinstance(value, str) or len(value) > _LONGEST or value.startswith("-"):  # a year before the first
         return None
     text = _LEAP_SECOND.sub("59", value)
     # A datetime cannot hold the sixtieth second; the next minute's first is the same instant to every clock without it.

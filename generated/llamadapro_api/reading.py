@@ -138,6 +138,9 @@ class Model:
         if self._unknown:
             out.update(to_plain(self._unknown))
 
+    def __copy__(self) -> Self:
+        return attrs.evolve(self)  # with unknown fields of its own
+
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
         from .schema import core_schema_of  # only pydantic calls this

@@ -52,7 +52,7 @@ class CommaSeparated(NamedTuple):
 
 
 class Format(NamedTuple):
-    """How a value stands in JSON or in a form: ``date-time``, ``uuid``, ``byte``, ``binary`` or ``text``."""
+    """How a value stands in JSON or in a form: ``date-time``, ``date``, ``uuid``, ``byte``, ``binary`` or ``text``."""
 
     name: str
 
@@ -79,6 +79,9 @@ class TimeFromNow(Protocol):
 
 Moment = Annotated[datetime | date | timedelta | TimeFromNow, Format("date-time")]
 """What a request takes for a point in time: a datetime with a time zone, a time from now, or a date."""
+
+Day = Annotated[date | str, Format("date")]
+"""What a request takes for a date: the date, or its ISO 8601 text."""
 
 Uuid = Annotated[UUID | str, Format("uuid")]
 """What a request takes for a UUID."""

@@ -10,6 +10,7 @@ import inspect
 import json
 import sys
 import threading
+import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from email import message_from_bytes
@@ -83,6 +84,7 @@ SCALARS = [
     Kind("alias", ref("Name"), "Ana"),
     Kind("text_or_integer", {"type": ["string", "integer"]}, 5),
     Kind("integer_or_text", either(INTEGER, STRING), "five"),
+    Kind("text_day", DAY, "2026-01-02", read=date(2026, 1, 2)),
     Kind("moment_or_day", either(MOMENT, DAY), date(2026, 1, 2), "2026-01-02"),
     Kind("all_of_one", {"allOf": [ref("Color")], "description": "A color."}, "red"),
     Kind("with_a_default", {"type": "integer", "default": 5}, 6),
@@ -92,6 +94,7 @@ NULLABLE = [
     Kind("null_text", {"type": ["string", "null"]}, None),
     Kind("null_moment", either(MOMENT, NULL), None),
     Kind("moment_or_null", either(MOMENT, NULL), NOON, "2026-01-02T12:00:00Z"),
+    Kind("day_or_null", either(DAY, NULL), date(2026, 1, 2), "2026-01-02"),
     Kind("null_choice", {"enum": ["a", None]}, None),
     Kind("null_object", either(ref("Pet"), NULL), None),
 ]
@@ -150,6 +153,13 @@ OBJECTS = [
     ),
     Kind("tagged_optionally", {"oneOf": [ref("Plain"), ref("Fancy")]}, {"frills": 3}),
     Kind("text_or_object", either(STRING, ref("Pet")), {"pet_name": "Tom"}, {"petName": "Tom"}),
+    Kind(
+        "text_or_inline_object",
+        {"type": ["string", "object"], "properties": {"a": DAY}, "required": ["a"]},
+        {"a": date(2026, 1, 2)},
+        {"a": "2026-01-02"},
+    ),
+    Kind("inline_object_or_text", {"type": ["object", "string"], "properties": {"a": DAY}}, "Tom"),
     Kind("object_or_text", either(ref("Pet"), STRING), "Tom"),
     Kind(
         "text_or_objects",
@@ -193,6 +203,7 @@ def listed(kind: Kind) -> Kind:
 
 LISTS = [listed(kind) for kind in SCALARS]
 DEEP = [
+    listed(NULLABLE[4]),
     listed(OBJECTS[0]),
     listed(OBJECTS[8]),
     listed(MAPS[3]),
@@ -212,11 +223,25 @@ def an_object(required: list[str] | None = None, **properties: Schema) -> Schema
     return {"type": "object", "properties": properties} | ({"required": required} if required else {})
 
 
+FIELDS: dict[str, Schema] = {
+    "id": {"type": "string", "format": "uuid"},
+    "any": {},
+    "list": {"type": "array", "items": DAY},
+    "map": {"type": "object", "additionalProperties": DAY},
+    "const": {"const": "x"},
+    **dict.fromkeys(("\u00b5m", "nin\u0303o", "\ufb01n", "año", "日本"), DAY),
+}
+ODD_SCHEMAS = ("UUID", "Any", "Literal", "Sequence", "TypedDict", "Model", "ABSENT", "NULLS", "\ufb01 x", "日本")
+ODD_OPERATIONS = ("models", "types", "dt", "deprecated", "__class__", "import", "\ufb01nd", "3way")
+ODD_PARAMETERS = ("año", "user.id", "2nd", "\u00b5", "ids[]")
 SCHEMAS: dict[str, Schema] = {
     "Color": {"type": "string", "enum": ["red", "blue"]},
     "Name": {"type": "string", "description": "A name."},
     "Pet": an_object(["petName"], petName=STRING, bornAt=MOMENT),
-    "Tree": an_object(label=STRING, children={"type": "array", "items": ref("Tree")}),
+    "Tree": {
+        **an_object(label=STRING, children={"type": "array", "items": ref("Tree")}),
+        "$defs": {"Leaf one": an_object(day=DAY, next={"$ref": "#/components/schemas/Tree/$defs/Leaf%20one"})},
+    },
     "Car": an_object(wheels={"type": "array", "items": ref("Wheel")}),
     "Wheel": an_object(car=ref("Car")),
     "Cat": an_object(["kind"], kind={"const": "cat"}, name=STRING, lives=INTEGER),
@@ -230,6 +255,12 @@ SCHEMAS: dict[str, Schema] = {
     "Oak": an_object(["tree"], tree=STRING, height={"type": "number"}),
     "Fir": an_object(["tree"], tree=STRING, height={"type": "number"}),
     "Open": {**an_object(size=INTEGER), "additionalProperties": MOMENT},
+    "Animal": an_object(["kind"], kind=STRING, weight={"type": "number"}),
+    "Horse": {"allOf": [ref("Animal"), an_object(kind={"const": "horse"}, weight=INTEGER)]},
+    "PutEchoQuery": an_object(a=DAY),
+    "PetDict": an_object(b=DAY),
+    "EchoBody": an_object(["a"], a=DAY),
+    **{name: an_object(["id"], **FIELDS, next=ref(name)) for name in ODD_SCHEMAS},
     "Odd": an_object(
         **{**dict.fromkeys(("class", "toDict", "models", "snake_name", "x-y"), INTEGER), "date": DAY}
     ),
@@ -256,7 +287,13 @@ CLIENTS_OWN_HEADERS = (
     "Connection",
 )
 FORM = an_object(
-    ["title"], title=STRING, count=INTEGER, at=MOMENT, tags={"type": "array", "items": STRING}, more=ref("Pet")
+    ["title"],
+    pets={"type": "array", "items": ref("Pet")},
+    title=STRING,
+    count=INTEGER,
+    at=MOMENT,
+    tags={"type": "array", "items": STRING},
+    more=ref("Pet"),
 )
 FILE = {"type": "string", "format": "binary"}
 SECRETIVE = an_object(["id"], id={**INTEGER, "readOnly": True}, secret={**STRING, "writeOnly": True})
@@ -283,6 +320,7 @@ def paths() -> dict[str, Any]:
             add(f"path_{kind.name}", suffix="/{theValue}", parameters=[{**parameter, "in": "path", "required": True}])
         else:
             add(f"joined_{kind.name}", parameters=[{**parameter, "explode": False, "name": "ids[]"}])
+    add("query_anything", parameters=[{"name": "theValue", "in": "query", "schema": {}}])
     add("form", "post", requestBody=body(FORM, "application/x-www-form-urlencoded"))
     add("upload", "post", requestBody=body(UPLOAD, "multipart/form-data"))
     add("merge_patch", "patch", requestBody=body(ref("Pet"), "application/merge-patch+json"))
@@ -308,6 +346,20 @@ def paths() -> dict[str, Any]:
         requestBody=body(an_object(id=INTEGER, note=STRING)))  # fmt: skip
     add("read_only", "post", requestBody=body(SECRETIVE),
         responses={"200": answer(ref("Secretive"))})  # fmt: skip
+    for number, name in enumerate(ODD_SCHEMAS):
+        add(f"odd{number}", "put", requestBody=body(ref(name)), responses={"200": answer(ref(name))})
+    for number, name in enumerate(ODD_OPERATIONS):
+        parameters = [{"name": "q", "in": "query", "schema": DAY}]
+        add(f"operation{number}", operationId=name, parameters=parameters, responses={"200": answer(ref("Pet"))})
+    for number, name in enumerate(ODD_PARAMETERS):
+        own = [{"name": name, "in": place, "schema": INTEGER, "required": True} for place in ("path", "query")]
+        add(f"parameter{number}", "get", f"/añ o/{{{name}}}.json", parameters=own)
+    add("horse", "put", requestBody=body(ref("Horse")), responses={"200": answer(ref("Horse"))})
+    echoed = an_object(echo=ref("EchoBody"), query=ref("PutEchoQuery"), pet=ref("PetDict"), plain=ref("Pet"))
+    add("put_echo", "put", parameters=[{"name": "q", "in": "query", "schema": DAY}], requestBody=body(ref("EchoBody")),
+        responses={"200": answer(echoed)})  # fmt: skip
+    add("defined", responses={"200": answer({"$ref": "#/components/schemas/Tree/$defs/Leaf%20one"})})
+    add("head_of_something", "head", responses={"200": answer(ref("Pet"))})
     found["/referenced"] = {"$ref": "#/components/pathItems/Shared"}
     del found["/old"]["get"]["operationId"]
     return found
@@ -535,14 +587,85 @@ async def test_a_path_is_sent(kind: Kind, api: Any, server: Server) -> None:
     assert unquote(server.target) == f"/path_{kind.name}/{text(kind.on_wire)}"
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong", "words"),
+    [
+        ("query_day", "soon", "the_value: 'soon' is not an ISO 8601 date"),
+        ("header_day", "soon", "x_the_value: 'soon' is not an ISO 8601 date"),
+        ("query_list_of_day", ["2026-01-02", "soon"], r"the_value\[1\]: 'soon' is not an ISO 8601 date"),
+        ("query_uuid", "soon", "the_value: must be a UUID"),
+        ("body_moment", "soon", "body: 'soon' is not an ISO 8601 date and time"),
+        ("body_list_of_day_or_null", [None, "soon"], r"body\[1\]: 'soon' is not an ISO 8601 date"),
+        ("body_map_of_moments", {"a": "soon"}, "body.a: 'soon' is not an ISO 8601 date and time"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_place(name: str, wrong: Any, words: str, api: Any) -> None:
+    keyword = {"query": "the_value", "header": "x_the_value", "body": "body"}[name.partition("_")[0]]
+    with pytest.raises(ValueError, match=words):
+        getattr(api, name)(**{keyword: wrong})
+
+
+def test_what_is_no_scalar_is_refused_in_a_query(api: Any) -> None:
+    for wrong in ({"a": 1}, [[1]], [{}]):
+        with pytest.raises(ValueError, match="the_value: must be text, a number or a boolean, not"):
+            api.query_anything(the_value=wrong)
+
+
+# --- names ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", range(len(ODD_SCHEMAS)), ids=lambda number: ascii(ODD_SCHEMAS[number]))
+async def test_any_name_of_a_schema_or_field(number: int, api: Any, server: Server) -> None:
+    day, days = "2026-01-02", ("\u00b5m", "nin\u0303o", "\ufb01n", "año", "日本")
+    wire = {"id": UUID_TEXT, "any": [1], "list": [day], "map": {"a": day}, "const": "x", **dict.fromkeys(days, day)}
+    server.answers({**wire, "next": wire})
+    own = {"any": "any_", "list": "list_", "map": "map_"}
+    given = {own.get(name, unicodedata.normalize("NFKC", name)): value for name, value in wire.items()}
+    answered = await send(server, getattr(api, f"odd{number}")(**given, next_=given))
+    assert server.json == {**wire, "next": wire} == answered.to_dict()
+    for one in (answered, answered.next_):
+        assert (one.μm, one.niño, one.fin, one.año, one.日本) == (date(2026, 1, 2),) * 5
+        assert (one.id, one.any_, one.list_, one.const) == (UUID(UUID_TEXT), [1], [date(2026, 1, 2)], "x")
+        assert (one.unparsed, one.additional_properties) == ({}, {})
+    assert type(answered.next_) is type(answered)
+
+
+async def test_any_name_of_an_operation(api: Any, server: Server) -> None:
+    server.answers({"petName": "Tom"})
+    names = ("models_", "types_", "dt_", "deprecated_", "field_class", "import_", "find", "field_3way")
+    for number, name in enumerate(names):
+        assert (await send(server, getattr(api, name)(q="2026-01-02"))).pet_name == "Tom"
+        assert server.target == f"/operation{number}?q=2026-01-02"
+
+
+async def test_any_name_of_a_parameter(api: Any, server: Server) -> None:
+    for number, name in enumerate(ODD_PARAMETERS):
+        operation = getattr(api, f"parameter{number}")
+        keyword = [*inspect.signature(operation).parameters][-1]
+        await send(server, operation(5, **{keyword: 6}))
+        assert server.target.partition("?")[0] == f"/parameter{number}/a%C3%B1%20o/5.json"
+        assert server.query == [(name, "6")]
+
+
+async def test_dictionaries_give_way_to_schemas_of_their_names(api: Any, server: Server) -> None:
+    server.answers({"echo": {"a": "2026-01-02"}, "query": {"a": "2026-01-02"}, "pet": {"b": "2026-01-02"}})
+    answered = await send(server, api.put_echo(q="2026-01-03", a="2026-01-02"))
+    assert (server.json, server.query) == ({"a": "2026-01-02"}, [("q", "2026-01-03")])
+    names = [type(one).__name__ for one in (answered.echo, answered.query, answered.pet)]
+    assert names == ["EchoBody", "PutEchoQuery", "PetDict"]
+    assert answered.echo.a == answered.query.a == answered.pet.b == date(2026, 1, 2)
+
+
 # --- bodies --------------------------------------------------------------------------------------------------------
 
 
 async def test_a_form_is_encoded(api: Any, server: Server) -> None:
-    await send(server, api.form(title="a b&c", count=2, at=NOON, tags=["x", "y z"], more={"pet_name": "Tom"}))
+    tom = {"pet_name": "Tom"}
+    await send(server, api.form(title="a b&c", count=2, at=NOON, tags=["x", "y z"], more=tom, pets=[tom, tom]))
     assert server.headers["content-type"] == "application/x-www-form-urlencoded"
     assert sorted(parse_qsl(server.body.decode())) == [
         *(("at", "2026-01-02T12:00:00Z"), ("count", "2"), ("more", '{"petName":"Tom"}')),
+        *(("pets", '{"petName":"Tom"}'), ("pets", '{"petName":"Tom"}')),
         *(("tags", "x"), ("tags", "y z"), ("title", "a b&c")),
     ]
 
@@ -662,6 +785,26 @@ async def test_dates_that_nobody_can_read_cost_nothing_else(raw: Any, api: Any, 
 
 
 # --- methods, paths, security ----------------------------------------------------------------------------------------
+
+
+async def test_what_a_head_request_would_answer_is_not_waited_for(api: Any, server: Server) -> None:
+    server.answers(None)
+    assert await send(server, api.head_of_something()) is None
+
+
+async def test_a_schema_within_a_schema_can_refer_to_itself(api: Any, server: Server) -> None:
+    server.answers({"day": "2026-01-02", "next": {"day": "2026-01-03"}})
+    answered = await send(server, api.defined())
+    assert (answered.day, answered.next_.day) == (date(2026, 1, 2), date(2026, 1, 3))
+
+
+async def test_a_part_of_an_all_of_narrows_another(api: Any, server: Server) -> None:
+    server.answers({"kind": "horse", "weight": 500})
+    horse = await send(server, api.horse(kind="horse", weight=500))
+    assert (server.json, horse.kind, horse.weight) == ({"kind": "horse", "weight": 500}, "horse", 500)
+    for wrong in ({"kind": "cow"}, {"kind": "horse", "weight": 1.5}):
+        with pytest.raises(ValueError, match=r"kind: must be one of horse|weight: must be an integer"):
+            api.horse(**wrong)
 
 
 async def test_every_method_is_sent(api: Any, server: Server) -> None:

@@ -231,15 +231,53 @@ def test_nothing_else_is_refused(refused: dict[str, tuple[str, str]]) -> None:
     assert len(refused) == len(OPERATIONS) + len(SCHEMAS) + 4, sorted(refused)  # `if` and `then` are two
 
 
+GET_X = b"openapi: 3.1.0\npaths:\n  /x:\n    get:\n"
+REF_TO_A = b"%s: {$ref: '#/components/schemas/A'}"
+
+
+def answers(schema: bytes) -> bytes:
+    responses = b"      responses: {200: {content: {application/json: {schema: {$ref: '#/components/schemas/A'}}}}}\n"
+    schemas = b"components:\n  schemas:\n    a: {type: object}\n    A: {%s}\n" % schema
+    return GET_X + responses + schemas
+
+
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
         (b"openapi: 3.0.3\ninfo: {}\npaths: {}\n", "openapi.yaml:1: openapi: version 3.0.3 is not supported; convert"),
         (b"# old\nswagger: '2.0'\npaths: {}\n", "openapi.yaml:2: swagger: version 2.0 is not supported; convert"),
-        (b"openapi: [3.1\n", "openapi.yaml: is not YAML or JSON"),
+        (b"openapi: [3.1\n", "openapi.yaml:2: is not YAML or JSON"),
         (b"- 5\n", "is no OpenAPI document"),
         (b"openapi: 3.1.0\ninfo: {}\n", "openapi.yaml:1: document: is no OpenAPI document; it is an object with"),
         (b"\xff\xfe\xfa", "openapi.yaml: is not YAML or JSON"),
+        (b"openapi: 3.10.0\npaths: {}\n", "openapi.yaml:1: openapi: version 3.10.0 is not supported; convert"),
+        (b"openapi: 3.1.0\ninfo: []\npaths: {}\n", "openapi.yaml:2: info: info must be an object"),
+        (
+            b"openapi: 3.1.0\npaths:\n  /x: {}\n  /x: {}\n",
+            'openapi.yaml:4: is not YAML or JSON: found duplicate key "/x"',
+        ),
+        (b"openapi: 3.1.0\npaths:\n  x: {}\n", "openapi.yaml:3: x: a path must begin with /"),
+        (b"openapi: 3.1.0\npaths:\n  /x:\n    get:\n", "openapi.yaml:4: GET /x: is not as OpenAPI 3.1 has it"),
+        (GET_X + b"      responses: [200]\n", "openapi.yaml:4: GET /x: is not as OpenAPI 3.1 has it"),
+        (
+            GET_X + b"      parameters: [{in: query}]\n",
+            "openapi.yaml:5: GET /x, parameters.0: a parameter needs a `name`",
+        ),
+        (
+            GET_X + b"      security: [Key]\n",
+            "openapi.yaml:5: GET /x, security: Key must be an object, such as `Key: []`",
+        ),
+        (answers(b"type: file"), "openapi.yaml:9: A, type: file is no type; types are array, boolean,"),
+        (answers(b"type: [string, nul]"), "openapi.yaml:9: A, type: nul is no type; types are array, boolean,"),
+        (answers(b"properties: [a]"), "openapi.yaml:9: A, properties: properties must be an object"),
+        (answers(b"required: true"), "openapi.yaml:9: A, required: required must be a list"),
+        (answers(REF_TO_A % b"type: array, items"), "openapi.yaml:9: A: contains itself with no property in between"),
+        (answers(REF_TO_A % b"additionalProperties"), "openapi.yaml:9: A: contains itself with no property in between"),
+        (answers(b"allOf: [{$ref: '#/components/schemas/A'}]"), "openapi.yaml:9: A: contains itself with no property"),
+        (
+            answers(b"properties: {b: {$ref: '#/components/schemas/a'}}"),
+            "a: a and A are one name in Python, A; rename one",
+        ),
     ],
 )
 def test_what_is_no_such_document_is_refused(raw: bytes, words: str, tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def test_a_missing_extra_is_named(command: str, module: str, extra: str) -> None
         (["sandbox", "--fault", "kind=status,odds=1"], "a fault has no 'odds'; there are method"),
         (["sandbox", "--set", "call_seconds=long"], "'call_seconds' must be a number"),
         (["sandbox", "--speed", "nan"], "the clock's speed must be a number from 0 to"),
-        (["sandbox", "--api-key", ""], "--api-key: it must be printable ASCII"),
+        (["sandbox", "--api-key", ""], "the API key must be printable ASCII"),
         (["contract"], "could not reach the service ("),
         (["contract", "--base-url", "here"], "base_url must start with https:// or http://"),
         (["contract", "--document", "nowhere.yaml"], "nowhere.yaml"),

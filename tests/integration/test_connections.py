@@ -16,7 +16,7 @@ import httpx
 import pytest
 import trustme
 
-from llamadapro import APIConnectionError, APITimeoutError, AsyncLlamadaPro
+from llamadapro import APIConnectionError, APITimeoutError, AsyncLlamadaPro, BadRequestError
 from tests.faults.cases import BY_NAME
 from tests.faults.clients import OWN, client_for, outcome_of
 from tests.faults.server import End, answer, fault_server, outcome, response
@@ -62,6 +62,16 @@ async def test_bytes_that_come_while_a_connection_is_idle(engine: str, late: byt
     assert error is None
     assert result.id == "m6"
     assert site.connections == 2
+
+
+@own_engines
+async def test_a_reason_phrase_may_be_any_bytes(engine: str) -> None:
+    strange = outcome("reason", b"HTTP/1.1 400 \x01\xe9\xff\r\nContent-Length: 0\r\n\r\n", End.KEEP)
+    with fault_server().site(then=strange) as site:
+        async with client_for(engine, site.url) as client:
+            _, error = await outcome_of(SEND.call(client))
+    assert isinstance(error, BadRequestError)
+    assert error.response.extensions["reason_phrase"] == b"\x01\xe9\xff"
 
 
 @own_engines

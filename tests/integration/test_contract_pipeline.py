@@ -91,6 +91,34 @@ def report(path: str = "report.json") -> Any:
     return json.loads(Path(path).read_text())
 
 
+ODD = "a|b`c\\|<script>&]]>\x1b[31m\x00\u2028\ud800\uffff\n::error::" + KEY
+
+
+@pytest.mark.parametrize(
+    "change",
+    [put(CONTACTS, ODD, ODD, "firstName"), put(CONTACTS, "createdAt", ODD), put(CONTACTS, KEY, KEY, "firstName")],
+)
+def test_whatever_a_service_says_the_reports_are_well_formed_and_without_the_key(
+    service: Service, change: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.change = Change(change)
+    names = {"junit": "report.xml", "json": "report.json", "markdown": "report.md", "github": "report.log"}
+    outputs = [part for name, path in names.items() for part in ("--output", f"{name}={path}")]
+    check(*CONTACTS_ONLY, *outputs, "--write-baseline", "accepted.json", "--patch", "it.patch")
+    accepted = check(*CONTACTS_ONLY, "--baseline", "accepted.json", "--fail-on", "addition")
+    texts = [*capsys.readouterr(), *(Path(name).read_text() for name in (*names.values(), "accepted.json", "it.patch"))]
+    assert accepted == 0
+    assert len(cases("report.xml")) > len(KINDS)
+    assert report()["findings"]
+    rows = [line for line in texts[4].splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows} == {5}
+    for text in texts:
+        assert KEY not in text
+        assert "<script>" not in text or text is not texts[4]
+        assert all(one.isprintable() or one == "\n" for one in text)
+        assert not any(line.startswith("::error::") for line in text.splitlines())
+
+
 # --- baseline ----------------------------------------------------------------------------------------------------
 
 
@@ -156,7 +184,14 @@ def test_the_first_run_may_name_a_baseline_that_it_writes(service: Service) -> N
     assert [check(*CONTACTS_ONLY, *both_ways), check(*CONTACTS_ONLY, *both_ways)] == [1, 0]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"accepted": [1]}', '{"accepted": {"a": 1}}', '{"accepted": [{}]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{}", '{"accepted": [1]}', '{"accepted": {"a": 1}}', '{"accepted": [{}]}', "[" * 99_999),
+        *('{"accepted": [{"id": null}]}', '{"accepted": [{"id": "a", "operations": 5}]}', '{"version": 2}'),
+        '{"accepted": [{"id": "a", "operations": [["GetContacts"]]}]}',
+    ],
+)
 def test_what_is_no_baseline_is_said(service: Service, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("accepted.json").write_text(text)
     assert check("--baseline", "accepted.json") == 2
@@ -261,12 +296,12 @@ async def test_only_what_is_chosen_is_written() -> None:
 
 
 @contextmanager
-def site(status: int, content: str, text: str = "<h1>Hello</h1>") -> Iterator[str]:
+def site(status: int, content: str, text: str = "<h1>Hello</h1>", **headers: str) -> Iterator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", content)
-            self.send_header("Content-Length", str(len(text)))
+            for name, value in {"Content-Type": content, "Content-Length": str(len(text)), **headers}.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(text.encode())
 
@@ -299,6 +334,28 @@ def test_what_is_not_the_service_is_one_sentence(
     assert f"answers {status} ({content})" in err
     assert "check --base-url" in err
     assert report()["error"] in err
+
+
+def test_a_key_that_may_do_nothing_is_not_a_check_that_passed(
+    service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.change = Change(answered(lambda exchange: True, 403, {"code": 403, "error": "F", "message": "no"}))
+    assert check() == 2
+    assert "the service refuses the key: GET " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", ["[" * 99_999, {"items": [{}, {"id": None}, {"id": {}}, {"id": ""}]}])
+def test_a_list_without_ids_is_no_missing_path(service: Service, wrong: Any) -> None:
+    service.change = Change(answered(lambda exchange: exchange.path == CONTACTS, 200, wrong))
+    assert check("--only", "GetContact", "--only", "GetContacts", "--output", "json=report.json") == 1
+    kinds = {one["kind"] for one in report()["findings"] if one["severity"] == "contradiction"}
+    assert not kinds & {"path-missing", "page-token-ignored"}
+
+
+def test_where_a_redirect_leads_is_said(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    with site(301, "text/html", "moved", location="https://elsewhere.example/") as url:
+        assert check("--base-url", url) == 2
+    assert "answers 301 (text/html) to https://elsewhere.example/" in capsys.readouterr().err
 
 
 async def test_a_service_that_is_down_is_not_checked() -> None:
@@ -335,6 +392,15 @@ def test_an_output_that_cannot_be_written_is_said_first(service: Service, capsys
             check("--output", wrong)
     assert "there is no folder nowhere" in capsys.readouterr().err
     assert len(service.app.requests) == 0
+
+
+def test_an_output_that_fails_does_not_lose_the_others(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("folder").mkdir()
+    assert check(*CONTACTS_ONLY, "--output", "junit=folder", "--output", "json=report.json") == 2
+    out, err = capsys.readouterr()
+    assert "1 of 1 operations seen" in out
+    assert "folder" in err
+    assert report()["counts"]["contradiction"] == 0
 
 
 @pytest.mark.parametrize(("change", "code"), [(Change(), 0), (Change(NULL), 1)])

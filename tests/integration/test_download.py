@@ -426,7 +426,16 @@ async def test_redirects_end(engine: str, path: Path) -> None:
 
 
 @engines
-@pytest.mark.parametrize("to", ["ftp://127.0.0.1/a", "http://me:pw@127.0.0.1/a", "file:///etc/passwd", "https:///a"])
+@pytest.mark.parametrize(
+    "to",
+    [
+        "ftp://127.0.0.1/a",
+        "http://me:pw@127.0.0.1/a",
+        "file:///etc/passwd",
+        "https:///a",
+        "http://h:99999/a",
+    ],
+)
 async def test_a_redirect_to_nowhere_is_not_followed(engine: str, path: Path, to: str) -> None:
     with fault_server().site(then=moved(to)) as site:
         async with client_for(engine, "http://api.invalid") as client:
@@ -434,6 +443,16 @@ async def test_a_redirect_to_nowhere_is_not_followed(engine: str, path: Path, to
     assert type(error) is errors.APIStatusError
     assert "redirected to where nothing can be fetched" in str(error)
     assert len(site.requests) == 1
+
+
+@engines
+async def test_a_redirect_to_what_no_host_can_be_called_is_an_error_of_ours(engine: str, path: Path) -> None:
+    """A caller's client reads the name before we do."""
+    with fault_server().site(then=moved("http://xn--/a")) as site:
+        async with client_for(engine, site.url, max_retries=0) as client:
+            for call in (client.recordings.download(site.url, path), client.contacts.get(5)):
+                _, error = await outcome_of(call)
+                assert isinstance(error, errors.APIError)
 
 
 @contextlib.asynccontextmanager
@@ -754,6 +773,9 @@ async def test_what_cannot_be_downloaded_is_refused_at_once(engine: str, path: P
             "http://me:pw@host/a",
             "http://h\n/a",
             "http://h/\udcff",
+            "http://h:99999/a",
+            "http://xn--/a",
+            "http://a..b/a",
             "5",
         ):
             with pytest.raises(errors.InvalidRequestError):
@@ -770,6 +792,9 @@ async def test_what_cannot_be_downloaded_is_refused_at_once(engine: str, path: P
             await download("http://host.invalid", path.parent)
         with pytest.raises(FileNotFoundError):
             await download("http://host.invalid", path.parent / "nowhere" / "a.wav")
+        for nowhere in ("a\0b", "\ud800", None):
+            with pytest.raises(errors.InvalidRequestError, match="not the path of a file"):
+                await download("http://host.invalid", nowhere)
         assert left(path.parent) == set()
     with pytest.raises(errors.ConfigurationError, match="closed"):
         await client.recordings.download("http://host.invalid", path)

@@ -22,8 +22,8 @@ from asgiref.sync import async_to_sync
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from llamadapro import AsyncLlamadaPro, ConfigurationError
-from tests.faults.clients import KEY, OWN
+from llamadapro import APIConnectionError, AsyncLlamadaPro, ConfigurationError
+from tests.faults.clients import KEY, OWN, outcome_of
 from tests.faults.server import End, Outcome, Received, Site, answer, fault_server, outcome, response
 
 own_engines = pytest.mark.parametrize("engine", OWN)
@@ -127,6 +127,22 @@ def test_other_kinds_of_loops(client: AsyncLlamadaPro, site: Site) -> None:
     asyncio.run(read(client, 100))
     uvloop.run(send(client, 2))
     assert len(site.requests) == 22
+
+
+@own_engines
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_closing_ends_what_is_under_way(engine: Any, run: Callable[[Any], Any]) -> None:
+    async def close_meanwhile() -> tuple[Any, BaseException | None]:
+        client = AsyncLlamadaPro(KEY, site.url, engine=engine)
+        sending = asyncio.create_task(outcome_of(send(client)))
+        assert await site.until(lambda site: len(site.requests) == 1)
+        await client.aclose()
+        return await sending
+
+    with fault_server().site(then=outcome("silent", End.HANG)) as site:
+        _, error = run(close_meanwhile())
+    assert isinstance(error, APIConnectionError)
+    assert error.may_have_been_processed
 
 
 @own_engines

@@ -238,6 +238,15 @@ async def test_an_unknown_status_is_neither_an_end_nor_an_error() -> None:
     assert len(site.requests) > 3
 
 
+@pytest.mark.parametrize("status", [["read"], {"read": 1}, 5, None])
+async def test_a_status_of_any_kind_ends_nothing(status: Any) -> None:
+    with fault_server().site(then=answer(200, {"id": 1, "status": status})) as site:
+        async with client_for("httpx", site.url) as client:
+            for wait in (client.messages.wait, client.calls.wait):
+                with pytest.raises(errors.WaitTimeoutError):
+                    await wait(1, timeout=1)
+
+
 async def test_a_message_that_is_not_there(client: Any) -> None:
     with pytest.raises(errors.NotFoundError):
         await client.messages.wait("message_99")

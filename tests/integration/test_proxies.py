@@ -87,6 +87,21 @@ async def test_a_proxy_that_refuses_means_never_sent(engine: str) -> None:
     assert len(heard) == 1
 
 
+@engines
+@pytest.mark.parametrize("answered", [b"", b"HTTP/1.1 20", b"no HTTP\r\n\r\n"], ids=["nothing", "cut", "strange"])
+async def test_a_proxy_that_breaks_before_its_tunnel_stands_means_never_sent(engine: str, answered: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _head(reader)
+        writer.write(answered)
+
+    async with serving(serve) as port:
+        options: dict[str, Any] = {"proxy": f"http://127.0.0.1:{port}", "max_retries": 0}
+        async with client_for(engine, "https://api.test", **options) as client:
+            with pytest.raises(APIConnectionError, match="could not reach the service") as refused:
+                await client.messages.send_text(to="+14155552671", from_="+56912345678", text="Hi")
+    assert refused.value.may_have_been_processed is False
+
+
 @asynccontextmanager
 async def tls_service() -> AsyncIterator[tuple[int, ssl.SSLContext]]:
     authority = trustme.CA()

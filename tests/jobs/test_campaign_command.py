@@ -133,6 +133,56 @@ def test_a_dry_run_sends_nothing_and_leaves_nothing(
     assert [*tmp_path.iterdir()] == [path]
 
 
+def test_a_dry_run_shows_what_is_left_and_holds_the_ledger_against_it(
+    sandbox: Sandbox, people: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = people(3)
+    sandbox.faults.add("status", status=503, when="after", operation="CreateTemplateMessage", times=1)
+    assert run(path) == 1
+    people(5, *BAD[:1])
+    before, _ = Path(f"{path}.welcome.ledger").read_bytes(), capsys.readouterr()
+    assert run(path, "--dry-run") == 1
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "2 messages would be sent, 0 duplicates, 1 bad; nothing was sent",
+        "so far: 6 rows read: 2 sent, 1 bad, 1 of unknown outcome, 2 pending",
+    ]
+    assert run(path, "--dry-run", "--resend-unknown") == 1
+    assert "3 messages would be sent" in capsys.readouterr().out
+    assert run(path, "--dry-run", "--language", "es") == 2
+    assert "language_code en, now it is es" in capsys.readouterr().err
+    assert run(path, "--dry-run", "--ledger", "postgresql://db/jobs") == 1
+    assert "a plan looks into files only" in capsys.readouterr().out
+    assert len(sandbox.requests) == 3
+    assert Path(f"{path}.welcome.ledger").read_bytes() == before
+    assert {*tmp_path.iterdir()} == {path, Path(f"{path}.welcome.ledger")}
+
+
+def test_an_export_has_a_header_all_cells_in_their_columns_and_overwrites_nothing_else(
+    sandbox: Sandbox, people: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = people(1, f"{number(8)}", "12,Ana"), tmp_path / "out.csv"
+    assert run(path) == 1
+    ledger = f"{path}.welcome.ledger"
+    export = ["campaign", "export", "--ledger", ledger, "--state"]
+    for state, cells in (
+        ("bad", [["", "", "3"], ["12", "Ana", "4"]]),
+        ("unknown", []),
+        ("sent", [[number(0), "Zoë 0", "2"]]),
+    ):
+        assert main([*export, state, str(out)]) == 0
+        header, *lines = csv.reader(io.StringIO(out.read_text("utf-8"), newline=""))
+        assert header == ["to", *(["variable_1"] if cells else []), "_line", "_state", "_problem"]
+        assert [line[:3] for line in lines] == cells
+    capsys.readouterr()
+    assert main([*export, "bad", str(path)]) == 2
+    assert "is no earlier export: name another file" in capsys.readouterr().err
+    assert path.read_text("utf-8").startswith("to,name\n")
+    path.write_text("funnel_id,contact.emails\n3,a@example.com\n")
+    assert main(["import", str(path)]) == 0
+    assert main(["campaign", "export", "--ledger", f"{path}.ledger", "--state", "sent", str(tmp_path / "new.csv")]) == 2
+    assert "the run is of bulk_create" in capsys.readouterr().err
+
+
 def test_an_import_has_a_dry_run_too(sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "people.csv"
     path.write_text("funnel_id,contact.emails\n3,a@example.com\n3,none\nx,\n")
@@ -142,6 +192,12 @@ def test_an_import_has_a_dry_run_too(sandbox: Sandbox, tmp_path: Path, capsys: p
     assert f"{path}:3: contact.emails[0]: 'none' is not an e-mail address" in printed.err
     assert len(sandbox.requests) == 0
     assert [*tmp_path.iterdir()] == [path]
+    assert main(["import", str(path)]) == 1
+    capsys.readouterr()
+    assert main(["import", str(path), "--dry-run"]) == 1
+    assert capsys.readouterr().out.endswith(
+        "0 rows would be sent, 0 duplicates, 2 bad; nothing was sent\nso far: 3 rows read: 1 successful, 2 bad\n"
+    )
 
 
 def test_another_campaign_on_the_same_ledger_is_refused(
@@ -162,7 +218,15 @@ def test_another_campaign_on_the_same_ledger_is_refused(
     [
         ("name\nAna\n", [], "there must be one column 'to'"),
         ("to,name,to\n", [], "there must be one column 'to'"),
+        (f"_to,name\n{number(1)},Ana\n", [], "there must be one column 'to'"),
         ("", [], "no header"),
+        (f"to,,name\n{number(1)},Ana,\n", [], "column 2 has no name"),
+        (
+            f"to,name\n{number(1)},Ana\n",
+            ["--ledger", ""],
+            "ledger must be a path",
+        ),  # perhaps a variable that is not set
+        (f"to,name\n{number(1)},Ana\n", ["--language", ""], "language_code is missing"),
         (f"to;name\n{number(1)};Ana\n", [], "delimiter"),
         (f"to,name\n{number(1)},Ana\n", ["--rate", "0"], "rate must be"),
         (f"to,name\n{number(1)},Ana\n", ["--from", "12"], "from_: '12'"),

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import sys
+import time
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
+import psycopg
 import pytest
 
 from llamadapro import (
@@ -108,6 +112,35 @@ async def test_a_key_may_be_another_keyword_or_a_function_of_the_row(
     assert "user_id" in report.issues[0].reason
 
 
+async def test_a_key_that_no_ledger_can_hold_makes_its_row_bad_and_holds_up_no_other(
+    client: AsyncLlamadaPro, ledger: Any
+) -> None:
+    keys = ["\ud800", "a\0", "é" * 1001, "", None, "é" * 1000]
+    people = [{**row, "user_id": str(place)} for place, row in enumerate(rows(len(keys)))]
+    report = await send(client, people, ledger, key=lambda row: keys[int(row["user_id"])])
+    assert figures(report) == {"read": 6, "sent": 1, "bad": 5}
+    assert {issue.reason.partition(", not")[0] for issue in report.issues} == {
+        "its key must be a text of at most 2,000 bytes"
+    }
+    report = await send(client, [{"to": number(0)}], ledger, run="another", key="user_id")
+    assert report.issues[0].reason == "it has no user_id, which is the key"
+
+
+async def test_whatever_id_the_service_gives_is_written_down(
+    client: AsyncLlamadaPro, service: Service, ledger: Any
+) -> None:
+    service.always = lambda body: httpx.Response(201, json={"id": "message\0" + "x" * 10_000})
+    for _ in range(2):
+        assert figures(await send(client, rows(2), ledger)) == {"read": 2, "sent": 2}
+    assert len(service.bodies) == 2
+
+
+class LineOfItsOwn(dict[str, Any]):
+    """An attribute of this name is not the row's place: dictionaries of some libraries have one for each key."""
+
+    line = "seven"
+
+
 class Hostile:
     def __str__(self) -> str:
         raise ValueError("no text")
@@ -127,6 +160,11 @@ class Hostile:
         ({"to": number(7), "variabels": ["Ana"]}, "variabels"),
         ({"to": number(7), None: ["one cell too many"]}, "more cells than columns"),
         ({"to": number(7), "variables": ["x"], "components": []}, "not both"),
+        ({"to": number(7), "variables": ["Ana", " "]}, "variables[1] is missing"),
+        ({"to": number(7), "variables": [{"value": ""}]}, "variables[0].value is missing"),
+        ({"to": number(7), "variables": "Ana"}, "variables: must be a list of texts"),
+        ({"to": number(7), "variables": {"name": "Ana"}}, "variables: must be a list of texts"),
+        (LineOfItsOwn(to="12"), "'12' is not a phone number"),
         ({"to": number(7), "custom_fields": {"x": Hostile()}}, ""),
         ({"to": number(7), "custom_fields": {"x": "\udc80"}}, ""),
         (ValueError("line 8 is torn"), "line 8 is torn"),
@@ -146,6 +184,54 @@ async def test_a_row_that_cannot_be_sent_is_named_by_its_place_and_holds_up_no_o
         assert why in issue.reason
     assert [(issue.row, issue.reason) for issue in seen] == [(3, issue.reason)] * 2
     assert service.received == {number(place): 1 for place in range(5)}
+
+
+class Again:
+    """Each time it is asked for its iterator it begins anew, as many a class that was written in haste does."""
+
+    def __init__(self) -> None:
+        self.left: list[Any] = []
+
+    def __iter__(self) -> Again:
+        self.left = rows(3)
+        return self
+
+    def __next__(self) -> Any:
+        if not self.left:
+            raise StopIteration
+        return self.left.pop()
+
+
+class AgainAsync(Again):
+    __iter__ = None  # type: ignore[assignment]
+
+    def __aiter__(self) -> AgainAsync:
+        self.left = rows(3)
+        return self
+
+    async def __anext__(self) -> Any:
+        if not self.left:
+            raise StopAsyncIteration
+        return self.left.pop()
+
+
+class Poor:
+    """Its iterators have the one method that a loop needs."""
+
+    def __iter__(self) -> Any:
+        left = iter(rows(3))
+        return type("Next", (), {"__next__": lambda _: next(left)})()
+
+
+class PoorAsync:
+    def __aiter__(self) -> Any:
+        left = agenerator(rows(3))
+        return type("Next", (), {"__anext__": lambda _: anext(left)})()
+
+
+@pytest.mark.parametrize("source", [Again, AgainAsync, Poor, PoorAsync])
+async def test_whatever_a_loop_can_read_is_a_source(client: AsyncLlamadaPro, tmp_path: Path, source: Any) -> None:
+    assert figures(await send(client, source(), tmp_path / "ledger")) == {"read": 3, "sent": 3}
 
 
 async def test_a_source_that_grows_or_is_corrected_sends_what_is_new(
@@ -251,6 +337,7 @@ async def test_another_campaign_is_refused_and_nothing_sent(
 async def test_another_service_and_another_kind_of_job_are_refused(
     client: AsyncLlamadaPro, service: Service, ledger: Any
 ) -> None:
+    service.acts = [lost]
     await send(client, rows(2), ledger)
     async with client_of(service, base_url="http://elsewhere") as other:
         for source in (rows(2), None):
@@ -259,7 +346,8 @@ async def test_another_service_and_another_kind_of_job_are_refused(
     with pytest.raises(InvalidRequestError, match="operation"):
         await client.conversations.import_many([{"funnel_id": 1}], ledger=ledger, run="run")
     with pytest.raises(InvalidRequestError, match="another method"):
-        await client.calls.start_many(None, ledger=ledger, run="run")
+        await client.calls.start_many(None, ledger=ledger, run="run", resend_unknown=True)
+    assert figures(await send(client, rows(2), ledger)) == {"read": 2, "sent": 1, "unknown": 1}
     assert len(service.bodies) == 2
 
 
@@ -331,12 +419,52 @@ async def test_a_file_that_cannot_be_a_ledger_is_refused(
         (tmp_path / "no" / "such.ledger", "no folder '.*no'; create it"),
         ("", "ledger must be a path"),
         (7, "ledger must be a path"),
+        ("a\0b", "ledger must be a path"),
+        ("\ud800", "ledger must be a path"),
         (Path("/proc/version"), "cannot be used"),  # nobody may write there
     ):
         with pytest.raises(InvalidRequestError, match=why):
             await send(client, rows(1), ledger)
     assert other.read_bytes() == before
     assert service.bodies == []
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_read_only_database_is_refused_at_once(
+    client: AsyncLlamadaPro, service: Service, postgres_ledger: str, begun: bool
+) -> None:
+    if begun:
+        await send(client, rows(1), postgres_ledger)
+    url = f"{postgres_ledger}?options=-c%20default_transaction_read_only%3Don"
+    async with asyncio.timeout(20):
+        with pytest.raises(InvalidRequestError, match="read-only transaction"):
+            await send(client, rows(2), url)
+    assert len(service.bodies) == begun
+
+
+@pytest.mark.parametrize(
+    "ledger",
+    [
+        "mysql://ana:hush@127.0.0.1:1/jobs",
+        Path("postgresql://ana:hush@127.0.0.1:1/jobs"),
+        " postgresql://ana:hush@127.0.0.1:1/jobs",
+        "'postgresql://ana:hush@127.0.0.1:1/jobs'",
+        "host=127.0.0.1 port=1 password=hush",
+        ":memory:",
+        "file:people.ledger?mode=memory",
+        "postgresql://ana:hu@hush@127.0.0.1:1/jobs",
+        "postgresql://ana:1/hush@127.0.0.1:1/jobs",
+        "postgresql://ana:hush%@127.0.0.1:1/jobs",
+    ],
+)
+async def test_what_is_no_proper_address_is_no_file_either_and_not_shown(
+    client: AsyncLlamadaPro, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ledger: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidRequestError, match="postgresql://") as caught:
+        await send(client, rows(1), ledger)
+    assert "hush" not in f"{caught.value!r} {caught.value.__context__!r}"
+    assert os.listdir(tmp_path) == []
 
 
 async def test_a_postgres_ledger_says_which_extra_it_needs(
@@ -361,11 +489,28 @@ async def test_a_postgres_ledger_says_which_extra_it_needs(
         ({"timeout": "5"}, "timeout"),
         ({"run": 7}, "run must be a name"),
         ({"common": [1]}, "common must be a dictionary"),
-        ({"common": {"language_code": None}}, "common: language_code is None"),
+        ({"common": {"language_code": None}}, "common: language_code is missing"),
+        ({"common": {"custom_fields": {"age": float("nan")}}}, "common: custom_fields.age is missing"),
+        ({"common": {"tempalte_name": "welcome"}}, "common: send_template has no 'tempalte_name'; did you mean"),
         ({"operation": "send_media"}, "operation must be one of send_template, send_text, send"),
         ({"key": 7}, "key must be"),
         ({"common": {"from_": "12"}}, "from_: '12'"),
-        ({"common": {"x": object()}}, "JSON"),
+        ({"common": {"custom_fields": object()}}, "JSON"),
+        ({"key": "phone"}, "key: send_template has no 'phone'"),
+        ({"common": {**COMMON, "to": number(3)}}, "key: to is in common"),
+        ({"operation": "send", "common": {"to_phone_number": number(3)}}, "key: to_phone_number is in common"),
+        ({"key": AsyncMock()}, "key must be a plain function"),
+        ({"operation": ["send"]}, "operation must be one of"),
+        ({"concurrency": 10**20}, "concurrency must be an integer"),
+        ({"timeout": 10**400}, "timeout must be a number"),
+        ({"rate": 5e-324}, "rate must be a number"),
+        ({"rate": 1e7}, "at most 1e\\+06"),
+        ({"run": "\ud800"}, "run must be a name"),
+        ({"run": "é" * 1001}, "run must be a name of at most 2,000 bytes"),
+        ({"resend_unknown": "false"}, "resend_unknown must be True or False"),
+        ({"on_progress": 7}, "on_progress must be a function"),
+        ({"on_progress": asyncio.sleep}, "on_progress must be a plain function"),
+        ({"on_issue": AsyncMock()}, "on_issue must be a plain function"),
         ({"source": "people.csv"}, "rows must be an iterable"),
     ],
 )
@@ -493,7 +638,12 @@ async def test_failures_that_are_not_in_a_row_do_not_stop_it(
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"), [(401, AuthenticationError), (403, APIStatusError), (404, NotFoundError), (302, APIStatusError)]
+    ("code", "kind"),
+    [
+        (401, AuthenticationError),
+        (404, NotFoundError),
+        *[(code, APIStatusError) for code in (402, 403, 407, 410, 415, 302)],
+    ],
 )
 async def test_what_would_hit_every_row_stops_the_run_at_once(
     client: AsyncLlamadaPro, service: Service, ledger: Any, code: int, kind: type[Exception]
@@ -505,6 +655,32 @@ async def test_what_would_hit_every_row_stops_the_run_at_once(
     assert figures(caught.value.report) == {"read": 50, "sent": 1, "pending": 49}
     assert len(service.bodies) == 2
     assert figures(await send(client, rows(50), ledger)) == {"read": 50, "sent": 50}
+
+
+async def test_what_is_no_exception_out_of_a_tool_stops_it_too(
+    client: AsyncLlamadaPro, service: Service, ledger: Any
+) -> None:
+    def broken(body: Any) -> httpx.Response:
+        raise GeneratorExit
+
+    service.acts = [broken]
+    with pytest.raises(JobError, match=r"a request raised GeneratorExit\(\)") as caught:
+        await send(client, rows(9), ledger, concurrency=1)
+    assert figures(caught.value.report) == {"read": 9, "unknown": 1, "pending": 8}
+
+
+async def test_what_a_failing_ledger_could_not_note_is_reported_as_unknown(
+    client: AsyncLlamadaPro, service: Service, postgres_ledger: str
+) -> None:
+    async def drop(body: Any) -> httpx.Response:
+        async with await psycopg.AsyncConnection.connect(postgres_ledger, autocommit=True) as connection:
+            await connection.execute("drop table llamadapro_units")
+        return httpx.Response(201, json={})
+
+    service.acts = [drop]
+    with pytest.raises(JobError, match="cannot be used: relation") as caught:
+        await send(client, rows(3), postgres_ledger, concurrency=1)
+    assert figures(caught.value.report) == {"read": 3, "unknown": 1, "pending": 2}
 
 
 async def test_a_closed_client_stops_the_run(client: AsyncLlamadaPro, service: Service, tmp_path: Path) -> None:
@@ -563,7 +739,23 @@ async def test_an_async_source_that_fails_midway_has_not_come_to_its_end(
             yield row
         raise error
 
-    for error, why in ((OSError("the line is dead"), "the line is dead"), (asyncio.CancelledError(), "was cancelled")):
+    def torn_at_once(error: BaseException) -> Iterator[Any]:
+        yield from rows(5)
+        raise error
+
+    class Unopened:
+        def __iter__(self) -> Iterator[Any]:
+            raise OSError("cannot be opened")
+
+    with pytest.raises(JobError, match="cannot be opened"):
+        await send(client, Unopened(), ledger)
+    with pytest.raises(JobError, match=r"raised GeneratorExit\(\)"):
+        await send(client, torn_at_once(GeneratorExit()), ledger)
+    for error, why in (
+        (OSError("the line is dead"), "the line is dead"),
+        (asyncio.CancelledError(), "was cancelled"),
+        (GeneratorExit(), "raised GeneratorExit"),
+    ):
         with pytest.raises(JobError, match=why) as caught:
             await send(client, torn(error), ledger)
         assert figures(caught.value.report) == {"read": 5, "sent": 5}
@@ -584,7 +776,7 @@ async def never(body: Any) -> httpx.Response:
 async def test_a_run_ends_by_its_timeout(client: AsyncLlamadaPro, service: Service, ledger: Any) -> None:
     service.acts = [None, never]
     with pytest.raises(JobError) as caught:
-        await send(client, rows(9), ledger, concurrency=1, timeout=0.3)
+        await send(client, rows(9), ledger, concurrency=1, timeout=1.0)
     assert isinstance(caught.value.__cause__, WaitTimeoutError)
     assert figures(caught.value.report) == {"read": 9, "sent": 1, "unknown": 1, "pending": 7}
 
@@ -627,6 +819,21 @@ async def test_the_rate_is_kept(service: Service, tmp_path: Path) -> None:
     assert moments[-1] - moments[0] >= 119 / 20 - 0.1
 
 
+async def test_a_clock_that_was_wrong_and_a_rate_that_was_lower_hold_up_no_later_run(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, now = FakeClock(), time.time
+    async with client_of(service, _clock=clock) as client:
+        service.acts = [status(401)]
+        monkeypatch.setattr(time, "time", lambda: now() + 1e7)
+        with pytest.raises(JobError):
+            await send(client, rows(2), tmp_path / "ledger", rate=0.001, concurrency=1)
+        monkeypatch.undo()
+        clock.sleeps.clear()
+        assert figures(await send(client, rows(2), tmp_path / "ledger", rate=100)) == {"read": 2, "sent": 2}
+        assert sum(clock.sleeps) < 60
+
+
 async def test_a_process_that_was_held_up_sends_no_burst_and_goes_on_at_its_rate(
     service: Service, tmp_path: Path
 ) -> None:
@@ -654,6 +861,20 @@ async def test_a_process_that_is_always_late_gets_on(service: Service, tmp_path:
     clock = Late()
     async with client_of(service, _clock=clock) as client, clock.running():
         assert (await send(client, rows(50), tmp_path / "ledger", rate=20)).sent == 50
+
+
+async def test_each_report_accounts_for_every_row_that_was_read(client: AsyncLlamadaPro, ledger: Any) -> None:
+    names = ("sent", "duplicates", "bad", "refused", "unknown", "pending")
+    read: list[int] = []
+
+    def note(report: SendReport) -> None:
+        assert report.read == sum(getattr(report, name) for name in names)
+        read.append(report.read)
+
+    source = [*rows(1200), *rows(300), *[{"to": "12"}] * 100]
+    for more in (0, 700):
+        await send(client, [*source, *rows(more)], ledger, on_progress=note)
+        assert max(read) == len(source) + more
 
 
 async def test_issues_in_memory_are_bounded_and_counted(client: AsyncLlamadaPro, tmp_path: Path) -> None:

@@ -238,6 +238,7 @@ def test_what_is_not_json_is_bad(body: bytes) -> None:
     with pytest.raises(InvalidBody, match="not JSON") as caught:
         parse_json(body)
     assert len(str(caught.value)) < 300
+    assert caught.value.__context__ is None, "it would hold the body"
 
 
 def test_an_empty_body_is_bad() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import httpx
@@ -41,6 +42,29 @@ def test_filter_by_joins_conditions() -> None:
     assert built == "firstName:John;email:john@example.com;userId:7;archived:false"
 
 
+class Color(str, Enum):  # noqa: UP042 # whose str() is another text
+    RED = "red"
+
+
+class Broken(tzinfo):
+    def utcoffset(self, _moment: datetime | None) -> timedelta:
+        raise RuntimeError
+
+
+class Index:
+    """As numpy's integers."""
+
+    def __index__(self) -> int:
+        return 7
+
+
+def test_a_value_is_compared_as_it_is_written_everywhere() -> None:
+    assert search.filter_by(color=Color.RED, count=Index()) == "color:red;count:7"
+    for wrong in (5, None, b"name"):
+        with pytest.raises(InvalidRequestError, match="not the name of a field"):
+            search.where(wrong, "eq", 1)  # type: ignore[arg-type]
+
+
 def test_filter_by_keeps_colons_and_dates() -> None:
     assert search.filter_by(created_at=datetime(2026, 1, 2, tzinfo=UTC)) == "createdAt:2026-01-02T00:00:00Z"
 
@@ -51,6 +75,9 @@ def test_filter_by_keeps_colons_and_dates() -> None:
         ({"first_name": "a;b"}, "cannot hold a ';'"),
         ({"created_at": datetime(2026, 1, 2)}, "has no time zone"),  # noqa: DTZ001
         ({"first_name": ["a"]}, "expected a string"),
+        ({"first_name": None}, "expected a string"),
+        ({"amount": float("nan")}, "JSON has no such number"),
+        ({"created_at": datetime(2026, 1, 2, tzinfo=Broken())}, "its own methods raise RuntimeError"),
         ({"first name": "a"}, "not the name of a field"),
         ({"a:b": "a"}, "not the name of a field"),
     ],
@@ -119,9 +146,13 @@ async def test_addresses_of_a_contact(client: AsyncLlamadaPro, sent: Any) -> Non
 def test_addresses_are_checked() -> None:
     with pytest.raises(InvalidPhoneNumberError):
         addresses.phone("whatsapp:+56912345678")
-    for wrong in ("jane", "@example.com", "jane@", "ja ne@example.com"):
+    for wrong in (
+        *("jane", "@example.com", "jane@", "ja ne@example.com", "jane@@example.com", "jane@exam\u200bple.com"),
+        *("jane@example.com,joe@example.com", "jane@example.com;joe@example.com", "Jane<jane@example.com>"),
+        *(None, float("nan"), 5, b"jane@example.com"),
+    ):
         with pytest.raises(InvalidRequestError, match="not an e-mail address"):
-            addresses.email(wrong)
+            addresses.email(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("field", ["phone", "email"])
@@ -203,6 +234,10 @@ async def test_headers_hold_one_parameter(client: AsyncLlamadaPro, sent: Any, pa
         lambda: whatsapp.currency("much", "USD"),
         lambda: whatsapp.currency(float("nan"), "USD"),
         lambda: whatsapp.currency(1, "dollars"),
+        lambda: whatsapp.currency(1, 840),  # type: ignore[arg-type]
+        lambda: whatsapp.body("Jane", None),  # type: ignore[arg-type]
+        lambda: whatsapp.header(["Jane"]),  # type: ignore[arg-type]
+        lambda: whatsapp.button(0, 5),  # type: ignore[arg-type]
     ],
 )
 def test_wrong_template_parts_are_refused(build: Any) -> None:

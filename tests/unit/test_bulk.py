@@ -426,6 +426,9 @@ async def test_a_429_is_waited_for(client: AsyncLlamadaPro, service: Service) ->
         ({"counts": {"successful": 3.0, "errors": 9}}, "done", 3, 2, 0),
         ({"counts": {"successful": 0, "errors": 5}, "batchErrors": []}, "done", 0, 5, 0),
         ({"counts": {"successful": 3, "duplicates": 2}, "itemsIssues": []}, "done", 3, 0, 2),
+        ({"counts": {"successful": 99}, "itemsIssues": [{"index": 1, "errors": [{"message": "no"}]}]}, "done", 4, 1, 0),
+        ({"counts": {"successful": 4}, "itemsIssues": [{"index": 1, "errors": [{"code": "A"}]}] * 2}, "done", 4, 1, 0),
+        ({"counts": {"successful": -3, "errors": 2}}, "done", 0, 2, 3),
         ({"batchErrors": [{"message": "half"}], "counts": {"successful": 2}, "itemsIssues": []}, "done", 2, 0, 3),
     ],
 )
@@ -822,6 +825,7 @@ async def test_a_resumed_import_leaves_the_event_loop_its_turns(client: AsyncLla
         ({"chunk_size": 0}, "chunk_size must be an integer of at least 1"),
         ({"chunk_size": True}, "chunk_size"),
         ({"concurrency": 2.5}, "concurrency"),
+        ({"update": "no"}, "update must be True or False"),
         ({"max_issues": -1}, "max_issues must be an integer of at least 0"),
         ({"timeout": 0}, "timeout must be a number of seconds above 0"),
         ({"timeout": float("nan")}, "timeout"),

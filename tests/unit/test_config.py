@@ -172,6 +172,7 @@ BAD_ADDRESSES: list[Any] = [
     "https://api.example.com/#part", "https://api.example.com:port", "https://api.example.com:99999",
     "https://api.example.com\n", "https://api.example.com/\x00", "https://[::1", "https://\ud800.com",
     "https://api.example.com/\ud800", " ", "x" * 100_000, 5, b"https://api.example.com", ["https://api.example.com"],
+    "https://xn--/", "https://xn--a.com", "https://a..b", f"https://{'a' * 64}.com",
 ]  # fmt: skip
 
 
@@ -231,6 +232,22 @@ def test_what_is_no_integer_above_zero_is_refused(option: str, value: Any) -> No
 def test_max_retries_teaches_how_to_have_none(value: Any) -> None:
     assert "0 means no retry" in refusal(max_retries=value)
     assert config(max_retries=0).max_retries == 0
+
+
+class Index:
+    """As numpy's integers."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+
+def test_integers_are_what_can_be_an_index() -> None:
+    for option in ("max_connections", "max_response_bytes", "max_retries", "timeout", "deadline", "rate_limit"):
+        assert getattr(config(**{option: Index(7)}), option) == 7
+        assert option in refusal(**{option: Index(-7)})
 
 
 def test_numbers_that_fit_are_taken() -> None:
@@ -303,6 +320,12 @@ def test_on_attempt_is_something_to_call(value: Any) -> None:
     assert "on_attempt" in refusal(on_attempt=value)
 
 
+def test_on_attempt_is_not_awaited() -> None:
+    async def later(attempt: Any) -> None: ...
+
+    assert "nobody awaits" in refusal(on_attempt=later)
+
+
 @pytest.mark.parametrize("value", [httpx.Client, "client", object(), 5])
 def test_http_client_is_an_asynchronous_one(value: Any) -> None:
     assert "httpx.AsyncClient" in refusal(http_client=value)
@@ -371,7 +394,8 @@ def test_headers_that_fit_are_taken_and_copied() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "proxy:3128", "ftp://proxy", "http://", "http://proxy:port", "http://\ud800", 5, ["http://proxy"], b"x"],
+    ["", "proxy:3128", "ftp://proxy", "http://", "http://proxy:port", "http://\ud800", 5, ["http://proxy"], b"x",
+     "http://proxy:99999", "http://xn--/", "http://a..b"],
     ids=ascii,
 )  # fmt: skip
 def test_a_proxy_is_a_url(value: Any) -> None:

@@ -12,10 +12,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llamadapro import ConfigurationError
 from llamadapro._transport.limits import MAX_LAG, DeadlineExceeded, Limits
 from tests.clocks import FakeClock, ManualClock
 
 STEP = 0.01
+
+
+async def test_a_limiter_that_is_not_asynchronous_says_so() -> None:
+    class Sync:
+        def acquire(self) -> bool:
+            return True
+
+    limits = Limits(100, Sync(), FakeClock())  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="must be asynchronous"):
+        await limits.acquire(None)
 
 
 class Run:

@@ -166,6 +166,12 @@ async def test_what_is_no_file(tmp_path: Path) -> None:
         await read_upload(tmp_path / "nowhere.txt")
     with pytest.raises(IsADirectoryError):
         await read_upload(tmp_path)
+    for path in ("a\0b", "\ud800"):
+        with pytest.raises(InvalidRequestError, match="not the path of a file"):
+            await read_upload(path)
+    for option in ({"file_name": 5}, {"content_type": 5}, {"max_bytes": "5"}):
+        with pytest.raises(InvalidRequestError, match=f"{next(iter(option))} must be"):
+            await read_upload(b"hello", **option)  # type: ignore[arg-type]
 
 
 async def test_large_files_leave_the_loop_its_turn() -> None:

@@ -53,6 +53,9 @@ def test_a_copy_loses_nothing(again: Any, contact: models.Contact) -> None:
     assert made.to_dict() == RAW
     assert (made.additional_properties, made.unparsed) == ({"brandNew": 5}, {"created_at": "soon"})
     assert [made.is_set(name) for name in ("email", "phone")] == [True, False]
+    made.additional_properties["more"] = 1
+    made.unparsed.clear()
+    assert contact.to_dict() == RAW
 
 
 def test_a_changed_copy_leaves_the_original_alone(contact: models.Contact) -> None:

@@ -323,6 +323,8 @@ QUOTINGS: dict[str, Callable[[str], str]] = {
     "JSON with quoted slashes": lambda text: json.dumps(text)[1:-1].replace("/", r"\/"),
     "JSON in JSON": lambda text: json.dumps(json.dumps(text))[3:-3],
     "unicode escapes": lambda text: "".join(f"\\u{ord(sign):04X}" for sign in text),
+    "JavaScript's escapes": lambda text: "".join(f"\\u{{{ord(sign):x}}}" for sign in text),
+    "Python's escapes": lambda text: "".join(f"\\U{ord(sign):08x}" for sign in text),
     "byte escapes": lambda text: "".join(f"\\x{ord(sign):02x}" for sign in text),
     "a URL": lambda text: quote(text, safe=""),
     "a URL in a URL": lambda text: quote(quote(quote(text, safe=""))),

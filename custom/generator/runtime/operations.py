@@ -69,9 +69,9 @@ class Operation(Generic[T]):
 
     def check(self) -> None:
         """Compile all that a call needs; the generator asks for it before it hands the package over."""
-        assert self._known is not None, (self._ids, self._query, self._headers, self._answers)
-        if self._body_type is not None:
-            assert callable(self._write)
+        typing.get_type_hints(inspect.unwrap(self._function))
+        for needed in ("_known", "_ids", "_query", "_headers", "_answers", *["_write"] * bool(self._body_type)):
+            getattr(self, needed)
 
     def _signature(self) -> inspect.Signature:
         """The keywords one by one, where the function itself takes `Unpack` of a dictionary."""

@@ -295,6 +295,7 @@ _SCALARS: dict[Any, Writer] = {
 }
 _FORMATS: dict[str, Writer] = {
     "date-time": write_datetime,
+    "date": write_date,
     "uuid": write_uuid,
     "binary": write_file,
 }
@@ -445,6 +446,8 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
 
 def to_text(value: Any) -> str:
     """A scalar of JSON as it stands in a path, a query, a header or a form."""
+    if isinstance(value, (dict, list)):
+        _type_error("text, a number or a boolean", value)
     return value if type(value) is str else str(value).lower() if isinstance(value, bool) else str(value)
 
 

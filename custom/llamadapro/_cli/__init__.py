@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from types import ModuleType
 from typing import Any, TextIO, cast
 
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         complete()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    out, err = cast(TextIO, _Stream(sys.stdout)), cast(TextIO, _Stream(sys.stderr))
+    out, err = cast(TextIO, _Stream(sys.stdout or StringIO())), cast(TextIO, _Stream(sys.stderr or StringIO()))
     with redirect_stdout(out), redirect_stderr(err):
         try:
             return _run(arguments)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import httpx
 
-from .._config import NO_TIMEOUTS, Config
+from .._config import NO_TIMEOUTS, Config, as_seconds
 from .._headers import USER_AGENT, RawHeaders
-from .._httpx2 import AnyURL, to_httpx
+from .._httpx2 import AnyURL, parse_url
 from .._session import Session
 from .._transport import Transport
 from .._transport.base_engine import Engine, OutgoingRequest
@@ -33,6 +33,7 @@ from .._transport.failures import (
 from .._transport.policy import Failure, Outcome
 from .._transport.state import RequestState
 from ..errors import InvalidRequestError
+from . import to_path
 from .partial_file import PartialFile
 from .partial_file import Progress as Progress
 
@@ -61,10 +62,10 @@ async def download(
 ) -> Path:
     """Download a file to `path`, completely or not at all. `source` names it if its URL does not, being signed anew."""
     address = check_url(url)
-    if not timeout > 0:
+    if as_seconds(timeout) is None:
         raise InvalidRequestError(f"timeout must be a number of seconds above 0, not {timeout!r}")
     name = str(address) if source is None else f"{source} {address.copy_with(query=None)}"
-    part = PartialFile(Path(path), name, on_progress, resume=resume)
+    part = PartialFile(to_path(path), name, on_progress, resume=resume)
     try:
         await session.transport.run(Download(session.transport, session.config, address, part, timeout))
         await part.finish()
@@ -76,7 +77,7 @@ async def download(
 def check_url(url: str | AnyURL) -> httpx.URL:
     """A URL that may be fetched; raises `InvalidRequestError` with the reason for any other."""
     try:
-        parsed = httpx.URL(to_httpx(url))
+        parsed = parse_url(url)
     except (httpx.InvalidURL, TypeError, ValueError) as error:
         raise InvalidRequestError(f"this is not a URL: {error}") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:

@@ -15,7 +15,9 @@ from typing import Literal, Protocol, TypeAlias, cast
 
 import attrs
 
+from .._config import as_int
 from ..errors import InvalidRequestError
+from . import to_path
 
 
 class Readable(Protocol):
@@ -91,6 +93,11 @@ async def read_upload(
     """Read a file and encode it, off the event loop unless it is small; raises `InvalidRequestError`, or `OSError`."""
     if type is not None and type not in LIMITS:
         raise InvalidRequestError(f"type must be one of {', '.join(LIMITS)}, not {type!r}")
+    for name, text in (("file_name", file_name), ("content_type", content_type)):
+        if text is not None and not isinstance(text, str):
+            raise InvalidRequestError(f"{name} must be a string, not {text!r}")
+    if max_bytes is not None and as_int(max_bytes) is None:
+        raise InvalidRequestError(f"max_bytes must be an integer, not {max_bytes!r}")
     if isinstance(file, (bytes, bytearray, memoryview)) and len(file) <= INLINE:
         return _read(file, type, file_name, content_type, max_bytes)
     return await asyncio.to_thread(_read, file, type, file_name, content_type, max_bytes)
@@ -139,7 +146,7 @@ def _opened(file: File) -> AbstractContextManager[Readable]:
     if isinstance(file, (bytes, bytearray, memoryview)):
         return BytesIO(file)
     if isinstance(file, (str, os.PathLike)):
-        return Path(file).open("rb")
+        return to_path(file).open("rb")
     if not hasattr(file, "read"):
         raise InvalidRequestError(f"file must be a path, bytes or a file opened in binary mode, not {file!r}")
     return nullcontext(file)  # the caller's own to close

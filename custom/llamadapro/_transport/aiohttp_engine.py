@@ -65,7 +65,10 @@ class AiohttpEngine(PooledEngine):
                 answer.status,
                 headers=answer.raw_headers,
                 stream=_Body(answer),
-                extensions={"http_version": b"HTTP/1.1", "reason_phrase": (answer.reason or "").encode()},
+                extensions={
+                    "http_version": b"HTTP/1.1",
+                    "reason_phrase": (answer.reason or "").encode("utf-8", "surrogateescape"),
+                },
             )
             if answer.content.is_eof():
                 exchange.complete()
@@ -336,7 +339,7 @@ def _reset(transport: asyncio.Transport | None) -> None:
     """Close at once: what is buffered here or in the system is not sent any more."""
     if transport is None:
         return
-    with suppress(OSError, AttributeError):  # a socket of another kind of loop
+    with suppress(OSError, AttributeError, ValueError):  # a socket of another kind of loop, or one that is closed
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     transport.abort()
 

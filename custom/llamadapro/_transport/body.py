@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -126,12 +127,11 @@ def parse_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if b"\\u" in body:
-            try:
-                return _replace_lone_surrogates(body)
-            except (ValueError, RecursionError):
-                pass
-        raise InvalidBody(f"its body is not JSON ({error})") from None
+        reason = str(error)  # of the error itself, which holds the body, nothing may stay
+    if b"\\u" in body:
+        with suppress(ValueError, RecursionError):
+            return _replace_lone_surrogates(body)
+    raise InvalidBody(f"its body is not JSON ({reason})")
 
 
 def _replace_lone_surrogates(body: bytes) -> Any:

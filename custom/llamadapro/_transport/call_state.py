@@ -36,6 +36,9 @@ from .state import RequestState
 
 T = TypeVar("T")
 
+MAX_URL_LENGTH = 2**16
+"""Characters of a URL that httpx takes; servers take a fraction of it."""
+
 MAX_AROUND_BODY = 2**20
 """Bytes of headers, interim responses, chunk extensions and trailers, beyond what a body may take."""
 
@@ -61,7 +64,7 @@ class CallState(RequestState[T]):
             redactor=transport.redactor,
         )
         self._prepared = prepared
-        self._by_deadline = True
+        self._by_deadline = self._queueing = True
         key, self._headers = config.key, config.headers
         if prepared.security is not None:
             key = config.key_placement(prepared.security)
@@ -78,6 +81,10 @@ class CallState(RequestState[T]):
         if key is not None and key.place == "query":  # some services take it there
             pair = f"{quote(key.name, safe='')}={quote(key.prefix + config.api_key.reveal(), safe='')}"
             self._url += f"{'&' if '?' in prepared.url_path else '?'}{pair}"
+        if len(self._url) > MAX_URL_LENGTH:
+            raise InvalidRequestError(
+                f"{prepared.operation}: its URL would have more than {MAX_URL_LENGTH:,} characters"
+            )
 
     @property
     def is_write(self) -> bool:
@@ -99,6 +106,7 @@ class CallState(RequestState[T]):
 
     def attempt_end(self, *, queueing: bool) -> float | None:
         """By the deadline, or by `timeout`, which counts no queueing."""
+        self._queueing = queueing
         left, limit = self.remaining(), self.config.attempt_timeout
         self._by_deadline = queueing or limit is None or (left is not None and left <= limit)
         seconds = left if self._by_deadline else limit
@@ -150,6 +158,10 @@ class CallState(RequestState[T]):
             if self._by_deadline
             else f"timeout of {self.config.attempt_timeout} s"
         )
+        if self._queueing:
+            return Failure(
+                Outcome.NOT_SENT, f"neither a connection nor its turn was free within the {limit}", None, True
+            )
         if self.outgoing.may_have_reached_server:
             return Failure(Outcome.AMBIGUOUS, f"no complete response within the {limit}", error, timed_out=True)
         return Failure(Outcome.NOT_SENT, f"could not reach the service within the {limit}", error, timed_out=True)
@@ -212,7 +224,7 @@ def _encode(prepared: PreparedRequest[Any]) -> tuple[bytes, str | None]:
         request = httpx.Request("POST", "http://form", files=files)
         return request.read(), request.headers["Content-Type"]
     if kind.startswith("application/x-www-form-urlencoded"):
-        data = {name: _texts(value) for name, value in prepared.body.items() if value is not None}
+        data = {name: _texts(value) for name, value in prepared.body.items()}
         return httpx.Request("POST", "http://form", data=data).read(), kind
     return _to_json(prepared.body), kind
 
@@ -232,10 +244,12 @@ def _parts(value: Any) -> Iterator[tuple[str | None, bytes, str | None]]:
         yield None, to_text(value).encode(), None
 
 
-def _texts(value: Any) -> str | list[str]:
-    if isinstance(value, dict):
-        return _to_json(value).decode()
-    return [to_text(one) for one in value if one is not None] if isinstance(value, list) else to_text(value)
+def _texts(value: Any) -> list[str]:
+    """A value of a form as the values of its field: those of a list one by one, and what is inside as JSON."""
+    items = value if isinstance(value, list) else [value]
+    return [
+        _to_json(one).decode() if isinstance(one, (dict, list)) else to_text(one) for one in items if one is not None
+    ]
 
 
 def _to_json(body: Any) -> bytes:

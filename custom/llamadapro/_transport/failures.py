@@ -30,7 +30,7 @@ MAX_ERROR_BODY = 2**20
 _MAX_START = 60
 _MAX_DETAILS = 500
 """Characters of an error's details that its text shows."""
-_HTTP_LIBRARIES = {"httpx", "httpcore", "httpx2", "httpcore2", "h11", "aiohttp", "httpx_aiohttp", "anyio"}
+_HTTP_LIBRARIES = {"httpx", "httpcore", "httpx2", "httpcore2", "h11", "aiohttp", "httpx_aiohttp", "anyio", "idna"}
 """Whose exceptions are network failures, where a caller's client lets them out as they are."""
 _NO_MATCH = "No response can be found for "
 """pytest-httpx says so in an exception of httpx's."""

@@ -193,8 +193,15 @@ class HttpxEngine(PooledEngine):
             stream=library.body_class(request),
             extensions={"timeout": request.timeout, MAX_RECEIVED: request.max_received},
         )
-        with library.failures():
-            response = await self._client.send(built, stream=True, auth=library.no_auth, follow_redirects=False)
+        try:
+            with library.failures():
+                response = await self._client.send(built, stream=True, auth=library.no_auth, follow_redirects=False)
+        except httpx.TransportError as error:
+            in_tunnel = self._proxy is not None and request.url.startswith("https:")
+            if in_tunnel and request.content and not request.may_have_reached_server:  # the proxy never opened it
+                kind = httpx.ConnectTimeout if isinstance(error, httpx.TimeoutException) else httpx.ConnectError
+                raise kind(str(error)) from error
+            raise
         try:
             yield library.to_httpx(response)
         finally:
@@ -258,6 +265,8 @@ class UserClientEngine:
 
     @asynccontextmanager
     async def open(self, request: OutgoingRequest) -> AsyncIterator[httpx.Response]:
+        if self._client.is_closed:
+            raise ConfigurationError("http_client is closed: nothing was sent")
         http = self._library.http
         build = http.Request if self._bare else self._client.build_request
         built = build(

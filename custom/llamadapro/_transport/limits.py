@@ -7,10 +7,12 @@ import math
 import os
 import random
 import time
+from inspect import isawaitable
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 
 from .._config import RateLimiter
+from ..errors import ConfigurationError
 from .loops import LoopLocal
 
 MAX_LAG = 0.05
@@ -92,7 +94,10 @@ class Limits:
         until = math.inf if remaining is None else self._clock.now() + remaining
         if self._limiter is not None:
             await self._wait(until)  # for the end of a pause: a limiter that gave turns meanwhile would let all go then
-            await self._limiter.acquire()
+            turn: Any = self._limiter.acquire()
+            if not isawaitable(turn):
+                raise ConfigurationError("rate_limit: its acquire() must be asynchronous, `async def acquire()`")
+            await turn
         await self._wait(until)
 
     async def _wait(self, until: float) -> None:

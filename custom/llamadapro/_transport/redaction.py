@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, lru_cache
 from html import unescape
 from itertools import accumulate
 from string import ascii_uppercase
@@ -30,8 +30,10 @@ _MAX_NESTING = 4
 """Quotings within quotings, such as HTML's in JSON's in JSON's."""
 _MAX_QUOTED = 2**20
 """Characters in which quoted forms are looked for, which takes some 100 ms for a million; others are found anywhere."""
+_MAX_KNOWN = 16
+"""Characters of a quoting that is remembered, since looking one up is quicker than reading it."""
 _QUOTED = re.compile(
-    r"\\+(?:u00(?P<u>[0-9a-f]{2})|x(?P<x>[0-9a-f]{2})|(?P<escaped>[^ux]))"
+    r"\\+(?:(?:u0{6}|u00|(?P<brace>u\{0*))(?P<u>[0-9a-f]{2})(?(brace)\})|x(?P<x>[0-9a-f]{2})|(?P<escaped>[^ux]))"
     r"|%(?:25)*(?P<percent>[0-9a-f]{2})"
     r"|(?P<html>&(?:\#x?[0-9a-f]{2,6}|[a-z]{2,8});)",
     re.IGNORECASE,
@@ -62,7 +64,10 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """The text without the key."""
-        kept, end = [], 0
+        if not self.leaks(text):  # where it stands takes ten times as long to find
+            return text
+        kept: list[str] = []
+        end = 0
         for start, stop in sorted(self._find(text)):
             if start > end or not kept:  # what overlaps, or follows at once, is hidden already
                 kept += [text[end:start], PLACEHOLDER]
@@ -86,8 +91,16 @@ class Redactor:
         return [(self.redact_bytes(name), self.redact_bytes(value)) for name, value in response.headers.raw]
 
     def leaks(self, text: str) -> bool:
-        """Whether the key shows."""
-        return next(self._find(text), None) is not None
+        """Whether the key shows: as it is, or within each level of quoting."""
+        for _ in range(_MAX_NESTING + 1 if self._forms else 0):
+            lower = text.lower()
+            if any(form in lower for form in self._forms):
+                return True
+            quoted = text[:_MAX_QUOTED]
+            text = _NUL.sub("", quoted) if "\0" in quoted else _QUOTED.sub(_plain_text, quoted)
+            if text == quoted:
+                return False
+        return False
 
     def _find(self, text: str, nesting: int = 0) -> Iterator[tuple[int, int]]:
         """Where the key stands: as it is, then within each level of quoting."""
@@ -158,12 +171,28 @@ def _unquote(text: str) -> list[_Segment]:
     end = 0
     for match in (_NUL if "\0" in text else _QUOTED).finditer(text):
         start, stop = match.span()
-        code = match["u"] or match["x"] or match["percent"]
-        plain = chr(int(code, 16)) if code else match["escaped"] or (match["html"] and unescape(match["html"])) or ""
+        plain = _plain(match)
         if plain != match[0]:
             segments += (_Segment(text[end:start], (end, start), False), _Segment(plain, (start, stop), True))
             end = stop
     return [*segments, _Segment(text[end:], (end, len(text)), False)] if segments else []
+
+
+def _plain(match: re.Match[str]) -> str:
+    """What a quoted character says."""
+    code = match["u"] or match["x"] or match["percent"]
+    return chr(int(code, 16)) if code else match["escaped"] or (match["html"] and unescape(match["html"])) or ""
+
+
+def _plain_text(match: re.Match[str]) -> str:
+    quoted = match[0]
+    return _known_plain(quoted) if len(quoted) < _MAX_KNOWN else _plain(match)
+
+
+@lru_cache(maxsize=1024)
+def _known_plain(quoted: str) -> str:
+    match = _QUOTED.fullmatch(quoted)
+    return _plain(match) if match else quoted
 
 
 def _unquoted(text: str) -> Iterator[str]:

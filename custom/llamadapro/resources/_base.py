@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, ParamSpec, TypeVar
 
 from llamadapro_api.document import DEPRECATED
+from llamadapro_api.errors import ValidationError
 from llamadapro_api.types import PreparedRequest
 
 from .._pagination import AsyncPaginator, PageModel
@@ -72,6 +73,12 @@ def _stacklevel() -> int:
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _PACKAGES:
         frame, level = frame.f_back, level + 1
     return level
+
+
+def check_sequence(values: Any, name: str, expected: str) -> None:
+    """Refuse a text or a dictionary, which would be taken apart, and what has no order."""
+    if isinstance(values, (str, bytes, Mapping, Set)) or not isinstance(values, Iterable):
+        raise ValidationError(f"{name}: must be a list of {expected}, not {type(values).__name__}")
 
 
 def drop_none(options: Mapping[str, Any]) -> dict[str, Any]:

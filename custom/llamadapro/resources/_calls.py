@@ -10,7 +10,7 @@ from llamadapro_api import api, models
 from llamadapro_api.types import PreparedRequest
 
 from .._lazy import LazyModule
-from .._polling import poll, poll_until_found
+from .._polling import check_statuses, has_status, poll, poll_until_found
 from ._base import Resource
 
 if TYPE_CHECKING:
@@ -185,9 +185,9 @@ class Calls(Resource, section="calls"):
         self, what: str, operation: Callable[..., PreparedRequest[T]], call_id: int | str, timeout: float | None
     ) -> T:
         async def why_never() -> str | None:
-            status = (await self.get(call_id)).status
-            over = status in FINAL_STATUSES and status != "completed"
-            return f"call {call_id} ended with status {status!r}, so there is none" if over else None
+            call = await self.get(call_id)
+            over = has_status(call, FINAL_STATUSES) and call.status != "completed"
+            return f"call {call_id} ended with status {call.status!r}, so there is none" if over else None
 
         return await poll_until_found(
             lambda: self._send(operation, call_id),
@@ -217,9 +217,10 @@ class Calls(Resource, section="calls"):
 
             call = await client.calls.wait(call.id, timeout=300, on_status=lambda call: print(call.status))
         """
+        check_statuses(final, "final")
         return await poll(
             lambda: self._send(api.get_call, call_id),
-            lambda call: call.status in final,
+            lambda call: has_status(call, final),
             timeout=timeout,
             clock=self._session.clock,
             what=f"call {call_id} to end",

@@ -12,7 +12,7 @@ from llamadapro_api.types import PreparedRequest
 from .. import addresses
 from .._lazy import LazyModule
 from ..errors import InvalidPhoneNumberError, InvalidRequestError
-from ._base import Resource, build_request
+from ._base import Resource, build_request, check_sequence
 
 if TYPE_CHECKING:
     from .. import _bulk as bulk
@@ -54,7 +54,7 @@ class Conversations(Resource, section="conversations"):
             for item, errors, warnings in result.issues:
                 print(item, [error.message for error in errors])
         """
-        return await self._bulk(api.bulk_create, [*items])
+        return await self._bulk(api.bulk_create, items)
 
     async def bulk_update(
         self, items: Iterable[models.BulkSingleConversationUpdateParamsDict | Mapping[str, Any]], /
@@ -63,7 +63,7 @@ class Conversations(Resource, section="conversations"):
 
         Example: ``await client.conversations.bulk_update([{"id": 12, "funnel_status_id": 4}])``
         """
-        return await self._bulk(api.bulk_update, [*items])
+        return await self._bulk(api.bulk_update, items)
 
     async def import_many(
         self,
@@ -117,6 +117,8 @@ class Conversations(Resource, section="conversations"):
         from llamadapro_api.writing import writer
         from llamadapro_jobs.importing import ImportMany
 
+        if not isinstance(update, bool):
+            raise InvalidRequestError(f"update must be True or False, not {update!r}")
         operation: Callable[..., PreparedRequest[models.BulkResult]] = api.bulk_update if update else api.bulk_create
         create, change = models.BulkSingleConversationCreateParamsDict, models.BulkSingleConversationUpdateParamsDict
         write = writer(change if update else create)
@@ -139,8 +141,10 @@ class Conversations(Resource, section="conversations"):
         return await job.run(items)
 
     async def _bulk(
-        self, operation: Callable[..., PreparedRequest[models.BulkResult]], items: list[Any]
+        self, operation: Callable[..., PreparedRequest[models.BulkResult]], items: Iterable[Any]
     ) -> bulk.BulkOutcome:
+        check_sequence(items, "items", "dictionaries")
+        items = [*items]
         prepared = build_request(operation, conversations=self._all_with_numbers(items))
         return await self._session.send(bulk.with_items(prepared, items))
 

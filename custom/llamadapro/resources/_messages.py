@@ -11,9 +11,9 @@ from llamadapro_api.errors import DeserializationError
 from llamadapro_api.types import PreparedRequest
 
 from .._lazy import LazyModule
-from .._polling import poll
+from .._polling import check_statuses, has_status, poll
 from ..errors import InvalidRequestError
-from ._base import Resource, build_request, drop_none
+from ._base import Resource, build_request, check_sequence, drop_none
 
 if TYPE_CHECKING:
     from .. import _reports as reports
@@ -93,6 +93,7 @@ class Messages(Resource, section="messages"):
             raise InvalidRequestError("give variables or components, not both: the service takes one of the two")
         options: dict[str, Any] = {"components": components, "user_id": user_id, "custom_fields": custom_fields}
         if variables is not None:
+            check_sequence(variables, "variables", "texts in their order")
             options["variables"] = [{"value": item} if isinstance(item, str) else item for item in variables]
         to, from_ = self._normalize(to=to, from_=from_)
         return await self._send(
@@ -308,9 +309,10 @@ class Messages(Resource, section="messages"):
 
             message = await client.messages.wait(message.id, timeout=300, until=("read", "failed"))
         """
+        check_statuses(until, "until")
         return await poll(
             lambda: self._send(api.get_message, message_id),
-            lambda message: message.status in until,
+            lambda message: has_status(message, until),
             timeout=timeout,
             clock=self._session.clock,
             what=f"message {message_id} to arrive",

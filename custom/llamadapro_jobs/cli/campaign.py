@@ -10,11 +10,11 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from llamadapro.errors import InvalidRequestError
 
-from ..ledger import Ledger, State
+from ..ledger import Entry, Ledger, State
 from ..opening import open_ledger
 from .command import (
     ENVIRONMENT,
@@ -80,12 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _run(options: argparse.Namespace) -> int:
-    ledger = options.ledger or f"{options.file}.{options.template}.ledger"
+    ledger = f"{options.file}.{options.template}.ledger" if options.ledger is None else options.ledger
     async with build_client(options) as client:
         if options.dry_run or (sys.stdin.isatty() and sys.stderr.isatty() and not options.yes):
-            plan, first = await _plan(options, client)
+            plan, first = await _plan(options, client, ledger)
             if options.dry_run:
-                show_plan(plan.pending, plan.bad, plan.duplicates, first, unit="messages")
+                show_plan(plan, plan.pending, plan.duplicates, first, unit="messages", ledger=ledger)
                 if options.rate:
                     print(f"at {options.rate:g} a second: {_duration(plan.pending / options.rate)}")
                 return 1 if plan.bad else 0
@@ -122,8 +122,8 @@ async def _send(
     )
 
 
-async def _plan(options: argparse.Namespace, client: AsyncLlamadaPro) -> tuple[SendReport, Any]:
-    """What would be sent: the run itself, on a ledger that lets nothing go."""
+async def _plan(options: argparse.Namespace, client: AsyncLlamadaPro, ledger: str) -> tuple[SendReport, Any]:
+    """What would be sent: the run itself, on a copy of the ledger that lets nothing go."""
     from ..sqlite import PlanLedger
 
     def show(issue: Any) -> None:
@@ -132,7 +132,7 @@ async def _plan(options: argparse.Namespace, client: AsyncLlamadaPro) -> tuple[S
 
     with options.file.open(encoding=options.encoding, newline="") as file:
         lines = LineIndex(CampaignTable(file, delimiter=options.delimiter), sys.maxsize)
-        return await _send(options, client, lines, PlanLedger(), on_issue=show), lines.first
+        return await _send(options, client, lines, PlanLedger(ledger), on_issue=show), lines.first
 
 
 def _agrees(count: int) -> bool:
@@ -200,26 +200,48 @@ async def _status(options: argparse.Namespace) -> int:
 async def _export(options: argparse.Namespace) -> int:
     if options.file.resolve() == Path(options.ledger).resolve():  # noqa: ASYNC240 - nothing else runs yet
         raise InvalidRequestError(f"{options.file} is the ledger")
+    if not _is_export(options.file):
+        raise InvalidRequestError(f"{options.file} exists, and is no earlier export: name another file")
     async with _ledger(options) as ledger:
         runs = {run.name: run for run in await ledger.runs()}
         name = options.run or ""
         if name not in runs:
             raise InvalidRequestError(f"the ledger holds no run {name!r}; there are: {', '.join(map(repr, runs))}")
-        await ledger.begin(name, {"base_url": runs[name].about["base_url"]}, join=True)
-        count = 0
+        about = runs[name].about
+        if "common" not in about:
+            raise InvalidRequestError(f"the run is of {about['operation']}, whose rows are in the file that it imports")
+        await ledger.begin(name, {"base_url": about["base_url"]}, join=True)
+        width, others, count = 0, dict[str, None](), 0
+        async for _, row in _rows(ledger, options.state):
+            width, count = max(width, len(row.get("variables") or ())), count + 1
+            others |= dict.fromkeys(row.keys() - {"to", "variables"})
+        names, variables = sorted(others), [f"variable_{place}" for place in range(1, width + 1)]
         with options.file.open("w", encoding=options.encoding, newline="") as file:
             writer = csv.writer(file)
-            async for entry in ledger.entries(cast(State, options.state)):
-                row = json.loads(entry.payload or "null")
-                row = row if isinstance(row, dict) else {}
-                variables = row.get("variables") or ()
-                if count == 0:
-                    names = [f"variable_{place}" for place in range(1, len(variables) + 1)]
-                    writer.writerow(["to", *names, "_line", "_state", "_problem"])
-                writer.writerow([row.get("to", entry.key), *variables, entry.place, entry.state, entry.detail or ""])
-                count += 1
+            writer.writerow(["to", *variables, *(f"_{name}" for name in names), *_OUR_COLUMNS])
+            async for entry, row in _rows(ledger, options.state):
+                cells = [*(row.get("variables") or ()), *[""] * width][:width]
+                values = [row.get("to", entry.key), *cells, *(row.get(name, "") for name in names)]
+                texts = [text if isinstance(text, str) or text is None else json.dumps(text) for text in values]
+                writer.writerow([*texts, entry.place, entry.state, entry.detail or ""])
     echo(f"{count:,} rows written to {options.file}")
     return 0
 
 
+async def _rows(ledger: Ledger, state: State) -> AsyncIterator[tuple[Entry, dict[str, Any]]]:
+    """The rows in this state; empty ones for those that are not in the ledger."""
+    async for entry in ledger.entries(state):
+        row = json.loads(entry.payload or "null")
+        yield entry, row if isinstance(row, dict) else {}
+
+
+def _is_export(path: Path) -> bool:
+    """Whether nothing else is lost if it is written."""
+    if not path.is_file() or not path.stat().st_size:
+        return True
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        return tuple(next(csv.reader(file), ())[-len(_OUR_COLUMNS) :]) == _OUR_COLUMNS
+
+
+_OUR_COLUMNS = ("_line", "_state", "_problem")
 FURTHER = {"status": _status_parser, "export": _export_parser}

@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 async def _run(options: argparse.Namespace) -> int:
     from ..sqlite import PlanLedger
 
-    ledger: Any = options.ledger or f"{options.file}.ledger"
+    ledger: Any = f"{options.file}.ledger" if options.ledger is None else options.ledger
     with options.file.open(encoding=options.encoding, newline="") as file:
         table = Table(
             file,
@@ -65,7 +65,7 @@ async def _run(options: argparse.Namespace) -> int:
             zone=options.timezone,
         )
         lines = LineIndex(table, options.chunk_size)
-        plan: Any = PlanLedger() if options.dry_run else None
+        plan: Any = PlanLedger(ledger) if options.dry_run else None
         async with build_client(options) as client:
             with callbacks(options, ledger, table, file) as called:
                 report = await client.conversations.import_many(
@@ -80,7 +80,7 @@ async def _run(options: argparse.Namespace) -> int:
                     **called,
                 )
     if options.dry_run:
-        show_plan(report.failed_rows, report.bad, 0, lines.first, unit="rows")
+        show_plan(report, report.failed_rows, 0, lines.first, unit="rows", ledger=ledger)
         return 1 if report.bad else 0
     show_result(report, lines)
     return 0 if report.complete else 1

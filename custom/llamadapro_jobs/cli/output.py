@@ -73,11 +73,17 @@ def _show_chunks(report: ImportReport, lines: LineIndex | None) -> None:
         print("Failed rows were not imported: the same command sends them again.")
 
 
-def show_plan(good: int, bad: int, duplicates: int, first: Any, *, unit: str) -> None:
+def show_plan(
+    plan: ImportReport | SendReport, good: int, duplicates: int, first: Any, *, unit: str, ledger: str
+) -> None:
     """What would be sent, on standard output."""
-    if first is not None:
-        print(f"first: {first!r}" if isinstance(first, str) else f"first: {dict(first)}")
-    print(f"{good:,} {unit} would be sent, {duplicates:,} duplicates, {bad:,} bad; nothing was sent")
+    if first is not None and good:
+        print(f"first: {dict(first)}")
+    print(f"{good:,} {unit} would be sent, {duplicates:,} duplicates, {plan.bad:,} bad; nothing was sent")
+    if plan.read > good + duplicates + plan.bad:
+        print(f"so far: {plan}")
+    if "://" in ledger:
+        print("What the ledger in PostgreSQL has as sent is counted too: a plan looks into files only.")
     sys.stdout.flush()
 
 

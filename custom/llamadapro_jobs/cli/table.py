@@ -18,6 +18,8 @@ from typing import Annotated, Any, NotRequired, Required, TextIO, Union, get_arg
 import attrs
 from typing_extensions import is_typeddict
 
+from ..source import Placed
+
 Reader = Callable[[str], Any]
 _INTEGER = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
 
@@ -26,7 +28,7 @@ class TableError(Exception):
     """The file cannot be read as a table of these items."""
 
 
-class Row(dict[str, Any]):
+class Row(dict[str, Any], Placed):
     """An item, with the line that it starts in and its cells."""
 
     __slots__ = ("cells", "line")
@@ -36,7 +38,7 @@ class Row(dict[str, Any]):
         self.cells: Sequence[str] = cells
 
 
-class BadRow(ValueError):
+class BadRow(ValueError, Placed):
     """A row that is no item, and why."""
 
     def __init__(self, reason: str, line: int, cells: Sequence[str]) -> None:
@@ -150,14 +152,14 @@ class CampaignTable(CsvLines):
 
     def __init__(self, file: TextIO, *, delimiter: str = ",") -> None:
         super().__init__(file, delimiter)
-        names = [_normalized(name) for name in self.header]
+        names = ["_" if name.strip().startswith("_") else _normalized(name) for name in self.header]
         if names.count("to") != 1:
             advice = " (perhaps the file has another --delimiter)" if len(names) == 1 else ""
             raise TableError(f"there must be one column 'to' with the numbers{advice}")
         self._to = names.index("to")
-        self._variables = [
-            place for place, name in enumerate(self.header) if place != self._to and not name.strip().startswith("_")
-        ]
+        if "" in names:
+            raise TableError(f"column {names.index('') + 1} has no name: name it, or _NAME to leave it out")
+        self._variables = [place for place, name in enumerate(names) if name not in ("to", "_")]
 
     def _fill(self, row: Row) -> None:
         for place in (self._to, *self._variables):

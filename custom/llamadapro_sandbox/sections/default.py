@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any, cast
 from uuid import UUID
 
-from llamadapro_sandbox.document import Content, Document, Operation, Schema
-from llamadapro_sandbox.errors import ContractViolation, NotFound
+from llamadapro_sandbox.document import Content, Document, Operation, Schema, is_secret
+from llamadapro_sandbox.errors import Conflict, ContractViolation, NotFound
 from llamadapro_sandbox.paging import page
-from llamadapro_sandbox.query import Record, condition
+from llamadapro_sandbox.query import Condition, Record, any_of, condition
 from llamadapro_sandbox.request import ApiRequest
 from llamadapro_sandbox.samples import sample
 from llamadapro_sandbox.state import State
@@ -85,13 +85,16 @@ def _find(state: State, kind: str, value: Any) -> tuple[int, Record] | None:
 
 def _create(state: State, request: ApiRequest, kind: str, content: Content, items: list[Operation]) -> Any:
     document, operation = state.document, request.operation
-    number = state.store.next_id("default")
-    path_ids = [one for item in items for one in item.parameters if one.place == "path"]
-    name = path_ids[-1].name if path_ids else "id"
+    name = items[0].path.rstrip("/").rsplit("/", 1)[1].strip("{}") if items else "id"
     properties = document.properties(content.schema)
     field = next((one for one in (name, "id") if one in properties), name)
-    wanted = properties.get(field) or ([path_ids[-1].schema] if path_ids else [])
-    public = request.body.get(field, request.body.get(name)) or _public_id(document, {"anyOf": wanted}, number)
+    declared = [one.schema for item in items for one in item.parameters if (one.place, one.name) == ("path", name)]
+    given, public, number = request.body.get(field, request.body.get(name)), None, 0
+    if given and _find(state, kind, given):
+        raise Conflict(f"{name} {given} is taken already")
+    while not number or (not given and _find(state, kind, public)):
+        number = state.store.next_id("default")
+        public = given or _public_id(document, {"anyOf": properties.get(field) or declared}, number)
     record = {**request.body, field: public, "_id": public}
     state.store.put(kind, number, record)
     return _shape(document, operation, content, record)
@@ -131,7 +134,8 @@ def _filled(document: Document, schema: Schema, values: Record) -> Any:
     made = sample(document, schema)
     if not isinstance(made, dict):
         return None
-    known = {name: value for name, value in values.items() if free or name in properties}
+    secret = {name for name, found in properties.items() if any(map(is_secret, found))}
+    known = {name: value for name, value in values.items() if (free or name in properties) and name not in secret}
     missing = {name: value for name, value in cast(Record, made).items() if name in required}
     wrong = {n for n, v in known.items() if n in properties and not _fits(document, properties[n], v)}
     return {**missing, **{name: value for name, value in known.items() if name not in wrong}}
@@ -139,6 +143,11 @@ def _filled(document: Document, schema: Schema, values: Record) -> Any:
 
 def _fits(document: Document, schemas: list[Any], value: Any) -> bool:
     return all(document.validator(one).is_valid(value) for one in schemas if isinstance(one, dict))
+
+
+def _filter(field: str, wanted: Any) -> Condition:
+    """The value that a query names, or one of those that it names."""
+    return any_of([], [condition(field, "eq", one) for one in (wanted if isinstance(wanted, list) else [wanted])])
 
 
 def _list_of(document: Document, content: Content) -> tuple[str, Schema] | None:
@@ -162,7 +171,7 @@ def _page(state: State, request: ApiRequest, kind: str, content: Content, listed
         size=next((query[one] for one in SIZES if isinstance(query.get(one), int)), None),
         token=next((query[one] for one in TOKENS if isinstance(query.get(one), str)), None),
         number=query.get("page") if isinstance(query.get("page"), int) else None,
-        conditions=[condition(field, "eq", value) for field, value in query.items() if field in fields],
+        conditions=[_filter(field, value) for field, value in query.items() if field in fields],
         to_response=lambda record: _shape(document, request.operation, inner, record),
     )
     if not name:

@@ -83,5 +83,5 @@ def result_of(call: Record) -> Record:
 
 def to_response(state: State, recording: Record, base_url: str) -> Record:
     """Of a recording made here, the URL is the sandbox's; of one from elsewhere, that which it came with."""
-    url = recording.get("url") or signed(state, base_url, f"recordings/{recording['id']}.wav")
+    url = recording["url"] if "url" in recording else signed(state, base_url, f"recordings/{recording['id']}.wav")
     return {**visible(recording), "url": url}

@@ -97,7 +97,7 @@ def test_a_server_in_a_thread_stops_and_frees_its_port(sandbox: Sandbox) -> None
 async def test_a_reset_cuts_the_connection(sandbox: Sandbox, api: httpx.AsyncClient, when: str, created: int) -> None:
     sandbox.faults.add("reset", when=when, times=1)
     with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
-        await api.post(CONTACTS, json={"firstName": "Jane"})
+        await api.post(CONTACTS, json={"firstName": "Jane"}, headers={"X-Forwarded-For": "192.0.2.1"})
     assert (await api.get(CONTACTS)).json()["totalCount"] == created
     assert [one.status for one in sandbox.requests] == [200 if when == "within" else None, 200]
 
@@ -140,6 +140,23 @@ async def test_a_download_can_be_cut(sandbox: Sandbox, api: httpx.AsyncClient) -
     with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
         await api.get(recording["url"])
     assert len((await api.get(recording["url"])).content) == 2**20
+
+
+@pytest.mark.parametrize("headers", [{"Content-Length": str(2**40)}, {"Transfer-Encoding": "chunked"}])
+async def test_a_body_that_is_too_large_is_refused_before_it_has_come(url: str, headers: dict[str, str]) -> None:
+    head = {"Host": "localhost", "Content-Type": "application/json", **key_headers("sandbox"), **headers}
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+    writer.write(f"POST {CONTACTS} HTTP/1.1\r\n".encode())
+    writer.write("".join(f"{name}: {value}\r\n" for name, value in head.items()).encode() + b"\r\n")
+    if "Transfer-Encoding" in headers:
+        for _ in range(65):
+            writer.write(b"100000\r\n" + b"x" * 2**20 + b"\r\n")
+            await writer.drain()
+    answer = await reader.readuntil(b"}}")
+    writer.close()
+    await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"the body is larger than" in answer
 
 
 @pytest.mark.parametrize("host", ["[::", "evil.example", "evil.example:80", "127.0.0.1.evil.example"])

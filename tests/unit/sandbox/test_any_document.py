@@ -32,6 +32,7 @@ paths:
       parameters:
         - {name: limit, in: query, schema: {type: integer}}
         - {name: kind, in: query, schema: {type: string}}
+        - {name: tags, in: query, schema: {type: array, items: {type: string}}}
         - {name: "ids[]", in: query, schema: {type: array, items: {type: integer}}}
         - {name: X-Trace, in: header, schema: {type: string, format: uuid}}
       responses: {"200": {description: d, content: {application/json: {schema: {type: array, items: {$ref: "#/components/schemas/Pet"}}}}}}
@@ -62,6 +63,18 @@ paths:
         content:
           application/x-www-form-urlencoded: {schema: {type: object, required: [user], properties: {user: {type: string}, age: {type: integer}}}}
       responses: {"200": {description: d, content: {application/json: {schema: {type: string, enum: [fine, bad]}}}}}
+  /shelves/{shelf}/books:
+    parameters: [{name: shelf, in: path, required: true, schema: {type: string}}]
+    get: {operationId: listBooks, responses: {"200": {description: d, content: {application/json: {schema: {type: array, items: {$ref: "#/components/schemas/Book"}}}}}}}
+    post:
+      operationId: createBook
+      requestBody: {required: true, content: {application/json: {schema: {$ref: "#/components/schemas/Book"}}}}
+      responses:
+        "201": {description: d, content: {application/json: {schema: {$ref: "#/components/schemas/Book"}}}}
+        default: {description: e, content: {application/json: {schema: {type: object, required: [oops], properties: {oops: {type: string}}}}}}
+  /shelves/{shelf}/books/{isbn}:
+    parameters: [{name: isbn, in: path, required: true, schema: {type: string}}, {name: shelf, in: path, required: true, schema: {type: string}}]
+    get: {operationId: getBook, responses: {"200": {description: d, content: {application/json: {schema: {$ref: "#/components/schemas/Book"}}}}}}
   /text: {get: {responses: {"200": {description: d, content: {text/plain: {schema: {type: string}}}}}}}
   /count: {get: {operationId: count, responses: {"200": {description: d, content: {application/json: {schema: {type: integer, minimum: 5}}}}}}}
   /nothing: {get: {operationId: nothing, responses: {"200": {description: d, content: {application/json: {schema: {type: "null"}}}}}}}
@@ -94,11 +107,12 @@ components:
         responses: {"200": {description: d, content: {application/json: {schema: {$ref: "#/components/schemas/Pet"}}}}}
       delete: {operationId: deletePet, responses: {"204": {description: d}}}
   schemas:
-    NewPet: {type: object, required: [name], properties: {name: {type: string, minLength: 2}, kind: {enum: [cat, dog]}}}
+    NewPet: {type: object, required: [name], properties: {name: {type: string, minLength: 2}, kind: {enum: [cat, dog]}, tags: {type: array, items: {type: string}}}}
     Pet:
       allOf:
         - {$ref: "#/components/schemas/NewPet"}
         - {type: object, required: [id, createdAt], properties: {id: {type: string, format: uuid}, createdAt: {type: string, format: date-time}}}
+    Book: {type: object, properties: {isbn: {type: string}, title: {type: string}}}
     Node: {type: object, required: [name], properties: {name: {type: string}, next: {anyOf: [{$ref: "#/components/schemas/Node"}, {type: "null"}]}}}
     A: {type: object, required: [kind, a], properties: {kind: {const: a}, a: {type: integer}}}
     B: {type: object, required: [kind, b], properties: {kind: {const: b}, b: {type: string}}}
@@ -133,6 +147,51 @@ async def test_records_by_the_shape_of_their_paths(pets: httpx.AsyncClient) -> N
     assert (await pets.delete(path)).status_code == 204
     assert (await pets.get(path)).status_code == 404
     assert (await pets.get("/pets")).json() == made[:1]
+
+
+async def test_a_list_of_values_in_a_query_asks_for_any_of_them(pets: httpx.AsyncClient) -> None:
+    for name, tags in (("Rex", ["a", "b"]), ("Tom", ["c"]), ("Tim", [])):
+        await pets.post("/pets", json={"name": name, "tags": tags})
+    for query, names in (("tags=b", ["Rex"]), ("tags=b&tags=c", ["Rex", "Tom"]), ("tags=x", [])):
+        assert [one["name"] for one in (await pets.get(f"/pets?{query}")).json()] == names
+    seen = (await pets.get("http://sandbox/_sandbox/requests", headers={"X-Sandbox-Key": "k"})).json()["requests"]
+    assert [one["query"]["tags"] for one in seen[-3:]] == ["b", ["b", "c"], "x"]
+
+
+async def test_an_id_is_named_by_the_path_and_given_once(pets: httpx.AsyncClient) -> None:
+    for isbn in ("2", None, "1"):
+        await pets.post("/shelves/a/books", json={"title": "t"} | ({"isbn": isbn} if isbn else {}))
+    books = (await pets.get("/shelves/a/books")).json()
+    assert len({one["isbn"] for one in books}) == len(books) == 3
+    assert (await pets.get("/shelves/a/books/2")).json() == {"title": "t", "isbn": "2"}
+    assert (await pets.get("/shelves/b/books/2")).status_code == 404
+    again = await pets.post("/shelves/a/books", json={"isbn": "2"})
+    assert (again.status_code, again.json()) == (409, {"oops": "isbn 2 is taken already"})
+
+
+HEAD = "{openapi: 3.1.0, info: {title: t, version: '1'}, paths: "
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("- 1", "list"),
+        ("a: [}", "parsing"),
+        (HEAD + "{}}", "no operations"),
+        ("{openapi: 3.0.3, paths: {/x: {get: {responses: {}}}}}", "OpenAPI 3.0.3: convert it"),
+        (HEAD + "{/x: {get: {responses: {}, security: [{K: []}]}}}}", "KeyError: 'K'"),
+        (HEAD + "{/x: {$ref: '#/paths/~1x'}}}", "refers to itself"),
+        (HEAD + "{/x: {get: {responses: {'200': {$ref: 'other.yaml#/X'}}}}}}", "other.yaml"),
+        (HEAD + "{/x: {get: {operationId: a, responses: {}}, put: {operationId: a, responses: {}}}}}", "operationId"),
+        (HEAD + "{/x: {get: {responses: {}}}, /x: {put: {responses: {}}}}}", "/x is given twice"),
+    ],
+)
+def test_what_is_no_document_is_refused_by_its_name(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "other.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"{path} is no OpenAPI 3.1 document") as refused:
+        Sandbox(document=path)
+    assert problem in str(refused.value)
 
 
 async def test_what_is_received_is_held_against_the_document(pets: httpx.AsyncClient) -> None:
@@ -184,10 +243,86 @@ async def test_where_the_key_is_sent_is_the_documents(pets: httpx.AsyncClient) -
         assert "Authorization as 'Bearer KEY' or query key" in answer.json()["message"]
     assert "API key" in (await pets.get("/union", headers=none)).json()["reason"]
     assert (await pets.get("http://sandbox/_sandbox", headers={"X-Sandbox-Key": "k", **none})).status_code == 200
+    # A link or a form of another site can carry a query: it steers nothing.
+    assert (await pets.post("http://sandbox/_sandbox/reset?key=k", headers=none)).status_code == 401
 
 
 async def test_paths_below_the_server_and_without_it(pets: httpx.AsyncClient) -> None:
     assert (await pets.get("http://sandbox/count")).content == (await pets.get("http://sandbox/v2/count")).content
+
+
+UNUSUAL = {
+    "openapi": "3.1.0",
+    "paths": {
+        "/things/{level}/{key}": {
+            "post": {
+                "operationId": "make",
+                "parameters": [
+                    {"name": "level", "in": "path", "required": True, "schema": {"const": 7}},
+                    {"name": "key", "in": "path", "required": True, "schema": {"type": ["integer", "string"]}},
+                    {"name": "big", "in": "query", "schema": {"enum": [2**60, 1]}},
+                ],
+                "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Año"}}}},
+                "responses": {
+                    "200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Año"}}}}
+                },
+            }
+        },
+        "/big/{id}": {
+            "get": {
+                "operationId": "big",
+                "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}}],
+                "responses": {"204": {}},
+            }
+        },
+    },
+    "components": {
+        "schemas": {
+            "Año": {
+                "type": "object",
+                "required": ["id", "secret", "fruit"],
+                "properties": {
+                    "id": {"type": "integer", "readOnly": True},
+                    "secret": {"type": "string", "writeOnly": True},
+                    "fruit": {"$ref": "#/components/schemas/Fruit"},
+                    "mood": {"allOf": [{"$ref": "#/components/schemas/Mood"}], "description": "😀"},
+                },
+            },
+            "Mood": {"type": "string", "enum": ["😀", "sad"]},
+            "Fruit": {
+                "oneOf": [{"$ref": "#/components/schemas/Apple"}, {"$ref": "#/components/schemas/Pear"}],
+                "discriminator": {"propertyName": "sort", "mapping": {"p1": "#/components/schemas/Pear"}},
+            },
+            "Apple": {"type": "object", "required": ["sort"], "properties": {"sort": {"type": "string"}}},
+            "Pear": {
+                "type": "object",
+                "required": ["sort"],
+                "properties": {"sort": {"type": "string"}, "n": {"type": "integer"}},
+            },
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+async def test_what_json_schema_alone_would_misread(mark: str, tmp_path: Path) -> None:
+    path = tmp_path / "unusual.json"
+    path.write_text(mark + json.dumps(UNUSUAL), "utf-8")
+    with Sandbox(document=path, strict=True) as sandbox:
+        async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox") as client:
+            for key in ("5", "five"):
+                body = {"secret": "s", "fruit": {"sort": "p1"}, "mood": "😀"}
+                answer = await client.post(f"/things/7/{key}", params={"big": str(2**60)}, json=body)
+                assert answer.status_code == 200, answer.text
+                assert answer.json()["mood"] == "😀"
+                assert answer.json()["fruit"]["sort"] in ("Apple", "p1")
+                assert answer.json().keys() == {"id", "fruit", "mood"}
+            for tag in ("Pear", "p2", None):
+                answer = await client.post("/things/7/5", json={"secret": "s", "fruit": {"sort": tag}})
+                assert answer.status_code == 400
+            assert (await client.post("/things/8/5", json={"secret": "s", "fruit": {"sort": "p1"}})).status_code == 400
+            for number, status in ((2**60, 204), (-5, 204), (2**63, 404), ("x", 404)):
+                assert (await client.get(f"/big/{number}")).status_code == status
 
 
 async def test_another_header_for_the_key_is_one_edit() -> None:

@@ -129,6 +129,10 @@ async def test_paths_and_methods_that_lead_nowhere(api: httpx.AsyncClient, metho
     assert answer.status_code == status
     if status == 405:
         assert "PUT" not in answer.headers["Allow"] or path == path_of("GetContact", 1)
+    if path == f"{CONTACTS}/":
+        assert answer.json()["message"].endswith(f"did you mean {CONTACTS} or {CONTACTS}/{{}} or {CONTACTS}/search?")
+    if method == "PATCH":
+        assert answer.json()["message"].endswith("use GET or PUT or DELETE")
 
 
 async def test_an_answer_that_the_document_does_not_allow_is_a_500_naming_the_place(

@@ -88,6 +88,15 @@ async def test_a_made_up_token_is_refused(api: httpx.AsyncClient, token: str) ->
     assert (await api.post(SEARCH, json={"pageToken": token})).status_code == 400
 
 
+async def test_a_token_of_another_list_is_refused(api: httpx.AsyncClient) -> None:
+    await create(api)
+    await create(api)
+    token = (await api.get(f"{URL}?pageSize=1")).json()["nextPageToken"]
+    for other in ("GetTasks", "GetCustomFieldDefinitions"):
+        answer = await api.get(f"{path_of(other)}?pageToken={token}")
+        assert (answer.status_code, "belongs to another list" in answer.text) == (400, True)
+
+
 async def test_a_token_of_another_order_is_refused(api: httpx.AsyncClient) -> None:
     await create(api)
     await create(api)

@@ -111,6 +111,41 @@ def test_a_seed_comes_from_a_file(tmp_path: Path) -> None:
     assert read_seed(str(tmp_path / "seed.yaml")) == {
         "contacts": [{"firstName": "Jane", "createdAt": "2024-01-01T00:00:00Z"}]
     }
+    twice = '{"contacts": [{"firstName": "Jane"}], "contacts": []}'
+    for name in ("seed.json", "seed.yaml"):
+        (tmp_path / name).write_text(twice)
+        with pytest.raises(ValueError, match="twice"):
+            read_seed(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("key", ["", " k", "k\n", "é"])
+def test_a_key_that_no_header_can_carry_is_refused(key: str) -> None:
+    with pytest.raises(ValueError, match="API key must be printable ASCII"):
+        Sandbox(api_key=key)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no database" * 100)
+    for path in (tmp_path / "text", tmp_path, tmp_path / "no" / "folder"):
+        with pytest.raises(ValueError, match=str(path)):
+            Sandbox(db=str(path))
+
+
+async def test_one_host_is_no_collection_of_letters() -> None:
+    with Sandbox(hosts="sandbox.internal") as sandbox:
+        headers = {"Host": "sandbox.internal", **key_headers("sandbox")}
+        async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://x", headers=headers) as client:
+            assert (await client.get(CONTACTS)).status_code == 200
+
+
+def test_steering_shows_a_warning(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "seed.yaml").write_text("contacts: [{first_name: Jane}]")
+    with sandbox.serve() as server:
+        monkeypatch.setenv("LLAMADAPRO_BASE_URL", server.url)
+        assert main(["seed", str(tmp_path / "seed.yaml")]) == 0
+    assert "did you mean firstName" in capsys.readouterr().err
 
 
 async def test_requests_are_written_down_without_the_key(sandbox: Sandbox, api: httpx.AsyncClient) -> None:

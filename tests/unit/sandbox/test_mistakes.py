@@ -15,7 +15,7 @@ from llamadapro_sandbox import Sandbox
 from llamadapro_sandbox.cli import main
 from llamadapro_sandbox.clock import LATEST
 from llamadapro_sandbox.errors import BadRequest, SandboxWarning
-from llamadapro_sandbox.request_log import MAX_BODY_BYTES
+from llamadapro_sandbox.request_log import MAX_ANSWER_BYTES, MAX_BODY_BYTES
 from tests.openapi import key_headers, path_of
 
 TASKS = path_of("GetTasks")
@@ -44,6 +44,31 @@ async def test_an_unknown_field_of_a_body_is_flagged(
     assert f"did you mean {meant}" in warning
     assert sandbox.requests[-1].warning == warning
     assert (await api.get("/_sandbox/requests")).json()["requests"][0]["warning"] == warning
+
+
+@pytest.mark.parametrize("extra", [{"id": 1}, {"id": "x"}, {"tenantId": "x", "updatedAt": 5}, {"_archived": True}])
+async def test_an_unknown_field_changes_nothing(
+    sandbox: Sandbox, api: httpx.AsyncClient, extra: dict[str, Any]
+) -> None:
+    sandbox.seed({"contacts": [{"firstName": "Jane"}]})
+    made = (await api.post(CONTACTS, json={"firstName": "Pedro", **extra})).json()
+    with pytest.warns(SandboxWarning):
+        (seeded,) = sandbox.seed({"contacts": [{"firstName": "Ana", **extra}]})["contacts"]
+    assert [(one["id"], one["tenantId"]) for one in (made, seeded)] == [(2, "sandbox"), (3, "sandbox")]
+    assert [one["firstName"] for one in (await api.get(CONTACTS)).json()["items"]] == ["Jane", "Pedro", "Ana"]
+
+
+async def test_an_unknown_field_further_in_changes_nothing(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    conversation = {"funnelId": 1, "contactId": 1}
+    sandbox.seed({"contacts": [{}, {}], "conversations": [conversation]})
+    items = [{"id": 1, "contactId": 2, "funnelStatusId": 7}, {"id": 1, "contact": {"first_name": "J", "tenantId": "x"}}]
+    answer = await api.put(path_of("BulkUpdate"), json={"conversations": items})
+    assert answer.json()["report"]["counts"]["successful"] == 2
+    changed, contact = sandbox.store.get("conversations", 1), sandbox.store.get("contacts", 1)
+    assert changed is not None
+    assert contact is not None
+    assert (changed["contactId"], changed["funnelStatusId"], contact["tenantId"]) == (1, 7, "sandbox")
+    assert "first_name" not in contact
 
 
 async def test_an_unknown_query_parameter_is_flagged(api: httpx.AsyncClient) -> None:
@@ -166,7 +191,10 @@ async def test_the_log_is_bounded(sandbox: Sandbox, api: httpx.AsyncClient, monk
     assert 1 <= len(sandbox.requests) < 10
     last = sandbox.requests[-1]
     assert last.answer is not None
-    assert len(last.raw) == len(last.answer.raw) == MAX_BODY_BYTES
+    assert (len(last.raw), len(last.answer.raw)) == (MAX_BODY_BYTES, MAX_ANSWER_BYTES)
+    upload = {"fileName": "a.pdf", "contentType": "application/pdf", "content": "A" * 200_000}
+    await api.post(path_of("UploadMedia"), json={**upload, "fromPhoneNumber": "+56912345678"})
+    assert sandbox.requests[-1].json["content"] == upload["content"]
     monkeypatch.undo()
     for _ in range(1100):
         await api.get(path_of("GetContact", 99))
@@ -256,6 +284,12 @@ async def test_a_form_of_another_site_steers_nothing(sandbox: Sandbox, api: http
         {"retry_after": "1\r\nX-Evil: yes"},
         {"when": "within"},
         {"when": "later"},
+        {"status": 101},
+        {"status": 503.0},
+        {"status": [503]},
+        {"operation": ["GetContacts"]},
+        {"method": 5},
+        {"path": {}},
     ],
 )
 def test_a_fault_whose_numbers_make_no_sense_is_refused_by_name(sandbox: Sandbox, options: dict[str, Any]) -> None:
@@ -274,6 +308,23 @@ def test_a_fault_whose_numbers_make_no_sense_is_refused_by_name(sandbox: Sandbox
         (
             {"definitions": [{"entityType": "CONTACT", "fieldKey": "a", "fieldType": "LIST", "options": "b"}]},
             r"definitions\.0\.options must be a list",
+        ),
+        ({1: []}, r"seed\.1 is unknown"),
+        ({"contacts": [{}, {"firstName": b"Jane"}]}, r"contacts\.1 cannot be written as JSON: .*bytes"),
+        ({"contacts": [{"metadata": {"a": float("nan")}}]}, r"contacts\.0 cannot be written as JSON"),
+        ({"contacts": [{}], "conversations": [{"funnelId": 1, "contactId": 9}]}, r"conversations\.0\.contactId there"),
+        (
+            {
+                "definitions": [
+                    {
+                        "entityType": "CONTACT",
+                        "fieldKey": "a",
+                        "fieldType": "LIST",
+                        "options": [{"value": "b"}, {"value": "b"}],
+                    }
+                ]
+            },
+            r"definitions\.0\.options\.1\.value 'b' is already",
         ),
     ],
 )
@@ -294,6 +345,22 @@ async def test_what_is_no_snapshot_is_refused_and_changes_nothing(
         sandbox.restore(snapshot)
     answer = await api.put("/_sandbox/snapshot", json=snapshot)
     assert (answer.status_code, sandbox.store.counts()) == (400, {"contacts": 1})
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(("sequences",), []), (("sequences",), [["contacts"]]), (("records", 0, 1), 1.5), (("records", 0, 1), 2**41)],
+)
+def test_a_snapshot_that_was_changed_is_refused(sandbox: Sandbox, place: tuple[Any, ...], value: Any) -> None:
+    sandbox.seed({"contacts": [{"firstName": "Jane"}]})
+    snapshot = sandbox.snapshot()
+    at = snapshot["records"]
+    for part in place[:-1]:
+        at = at[part]
+    at[place[-1]] = value
+    with pytest.raises(ValueError, match="it was changed"):
+        sandbox.restore(snapshot)
+    assert sandbox.seed({"contacts": [{}]})["contacts"][0]["id"] == 2
 
 
 def test_a_closed_sandbox_says_so() -> None:

@@ -421,6 +421,8 @@ async def test_a_recording_from_elsewhere(api: httpx.AsyncClient) -> None:
     call = await ok(api.get(path_of("GetCall", recording["callId"])))
     assert (call["userId"], call["to"], call["status"]) == (3, "+1", "completed")
     assert await ok(api.get(path_of("GetCallRecording", call["id"]))) == recording
+    await api.post(path_of("LoadRecording"), json={"userId": 3, "url": ""})  # no recording of the sandbox's own
+    assert (await ok(api.get(path_of("GetRecording", 2))))["url"] == ""
 
 
 # --------------------------------------------------------------------------------------------------------- recordings

@@ -72,6 +72,13 @@ async def test_a_copy_may_retry_less_or_what_is_not_safe(client: AsyncLlamadaPro
     assert len(httpx_mock.get_requests()) == 5
 
 
+@pytest.mark.parametrize("value", ["false", "0", 0, 1, None])
+async def test_what_may_happen_twice_is_allowed_by_true_alone(value: Any, client: AsyncLlamadaPro) -> None:
+    """A text out of the environment is true, whatever it says."""
+    with pytest.raises(ConfigurationError, match="retry_unsafe must be True or False"):
+        client.with_options(retry_unsafe=value)
+
+
 async def test_a_closed_client_says_so(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
     paginator = client.contacts.list()
     async with client as same:
@@ -89,6 +96,13 @@ async def test_a_closed_client_says_so(client: AsyncLlamadaPro, httpx_mock: HTTP
         with pytest.raises(ConfigurationError, match="closed"):
             await call()
     assert httpx_mock.get_requests() == []
+
+
+async def test_a_callers_client_that_is_closed_says_so() -> None:
+    async with httpx.AsyncClient() as own:
+        client = AsyncLlamadaPro(KEY, API, http_client=own)
+    with pytest.raises(ConfigurationError, match="http_client is closed"):
+        await client.contacts.get(5)
 
 
 async def test_a_callers_client_is_used_as_it_is(httpx_mock: HTTPXMock) -> None:

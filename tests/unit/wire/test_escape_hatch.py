@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 import httpx
@@ -56,19 +57,33 @@ async def test_request_sends_any_json_but_none(value: Any, client: AsyncLlamadaP
     assert without.read() == b""
 
 
+class Name(str, Enum):  # noqa: UP042 # whose str() is another text
+    SORT = "sort"
+
+
 async def test_request_writes_its_parameters_as_everywhere(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_response(is_reusable=True)
     await client.request(
         "GET",
         "/a",
-        params={"t": True, "f": False, "n": None, "i": 0, "e": "", "s": "a b&c=ñ", "l": [1, True, "x"], "none": []},
+        params={
+            "t": True,
+            "f": False,
+            "n": None,
+            "i": 0,
+            "e": "",
+            "s": "a b&c=ñ",
+            "l": [1, True, "x"],
+            "none": [],
+            Name.SORT: Name.SORT,
+        },
     )
     await client.request("GET", "/a?x=1", params={})
     await client.request("GET", "/a", params={"at": datetime(2026, 1, 2, 3, tzinfo=UTC)})
     first, second, third = httpx_mock.get_requests()
     assert first.url.params.multi_items() == [
         *(("t", "true"), ("f", "false"), ("i", "0"), ("e", ""), ("s", "a b&c=ñ")),
-        *(("l", "1"), ("l", "true"), ("l", "x")),
+        *(("l", "1"), ("l", "true"), ("l", "x"), ("sort", "sort")),
     ]
     assert str(second.url) == f"{API}/a?x=1"
     # What is sent is checked and written as everywhere else.

@@ -218,11 +218,33 @@ REFUSED: list[tuple[Do, type[Exception], str]] = [
     (lambda c: c.contacts.create(first_name="\ud800"), InvalidRequestError, "first_name: .*Unicode"),
     (lambda c: c.contacts.create(metadata=2**65), InvalidRequestError, "metadata: .*64 bits"),
     (lambda c: c.calls.wait(1, timeout="60"), InvalidRequestError, "timeout must be a number"),  # type: ignore[arg-type]
+    (lambda c: c.calls.wait(1, timeout=10**400), InvalidRequestError, "timeout must be a number"),
+    (lambda c: c.calls.wait(1, final="completed"), InvalidRequestError, "final must be a collection"),
+    (lambda c: c.calls.wait(1, final=5), InvalidRequestError, "final must be a collection"),  # type: ignore[arg-type]
+    (lambda c: c.messages.wait(1, until="read"), InvalidRequestError, "until must be a collection"),
+    (lambda c: c.messages.wait(1, on_status="read"), InvalidRequestError, "on_status must be"),  # type: ignore[arg-type]
     (lambda c: c.messages.send_text(to="12345", from_="+56912345678", text="x"), InvalidPhoneNumberError, "12345"),
+    (lambda c: c.contacts.get("x" * 70_000), InvalidRequestError, "get_contact: its URL"),
+    (lambda c: c.contacts.list(page_token="x" * 70_000), InvalidRequestError, "get_contacts: its URL"),
+    (lambda c: c.request("GET", "/a", params={"a": "ñ" * 20_000}), InvalidRequestError, "request: its URL"),
     (
         lambda c: c.conversations.bulk_create([{"funnelId": 1, "funnel_id": 1}]),
         InvalidRequestError,
         r"conversations\[0\]",
+    ),
+    *(
+        (lambda c, items=items: c.conversations.bulk_update(items), InvalidRequestError, "bulk_update: items: must be")
+        for items in ("abc", {"id": 1}, 5, None)
+    ),
+    *(
+        (
+            lambda c, wrong=wrong: c.messages.send_template(
+                to="+56912345678", from_="+56912345679", template_name="hi", language_code="en", variables=wrong
+            ),
+            InvalidRequestError,
+            "send_template: variables: must be a list of texts",
+        )
+        for wrong in ("Jane", b"Jane", {"1": "Jane"}, {"Jane", "Joe"}, 5)
     ),
 ]
 
@@ -276,12 +298,15 @@ async def test_a_deprecated_keyword_warns_at_the_callers_own_line(
             lambda c: c.messages.send(to_phone_number="1", from_phone_number="2"),
             ["from_phone_number", "to_phone_number"],
         ),
+        (lambda c: c.messages.send_text(to=None, from_=None, text="Hi"), ["to", "from_"]),
+        (lambda c: c.calls.bridge(to=None), ["to"]),
+        (lambda c: c.messages.send(to_phone_number=None), ["to_phone_number"]),
     ],
 )
 async def test_a_bad_number_is_named_by_its_keyword(call: Any, names: list[str], client: AsyncLlamadaPro) -> None:
     with pytest.raises(InvalidPhoneNumberError) as refused:
         await call(client)
-    assert [part.partition(": '")[0] for part in str(refused.value).split("; ")] == names
+    assert [part.partition(": ")[0] for part in str(refused.value).split("; ")] == names
 
 
 async def test_what_no_json_can_hold_is_refused(client: AsyncLlamadaPro, httpx_mock: HTTPXMock) -> None:
