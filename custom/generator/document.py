@@ -34,6 +34,7 @@ IGNORED_HEADERS = {
     *("accept", "content-type", "authorization"),  # mean nothing as parameters, says OpenAPI
     *("host", "content-length", "transfer-encoding", "connection"),  # the client's own to set
 }
+HEADER = re.compile(r"[!#$%&'*+.^`|~\w-]+", re.ASCII)
 STYLES = {"query": "form", "path": "simple", "header": "simple"}
 SHAPE = {
     *("type", "format", "enum", "const", "properties", "additionalProperties", "items"),
@@ -298,6 +299,8 @@ class Document:
                 raise Unsupported(
                     pointer, f"{name} is a parameter in a {place}, which is not supported; use a query or a header"
                 )
+            if place == "header" and not HEADER.fullmatch(name):
+                raise Unsupported(pointer, f"{name!r} cannot be the name of a header; letters, digits and hyphens can")
             if raw.get("style", STYLES[place]) != STYLES[place]:
                 raise Unsupported(
                     pointer, f"{name} has style {raw['style']}, which is not supported; use style {STYLES[place]}"
@@ -409,7 +412,9 @@ class Document:
         pointer: Pointer = ("components", "securitySchemes", name)
         raw, _ = self._resolve((self._components.get("securitySchemes") or {}).get(name) or {}, pointer)
         match raw:
-            case {"type": "apiKey", "in": "header" | "query" as place, "name": str(key)}:
+            case {"type": "apiKey", "in": "header" | "query" as place, "name": str(key)} if (
+                place == "query" or HEADER.fullmatch(key)
+            ):
                 return place, key, ""
             case {"type": "http", "scheme": str(scheme)} if scheme.lower() == "bearer":
                 return "header", "Authorization", "Bearer "
