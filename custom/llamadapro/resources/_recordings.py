@@ -36,7 +36,8 @@ class Recordings(Resource, section="recordings"):
 
             await client.recordings.load(user_id=7, url="https://example.com/call.wav", call_direction="incoming")
         """
-        self._session.normalize(fields, "call_to", "call_from")
+        known = (name for name in ("call_to", "call_from") if fields.get(name) is not None)  # nobody is reached by it
+        self._session.normalize(fields, *known)
         await self._send(api.load_recording, **fields)
 
     async def download(

@@ -140,6 +140,12 @@ CALLS: list[tuple[Do, str, str, Any]] = [
         {"conversations": [{"funnelId": 1, "extra": [1]}]},
     ),
     (lambda c: c.calls.get_recording(4), "GET", path_of("GetCallRecording", 4), None),
+    (
+        lambda c: c.recordings.load(call_from="+56 9 1234 5678", call_to=None),
+        "POST",
+        path_of("LoadRecording"),
+        {"callFrom": "+56912345678", "callTo": None},
+    ),
 ]
 
 
