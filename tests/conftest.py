@@ -21,6 +21,7 @@ def sandbox() -> Iterator[Any]:
 SLOW = (
     "contract/test_battery.py",
     "contract/test_diff.py",
+    "contract/test_document.py::test_a_defect_is_noticed",
     "contract/test_generated.py",
     "contract/test_refusals.py",
     "contract/test_schemathesis.py",
@@ -31,10 +32,13 @@ SLOW = (
     "integration/test_cli_api.py",
     "integration/test_contract_pipeline.py",
     "integration/test_contract_probe.py",
+    "integration/test_docs.py::test_a_broken_block_is_found",
     "integration/test_docs.py::test_the_code_of_a_page_runs",
     "integration/test_examples.py",
+    "integration/test_fault_server.py",
     "integration/test_import.py::test_an_import_that_is_killed",
     "integration/test_observing.py",
+    "integration/test_scenarios.py::test_a_field_that_is_lost_on_the_way_is_noticed",
     "integration/test_shared_rate_limit.py",
     "integration/test_soak.py",
     "integration/test_testing_plugin.py",
@@ -43,7 +47,7 @@ SLOW = (
     "jobs/test_lost_commits.py",
     "jobs/test_workers.py",
 )
-"""What starts browsers, servers or many processes, or generates code: `make test-slow`."""
+"""What starts browsers, servers or many processes, generates code, or proves a check: `make test-slow`."""
 
 
 OTHER_ENGINES = ("httpx2", "caller", "caller-aiohttp")

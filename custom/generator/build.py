@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -158,8 +157,7 @@ def parse(document: Document, config: Config) -> GeneratorData:
 
 
 def _words(error: ParseError) -> str:
-    """What the parser says, without the addresses of the texts that it does not show."""
-    return re.sub(r"<[\w.]+ object at 0x\w+>", "…", " ".join((error.detail or error.header).split()))
+    return " ".join((error.detail or error.header).split())
 
 
 def _schema_of(document: Document, error: ParseError) -> Pointer:

@@ -56,7 +56,7 @@ BACK_OFF = 1.0
 """Seconds before a unit that was not taken is tried again, if the service does not say; doubled with each 429."""
 MAX_BACK_OFF = 300.0
 MAX_REASON = 500
-ABOUT_ALL = (401, 402, 403, 404, 405, 406, 407, 410, 415, 421, 426)
+ABOUT_ALL = (401, 402, 403, 404, 405, 406, 407, 415, 421, 426)
 """Statuses about the key, the account, a proxy, the address or the protocol."""
 INTERRUPTED = "it was interrupted before its answer came"
 

@@ -26,8 +26,8 @@ Key = str | Callable[[Any], str]
 
 NUMBERS = ("to", "from_", "to_phone_number", "from_phone_number")
 """Keywords that hold telephone numbers."""
-TEXTS = ("variables", "text", "content", "template_name", "language_code")
-"""Keywords whose texts must not be empty: it would be a message with a hole."""
+TEXTS = ("variables", "text", "template_name", "language_code")
+"""Keywords whose texts must not be empty: it would be a message with a hole. A file's `content` may be: its caption."""
 OPEN_STATES: tuple[State, ...] = ("bad", "refused", "unknown")
 MIN_RECOUNT = 0.2
 

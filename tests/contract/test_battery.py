@@ -277,6 +277,15 @@ def body(schema: Schema, kind: str = "application/json", required: bool = True) 
 
 NOTHING = {"204": {"description": ""}}
 KEY = [{"Key": []}]
+CLIENTS_OWN_HEADERS = (
+    "Accept",
+    "content-type",
+    "Authorization",
+    "Host",
+    "Content-Length",
+    "Transfer-Encoding",
+    "Connection",
+)
 FORM = an_object(
     ["title"],
     pets={"type": "array", "items": ref("Pet")},
@@ -326,6 +335,8 @@ def paths() -> dict[str, Any]:
     add("head_it", "head")
     add("options_it", "options")
     add("delete_it", "delete", requestBody=body(an_object(reason=STRING)))
+    own = [{"name": name, "in": "header", "required": True, "schema": STRING} for name in CLIENTS_OWN_HEADERS]
+    add("own_headers", "post", parameters=own, requestBody=body(an_object(note=STRING)))
     add("no_key", security=[])
     add("bearer", security=[{"Token": []}])
     add("query_key", security=[{"QueryKey": []}])
@@ -552,6 +563,12 @@ async def test_a_header_is_sent(kind: Kind, api: Any, server: Server) -> None:
     assert server.headers["x-the-value"] == wire
     await send(server, getattr(api, f"header_{kind.name}")())
     assert "x-the-value" not in server.headers
+
+
+async def test_a_header_that_the_client_sets_is_no_parameter(api: Any, server: Server) -> None:
+    assert [*inspect.signature(api.own_headers).parameters] == ["note"]
+    await send(server, api.own_headers(note="x"))
+    assert (server.headers["content-length"], server.json) == ("12", {"note": "x"})
 
 
 @every_list

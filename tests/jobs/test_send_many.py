@@ -257,6 +257,12 @@ async def test_a_source_that_grows_or_is_corrected_sends_what_is_new(
             {"to_phone_number": number(1)},
             {"from_phone_number": number(9), "content": "Hi", "type_": "text"},
         ),
+        (
+            "messages",
+            "send",
+            {"to_phone_number": number(1), "content": ""},  # no caption
+            {"from_phone_number": number(9), "type_": "image", "file_id": "file_1"},
+        ),
         ("calls", "start_agent", {"to": number(1), "context_variables": {"a": 1}}, {"voice_agent_id": 3}),
         ("calls", "start_adhoc_agent", {"to": number(1)}, {"objectives": ["Confirm"]}),
         ("calls", "bridge", {"to": number(1)}, {"from_": number(9)}),
@@ -642,7 +648,7 @@ async def test_failures_that_are_not_in_a_row_do_not_stop_it(
     [
         (401, AuthenticationError),
         (404, NotFoundError),
-        *[(code, APIStatusError) for code in (402, 403, 407, 410, 415, 302)],
+        *[(code, APIStatusError) for code in (402, 403, 407, 415, 302)],
     ],
 )
 async def test_what_would_hit_every_row_stops_the_run_at_once(

@@ -373,6 +373,7 @@ def test_what_the_key_decides_is_out_of_base64(encode: Callable[[bytes], bytes],
         ("Basic YW5uOjdmM2E5ZDFjNWUyYg==", "7f3a9d1c5e2b"),
         ("Basic no-base64-at-all", "no-base64-at-all"),
         ("sk%2Flive%2F7f3a9d1c", "sk/live/7f3a9d1c"),
+        ("7f3a9d1c5e2b:0a1b2c3d4e5f", "7f3a9d1c5e2b:0a1b2c3d4e5f"),
     ],
 )
 def test_the_key_is_found_without_its_scheme(key: str, quoted: str) -> None:
