@@ -14,6 +14,7 @@ import jsonpath
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from . import yaml12
 from .refusals import Refused
 
 KEYS = {"overlay", "info", "extends", "actions"}
@@ -77,7 +78,7 @@ def load(path: Path) -> list[Action]:
     """The actions of an overlay; raises `Refused`."""
     text = path.read_text("utf-8")
     try:
-        data, nodes = YAML(typ="safe").load(text), YAML().compose(text)
+        data, nodes = yaml12.load(text.encode()), YAML().compose(text)
     except YAMLError as error:
         raise Refused([f"{path.name} is no YAML: {' '.join(str(error).split())}"]) from None
     if not isinstance(data, dict) or not str(data.get("overlay", "")).startswith("1."):

@@ -248,6 +248,22 @@ def test_actions_merge_append_replace_and_remove_one_after_the_other(root: Path)
     assert document["components"]["schemas"]["Contact"]["required"] == ["id"]
 
 
+def test_a_status_and_a_date_need_no_quotes_in_an_overlay(root: Path) -> None:
+    (root / OVERLAY).write_text("""
+overlay: 1.0.0
+actions:
+- target: $.paths['/api/v1/contacts'].get
+  update: {responses: {200: {description: All of them}}, x-since: 2026-01-02}
+""")
+    before = published()["paths"]["/api/v1/contacts"]["get"]["responses"]
+    assert main([str(root)]) == 0
+    listed = read(root / RESULT)["paths"]["/api/v1/contacts"]["get"]
+    assert listed["responses"].keys() == before.keys()
+    assert listed["responses"]["200"]["description"] == "All of them"
+    assert "content" in listed["responses"]["200"]
+    assert str(listed["x-since"]) == "2026-01-02"
+
+
 def test_a_document_of_31_stays_in_its_own_words(root: Path) -> None:
     main([str(root)])
     document = read(root / RESULT)
