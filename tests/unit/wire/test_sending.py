@@ -141,10 +141,10 @@ CALLS: list[tuple[Do, str, str, Any]] = [
     ),
     (lambda c: c.calls.get_recording(4), "GET", path_of("GetCallRecording", 4), None),
     (
-        lambda c: c.recordings.load(call_from="+56 9 1234 5678", call_to=None),
+        lambda c: c.recordings.load(user_id=7, url="https://e.org/a", call_from="+56 9 1234 5678", call_to=None),
         "POST",
         path_of("LoadRecording"),
-        {"callFrom": "+56912345678", "callTo": None},
+        {"userId": 7, "url": "https://e.org/a", "callFrom": "+56912345678", "callTo": None},
     ),
 ]
 
