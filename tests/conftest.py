@@ -36,7 +36,7 @@ SLOW = (
     "integration/test_docs.py::test_the_code_of_a_page_runs",
     "integration/test_examples.py",
     "integration/test_fault_server.py",
-    "integration/test_import.py::test_an_import_that_is_killed",
+    "integration/test_import.py",
     "integration/test_observing.py",
     "integration/test_scenarios.py::test_a_field_that_is_lost_on_the_way_is_noticed",
     "integration/test_shared_rate_limit.py",

@@ -20,7 +20,7 @@ Call = Callable[[], Awaitable[Any]]
 
 
 class _Missing(importlib.machinery.PathFinder):
-    """Makes a package as absent as it can be: looked for along the whole path, each time, and not found."""
+    """Makes a package as absent as it can be: looked for along all of the path, each time, and not found."""
 
     @classmethod
     def find_spec(cls, name: str, path: Sequence[str] | None = None, target: Any = None) -> None:

@@ -135,8 +135,8 @@ def check_oracle(url: str) -> list[str]:
 def complaint(status: int, headers: httpx.Headers) -> str:
     """What Prism says against a request or its own answer to it; empty if nothing."""
     if "sl-violations" in headers:
-        told = json.loads(headers["sl-violations"])
-        return "; ".join(f"{'.'.join(map(str, one['location']))}: {one['message']}" for one in told)
+        reported = json.loads(headers["sl-violations"])
+        return "; ".join(f"{'.'.join(map(str, one['location']))}: {one['message']}" for one in reported)
     if not 200 <= status < 300 or headers.get("content-type", "").startswith("application/problem+json"):
         return f"answered {status}"
     return ""

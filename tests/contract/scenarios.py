@@ -214,12 +214,12 @@ async def gone(awaitable: Awaitable[Any]) -> None:
 
 @contextmanager
 def warns(*names: str) -> Iterator[None]:
-    """Each of these keywords is deprecated, and the caller is told so at the line that awaits."""
+    """Each of these keywords is deprecated, and the caller is warned at the line that awaits."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    told = [str(one.message) for one in caught if (one.category, one.filename) == (DeprecationWarning, __file__)]
-    assert [name for name in names if not any(name in text for text in told)] == [], f"only {told}"
+    reported = [str(one.message) for one in caught if (one.category, one.filename) == (DeprecationWarning, __file__)]
+    assert [name for name in names if not any(name in text for text in reported)] == [], f"only {reported}"
 
 
 async def listed(
@@ -411,9 +411,9 @@ async def bulk_create(run: Run) -> None:
     assert report.batch_errors == []
     issues = report.items_issues or []
     assert [one.index for one in issues] == [2, 3]
-    told = [{(error.field, error.code) for error in one.errors or []} for one in issues]
-    assert told[0] == {("contactId", "NOT_FOUND")}
-    assert ("funnelId", "REQUIRED_FIELD") in told[1]
+    reported = [{(error.field, error.code) for error in one.errors or []} for one in issues]
+    assert reported[0] == {("contactId", "NOT_FOUND")}
+    assert ("funnelId", "REQUIRED_FIELD") in reported[1]
     assert all(error.message for one in issues for error in one.errors or [])
 
     sent = calls.conversations(given)

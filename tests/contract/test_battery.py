@@ -397,7 +397,7 @@ DOCUMENT = {
 }
 
 
-# --- the generated package, and a server that answers what it is told to ---------------------------------------------
+# --- the generated package, and a server that answers what it is asked to ---------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -729,7 +729,7 @@ async def test_a_schema_can_be_of_a_body_and_of_an_answer(api: Any, server: Serv
     assert server.json == {"petName": "Tim"}
 
 
-async def test_a_key_that_the_path_has_too_is_told_apart(api: Any, server: Server) -> None:
+async def test_a_key_that_the_path_has_too_is_distinguished(api: Any, server: Server) -> None:
     await send(server, api.path_and_body(5, id_=6, note="x"))
     assert (server.target, server.json) == ("/path_and_body/5", {"id": 6, "note": "x"})
 

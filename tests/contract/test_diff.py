@@ -347,12 +347,12 @@ def test_redocly_judges_the_wire(document: dict[str, Any], tmp_path: Path) -> No
     for name, content in (("old", document), ("new", changed)):
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     found = [*redocly_changes(redocly(tmp_path / "old.yaml", tmp_path / "new.yaml"))]
-    told = "\n".join(f"{change.impact} {change.where} {change.what}" for change in found)
-    assert judged(found) == "major", told
+    reported = "\n".join(f"{change.impact} {change.where} {change.what}" for change in found)
+    assert judged(found) == "major", reported
     [*_, gone] = path_of("LoadRecording").split("/")
-    assert any(change.impact == "major" and gone in change.where for change in found), told
-    assert any(change.impact == "major" and "CreateContactBody" in change.where for change in found), told
-    assert any(change.impact in ("minor", "patch") and "score" in change.where for change in found), told
+    assert any(change.impact == "major" and gone in change.where for change in found), reported
+    assert any(change.impact == "major" and "CreateContactBody" in change.where for change in found), reported
+    assert any(change.impact in ("minor", "patch") and "score" in change.where for change in found), reported
 
 
 # --- the version -------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ ADDED_STATUSES = {
     429: {"SearchContacts"},
 }  # fmt: skip
 
-# The lists that the page prints whole, and a table (operation, row) where each stands. Nothing else is closed.
+# The lists that the page prints completely, and a table (operation, row) where each stands. Nothing else is closed.
 CLOSED_ENUMS = {
     "TaskStatus": ("GetTasks", "query", "status"),
     "AssigneeType": ("GetTasks", "query", "assignedToType"),
@@ -176,12 +176,12 @@ def compare_sample(doc: Doc, place: str, sample: Json, schema: Json, seen: set[s
     name, plain = name_of(schema), resolve(schema, doc)
     if isinstance(sample, dict):
         if "anyOf" in plain:  # a template's component: the one that the sample's `type` tells
-            told = sample["type"].removeprefix("string such as ")
+            reported = sample["type"].removeprefix("string such as ")
             for part in plain["anyOf"]:
-                if resolve(part, doc)["properties"]["type"].get("const") == told:
+                if resolve(part, doc)["properties"]["type"].get("const") == reported:
                     yield from compare_sample(doc, place, sample, part, seen)
                     return
-            yield f"{place}: no variant for {told}"
+            yield f"{place}: no variant for {reported}"
             return
         for field, value in sample.items():
             if field not in plain.get("properties", {}):
@@ -354,7 +354,7 @@ def check_deprecated(doc: Doc) -> list[str]:
 
 
 def check_enums(doc: Doc) -> list[str]:
-    """A list is closed only if a table prints it; every other one stands beside `type: string`."""
+    """A list is closed only if a table prints it; every other one stands next to `type: string`."""
     wrong = []
     for name, (operation, where, row) in CLOSED_ENUMS.items():
         if schemas(doc).get(name, {}).get("enum") != PAGE["operations"][operation][where][row]["enum"]:
@@ -551,7 +551,7 @@ def examples(doc: Doc) -> Iterator[tuple[str, Json, Json]]:
 
 
 def strict(doc: Doc) -> Json:
-    """The document's schemas without room for what they do not name: a misspelt field in an example must show."""
+    """The document's schemas that do not allow what they do not name: a misspelt field in an example must show."""
     components = copy.deepcopy(doc["components"])
     for schema in components["schemas"].values():
         if "properties" in schema:
@@ -579,7 +579,7 @@ def check_examples(doc: Doc) -> list[str]:
     return wrong
 
 
-def check_answer_examples_whole(doc: Doc) -> list[str]:
+def check_answer_examples_complete(doc: Doc) -> list[str]:
     """An answer's example shows every field that the page shows, so that a mock server exercises every model."""
 
     def missing(place: str, sample: Json, example: Json) -> Iterator[str]:
@@ -660,7 +660,7 @@ CHECKS: list[Callable[[Doc], list[str]]] = [
     check_bounds,
     check_words,
     check_examples,
-    check_answer_examples_whole,
+    check_answer_examples_complete,
     check_specification,
     check_repeatable,
     check_modes_of_templates,
@@ -758,8 +758,12 @@ DEFECTS: list[tuple[Callable[[Doc], list[str]], tuple[str | int, ...], Json]] = 
     (check_examples, (*R, "Call", "content", "application/json", "example"), DROP),
     (check_examples, ("components", "headers", "RetryAfter", "example"), 2),
     (check_examples, (*S, "E164PhoneNumber", "examples"), ["56912345678"]),
-    (check_answer_examples_whole, (*R, "Message", "content", "application/json", "example", "recipient", "role"), DROP),
-    (check_answer_examples_whole, (*R, "Message", "content", "application/json", "example", "attachments"), []),
+    (
+        check_answer_examples_complete,
+        (*R, "Message", "content", "application/json", "example", "recipient", "role"),
+        DROP,
+    ),
+    (check_answer_examples_complete, (*R, "Message", "content", "application/json", "example", "attachments"), []),
     (check_specification, (*R, "Task", "description"), DROP),
     (check_specification, ("info", "title"), DROP),
     (check_repeatable, at("SearchContacts", "x-safe-to-repeat"), DROP),

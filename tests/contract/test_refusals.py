@@ -144,7 +144,7 @@ SCHEMAS: dict[str, tuple[Schema, str, str]] = {
         '"firstName"',
         "firstName and first_name are one name in Python, first_name; rename one",
     ),
-    "Beside": (
+    "NextTo": (
         {**OBJECT, "oneOf": [OBJECT, {"$ref": "#/components/schemas/A"}]},
         '"oneOf"',
         "put it in a schema of its own",

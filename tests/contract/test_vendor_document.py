@@ -356,7 +356,7 @@ def test_a_converted_schema_takes_the_same_values(schema: dict[str, Any], some: 
     ],
 )
 def test_null_and_references_are_said_in_31(old: dict[str, Any], new: dict[str, Any]) -> None:
-    """What `nullable` means to those who publish it: 3.0 itself lets it stand beside a type only."""
+    """What `nullable` means to those who publish it: 3.0 itself lets it stand next to a type only."""
     assert schema_to_31(old) == new
 
 

@@ -286,7 +286,7 @@ class Fault:
     play: Callable[[Kind], Outcome] | None = None
     status: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    """For the client, beside the matrix's own."""
+    """For the client, in addition to the matrix's own."""
     address: Callable[[], AbstractContextManager[str]] | None = None
     json_only: bool = False
     """Unreadable only to one who reads JSON."""
@@ -491,7 +491,7 @@ def _unknown() -> Iterator[Fault]:
     yield broken("truncated in a chunk", lambda kind: chunked(body(kind)[:2])[:-12] + b"ff\r\nxx", CLOSE)
     yield broken("chunk garbage", lambda kind: chunked(body(kind), last=b"zz\r\nnot a chunk\r\n"), CLOSE)
 
-    # The framing is whole; only gzip knows that something is missing, and httpx does not ask it.
+    # The framing is complete; only gzip knows that something is missing, and httpx does not ask it.
     cut_zip = {"gzip cut short": -40, "gzip cut in its trailer": -4, "gzip cut in its header": None}
     for name, end in cut_zip.items():
         upto = 6 if end is None else end

@@ -121,8 +121,8 @@ def surfaces(error: BaseException, *, pickled: bool = True) -> Iterator[tuple[st
                 yield f"{name}.{where}.url", str(getattr(request, "url", ""))
         if response is not None:
             yield f"{name}.response", f"{response!r} {getattr(response, 'headers', None)!r} {vars(response)!r}"
-    told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    yield "traceback with locals", "".join(told.format())
+    reported = traceback.TracebackException.from_exception(error, capture_locals=True)
+    yield "traceback with locals", "".join(reported.format())
     if pickled:
         yield "pickle", pickle.dumps(error).decode("latin-1")
 

@@ -209,7 +209,7 @@ def _established(sock: socket.socket) -> bool:
 
 
 def _parse(buffer: bytearray) -> tuple[str, str, dict[str, str], bytes] | None:
-    """Take one whole request out of the buffer, or None if it is not all there yet."""
+    """Take one complete request out of the buffer, or None if it is not all there yet."""
     head, found, rest = bytes(buffer).partition(b"\r\n\r\n")
     if not found:
         return None

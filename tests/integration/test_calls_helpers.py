@@ -64,7 +64,7 @@ async def test_an_error_of_the_question_is_no_end_of_the_wait() -> None:
                 await client.calls.wait(1, timeout=30)
 
 
-async def test_a_last_answer_that_comes_too_late_is_told() -> None:
+async def test_a_last_answer_that_comes_too_late_is_reported() -> None:
     clock = FakeClock()
     with fault_server().site(then=answer(200, {"id": 1, "status": "ringing"})) as site:
         async with client_for("httpx", site.url, clock=clock) as client:

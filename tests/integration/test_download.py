@@ -1,4 +1,4 @@
-"""`recordings.download` over real sockets: whole or not at all, resumed where that is certain, and without the key.
+"""`recordings.download` over real sockets: complete or not at all, resumed where that is certain, and without the key.
 
 Hosts are sites of the fault server (they play what a host may do to a download) and the sandbox. Retries take no time.
 """
@@ -61,7 +61,7 @@ def part(body: bytes, start: int, etag: str | None = ETAG, *, stop: int | None =
     return response(206, body[start:stop], headers=fields, type_="audio/wav")
 
 
-def whole(body: bytes = BODY, etag: str | None = ETAG) -> bytes:
+def complete(body: bytes = BODY, etag: str | None = ETAG) -> bytes:
     return response(200, body, headers={"ETag": etag} if etag else {}, type_="audio/wav")
 
 
@@ -72,14 +72,14 @@ def host(body: bytes = BODY, etag: str | None = ETAG) -> Callable[[Received], Ou
         wanted = RANGE.fullmatch(request.headers.get("range", ""))
         if wanted and request.headers.get("if-range", etag) == etag and int(wanted[1]) < len(body):
             return outcome("part", part(body, int(wanted[1]), etag), End.KEEP)
-        return outcome("whole", whole(body, etag), End.KEEP)
+        return outcome("complete", complete(body, etag), End.KEEP)
 
     return play
 
 
 def cut(sent: int, end: End = End.CLOSE, body: bytes = BODY, etag: str | None = ETAG) -> Outcome:
     """An answer that breaks off after so many bytes of its body."""
-    answered = whole(body, etag)
+    answered = complete(body, etag)
     return outcome("cut", answered[: len(answered) - len(body) + sent], end)
 
 
@@ -89,7 +89,7 @@ def cutting(step: int) -> Callable[[Received], Outcome]:
     def play(request: Received) -> Outcome:
         wanted = RANGE.fullmatch(request.headers.get("range", ""))
         start = int(wanted[1]) if wanted else 0
-        answered = part(BODY, start) if wanted else whole()
+        answered = part(BODY, start) if wanted else complete()
         missing = max(len(BODY) - start - step, 0)
         return outcome("cut", answered[: len(answered) - missing], End.KEEP if not missing else End.CLOSE)
 
@@ -116,11 +116,11 @@ async def interrupt(engine: str, url: Any, path: Path, **options: Any) -> None:
             await client.recordings.download(url, path, **options)
 
 
-# --- the whole file ----------------------------------------------------------------------------------------------
+# --- a complete file ----------------------------------------------------------------------------------------------
 
 
 @engines
-async def test_a_file_comes_whole_and_without_the_key(engine: str, path: Path) -> None:
+async def test_a_file_comes_complete_and_without_the_key(engine: str, path: Path) -> None:
     seen: list[tuple[int, int | None]] = []
     with fault_server().site(then=host()) as site:
         # Not even to the API's own origin: it is a recording's host here.
@@ -182,7 +182,7 @@ async def test_a_file_without_a_length_or_without_a_byte(engine: str, path: Path
 
 
 @engines
-async def test_what_is_there_already_is_replaced_only_by_a_whole_file(engine: str, path: Path) -> None:
+async def test_what_is_there_already_is_replaced_only_by_a_complete_file(engine: str, path: Path) -> None:
     path.write_bytes(b"earlier")
     with fault_server().site(cut(100_000), then=host()) as site:
         await interrupt(engine, site.url, path)
@@ -276,7 +276,7 @@ async def test_a_recording_is_known_again_though_its_url_is_signed_anew(path: Pa
 
 
 STALE = {
-    "the whole of another version": outcome("new", whole(OTHER, NEXT), End.KEEP),
+    "all of another version": outcome("new", complete(OTHER, NEXT), End.KEEP),
     "a part of another version": outcome("new", part(OTHER, 100_000, NEXT), End.KEEP),
     "a part of another length": outcome("new", part(OTHER + b"x", 100_000), End.KEEP),
     "another part": outcome("new", part(BODY, 90_000), End.KEEP),
@@ -294,7 +294,7 @@ async def test_parts_of_two_versions_are_never_put_together(engine: str, path: P
             await client.recordings.download(site.url, path)
     assert path.read_bytes() == OTHER
     assert asked(site)[1] == "bytes=100000-"
-    assert asked(site)[2:] == ([] if "whole" in stale else [None])
+    assert asked(site)[2:] == ([] if "all of" in stale else [None])
 
 
 async def test_a_part_may_be_shorter_than_asked_for(path: Path) -> None:
@@ -359,7 +359,7 @@ def test_only_strong_validators_count() -> None:
 
 
 async def test_a_killed_process_leaves_what_the_next_one_goes_on_with(path: Path) -> None:
-    """SIGKILL: no handler, no clean-up; and the file that was there keeps its name until the new one is whole.
+    """SIGKILL: no handler, no clean-up; and the file that was there keeps its name until the new one is complete.
 
     Writing is a step behind: with 2.5 MB received, the first mebibyte is certainly on the disk.
     """
@@ -373,7 +373,7 @@ async def test_a_killed_process_leaves_what_the_next_one_goes_on_with(path: Path
         "asyncio.run(main())\n"
     )
     body = BODY * 10
-    hanging = whole(body)[: -len(BODY)]
+    hanging = complete(body)[: -len(BODY)]
     with fault_server().site(outcome("hangs", hanging, End.HANG), then=host(body)) as site:
         command = [sys.executable, "-c", program, site.url, str(path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -654,7 +654,7 @@ async def test_errors_of_the_disk_come_out_as_they_are(engine: str, path: Path) 
                 resource.setrlimit(resource.RLIMIT_FSIZE, limits)
             assert not path.exists()
             assert len(site.requests) == 1
-            await client.recordings.download(site.url, path)  # what there was room for is not fetched again
+            await client.recordings.download(site.url, path)  # what fitted is not fetched again
     assert asked(site)[1] == "bytes=1500000-"
     assert path.read_bytes() == body
 
@@ -677,7 +677,7 @@ async def test_a_callbacks_error_comes_out_as_it_is(engine: str, path: Path) -> 
 @engines
 async def test_cancelling_keeps_what_has_come_and_nothing_else(engine: str, path: Path) -> None:
     body = BODY * 10
-    with fault_server().site(outcome("stops", whole(body)[: -len(BODY)], End.HANG), then=host(body)) as site:
+    with fault_server().site(outcome("stops", complete(body)[: -len(BODY)], End.HANG), then=host(body)) as site:
         async with client_for(engine, "http://api.invalid", max_connections=1) as client:
             tasks = asyncio.all_tasks()
             enough = asyncio.Event()
@@ -747,7 +747,7 @@ async def test_downloads_take_their_turn_with_all_other_calls(engine: str, path:
     def play(request: Received) -> Outcome:
         if request.path == path_of("GetContact", 5):
             return answer(200, {"id": 5})
-        return outcome("slow", whole()[:-1], 0.02, BODY[-1:], End.KEEP)
+        return outcome("slow", complete()[:-1], 0.02, BODY[-1:], End.KEEP)
 
     with fault_server().site(then=play) as site:
         async with client_for(engine, site.url, max_connections=2) as client:
@@ -923,10 +923,10 @@ def sandbox() -> Iterator[Sandbox]:
 async def test_a_recording_of_the_sandbox_cut_on_the_way(engine: str, path: Path, sandbox: Sandbox) -> None:
     size = 4 * 2**20
     with sandbox.serve() as server:
-        whole_one = sandbox.add_recording(bytes=size, base_url=server.url)
+        complete_one = sandbox.add_recording(bytes=size, base_url=server.url)
         sandbox.faults.add("reset", when="within", operation="file", times=2)
         async with client_for(engine, server.url, api_key="sandbox") as client:
-            recording = await client.recordings.get(whole_one["id"])
+            recording = await client.recordings.get(complete_one["id"])
             await client.recordings.download(recording, path)
             expected = hashlib.sha256((await client.request("GET", recording.url)).content).hexdigest()
     assert path.stat().st_size == size

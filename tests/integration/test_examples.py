@@ -175,7 +175,7 @@ async def test_all_requests_share_one_client_until_the_app_ends(sandbox: Sandbox
     assert "closed" in repr(made[0])
 
 
-async def test_what_goes_wrong_is_told_so_that_nobody_sends_twice(sandbox: Sandbox, app: Any) -> None:
+async def test_what_goes_wrong_is_reported_so_that_nobody_sends_twice(sandbox: Sandbox, app: Any) -> None:
     async def post(to: str = JANE) -> httpx.Response:
         return await http.post("/messages", json={"to": to, "text": "Hi"})
 

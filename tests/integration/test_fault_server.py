@@ -89,7 +89,7 @@ def test_cut_and_bad_content() -> None:
     for name in ("gzip cut short", "gzip cut in its trailer"):
         with site(name) as opened:
             head, _, content = talk(opened, seconds=0.1)[0].partition(b"\r\n\r\n")
-        assert f"Content-Length: {len(content)}".encode() in head  # whole for HTTP, cut for gzip
+        assert f"Content-Length: {len(content)}".encode() in head  # complete for HTTP, cut for gzip
         with pytest.raises(EOFError):
             gzip.decompress(content)
     assert len(bomb()) < 2**16 < 2**24 < len(gzip.decompress(bomb()))

@@ -422,7 +422,7 @@ async def test_waiting_is_fair(engine: str) -> None:
 
 @three_engines
 @pytest.mark.parametrize("value", ["5", None], ids=["Retry-After", "back-off"])
-async def test_a_429_slows_the_whole_client(engine: str, value: str | None) -> None:
+async def test_a_429_slows_the_client(engine: str, value: str | None) -> None:
     clock = ManualClock()
     with fault_server().site(code(429, value), then=good(GET)) as site:
         async with client_for(engine, site.url, clock=clock) as client:
@@ -724,7 +724,7 @@ async def test_an_error_tells_what_happened_to_which_call(engine: str) -> None:
 
 
 @every_engine
-async def test_a_status_error_carries_the_whole_answer(engine: str) -> None:
+async def test_a_status_error_carries_the_answer(engine: str) -> None:
     with fault_server().site(then=code(422)) as site:
         async with client_for(engine, site.url) as client:
             _, error = await outcome_of(SEND.call(client))

@@ -128,7 +128,7 @@ def test_all_rows_imported_and_never_again(
     assert len(numbers(sandbox)) == 50
 
 
-def test_bad_rows_are_told_with_their_lines(
+def test_bad_rows_are_reported_with_their_lines(
     sandbox: Sandbox, people: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = people(6, row_1=["x", "1", "Ana", ""], row_4=["3", "4", "Eva"])
@@ -173,7 +173,7 @@ def test_rows_that_the_service_refuses(
     assert contact["firstName"] == "Ana"
 
 
-def test_what_is_unknown_or_failed_is_told_with_its_lines(
+def test_what_is_unknown_or_failed_is_reported_with_its_lines(
     sandbox: Sandbox, people: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = people(30, row_12=["x", "12", "", ""])

@@ -137,9 +137,9 @@ async def test_a_failed_upload_sends_no_message(engine: str) -> None:
     assert not hasattr(caught.value, "__notes__")
 
 
-@pytest.mark.parametrize("told", [{}, {"fileId": None}, {"fileId": ""}, {"fileId": 7}])
-async def test_an_upload_without_an_id_is_no_answer(told: dict[str, Any]) -> None:
-    with fault_server().site(then=answer(200, told)) as site:
+@pytest.mark.parametrize("reported", [{}, {"fileId": None}, {"fileId": ""}, {"fileId": 7}])
+async def test_an_upload_without_an_id_is_no_answer(reported: dict[str, Any]) -> None:
+    with fault_server().site(then=answer(200, reported)) as site:
         async with client_for("httpx", site.url) as client:
             with pytest.raises(errors.APIResponseValidationError) as caught:
                 await client.messages.send_media(to=TO, from_=FROM, file=PNG)

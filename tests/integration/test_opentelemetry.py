@@ -72,17 +72,17 @@ async def test_a_span_for_each_attempt_within_the_span_of_the_app(
     assert (spans[2].attributes or {})["url.full"] == f"{server.url}{CONTACTS}"
 
 
-async def test_the_service_is_told_which_span_a_request_belongs_to(
+async def test_the_service_learns_which_span_a_request_belongs_to(
     tracer: Tracer, exporter: InMemorySpanExporter, sandbox: Sandbox, server: Server
 ) -> None:
     sandbox.faults.add("status", status=429, times=1)
     async with AsyncLlamadaPro(KEY, server.url, _clock=FakeClock()) as client:
         await client.messages.send_text(to="+14155552671", from_="+56912345678", text="Hi")
         await client.contacts.list()
-    told = [request.headers["traceparent"].split("-")[1:3] for request in sandbox.requests]
+    reported = [request.headers["traceparent"].split("-")[1:3] for request in sandbox.requests]
     contexts = [span.context for span in attempts(exporter)]
-    assert len(told) == 3
-    assert told == [[format_trace_id(one.trace_id), format_span_id(one.span_id)] for one in contexts]
+    assert len(reported) == 3
+    assert reported == [[format_trace_id(one.trace_id), format_span_id(one.span_id)] for one in contexts]
 
 
 async def test_the_key_is_in_no_span(

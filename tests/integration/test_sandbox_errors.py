@@ -68,7 +68,7 @@ def issues(error: APIStatusError) -> list[tuple[str, str, str]]:
 
 
 def is_refusal(error: APIStatusError, status: int, *words: str) -> None:
-    """All that the caller is told: in the error's attributes, and in its text."""
+    """All that the caller learns: in the error's attributes, and in its text."""
     assert (error.status_code, error.code, error.body["code"]) == (status, status, status)
     assert error.message == error.body["message"]
     assert error.details == error.body["details"]
@@ -264,12 +264,12 @@ async def test_an_unknown_keyword_is_a_type_error_that_names_it(client: AsyncLla
         try:
             pending = method(*positional, **keywords, colour="blue")
         except TypeError as error:
-            told, when = str(error), at_once
+            reported, when = str(error), at_once
         else:
             with pytest.raises(TypeError) as raised:
                 await pending
-            told, when = str(raised.value), awaited
-        assert "colour" in told, name
+            reported, when = str(raised.value), awaited
+        assert "colour" in reported, name
         when.add(name)
     assert {"contacts.list", "contacts.search", "tasks.list", "definitions.list", "options.list"} <= at_once
     assert {"contacts.create", "tasks.update", "messages.send", "calls.bridge", "definitions.delete"} <= awaited

@@ -1,4 +1,4 @@
-"""Promise 4, whole: the API key shows on no surface, and goes nowhere but to the API's own origin. Both engines.
+"""Promise 4, all of it: the API key shows on no surface, and goes nowhere but to the API's own origin. Both engines.
 
 One test with one name, as issue 3 asks; its parameters are the situations in which a key could slip out. Each runs
 the client with logs of every library at DEBUG, collects every text that the situation leaves behind (`Surfaces`), and
@@ -244,7 +244,7 @@ async def _raised(call: Callable[[], Awaitable[Any]]) -> Any:
 
 @situation("a constructor that refuses")
 async def _constructor(engine: str, found: Surfaces) -> None:
-    """A key pasted with its line break, or a good key beside a bad option: whoever complains may not quote the key."""
+    """A key pasted with its line break, or a good key with a bad option: whoever complains may not quote the key."""
     for bad in (f"{KEY}\n", f"{KEY}\r\nX-Evil: 1", f"\x00{KEY}", f"{KEY}ñ", f"{KEY}\u2028", f"{KEY} {KEY}"):
         await _built(engine, found, api_key=bad)
     for option in ({"base_url": "no address"}, {"timeout": "soon"}, {"max_retries": None}, {"max_connections": 0}):

@@ -30,7 +30,7 @@ def test_the_example_application_passes(tmp_path: Path, mode: str) -> None:
 
 
 @EACH_MODE
-def test_it_works_beside_pytest_httpx(tmp_path: Path, mode: str) -> None:
+def test_it_works_with_pytest_httpx(tmp_path: Path, mode: str) -> None:
     """pytest-httpx takes over httpx's own transport; the in-process client does not use it."""
     (tmp_path / "test_both.py").write_text(
         "import httpx, pytest\n"

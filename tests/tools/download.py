@@ -1,7 +1,7 @@
-"""`make downloads`: a 200 MB recording of the sandbox, fetched whole, and interrupted and resumed, on both engines.
+"""`make downloads`: a 200 MB recording of the sandbox, fetched at once, and interrupted and resumed, on both engines.
 
-Prints sizes, hashes, memory and times, beside plain httpx writing `aiter_bytes` to a file in the same run. Each way has
-a process of its own, so that its peak memory is its own; the sandbox has one too. Another size: give it in MB.
+Prints sizes, hashes, memory and times, compared with plain httpx writing `aiter_bytes` to a file in the same run. Each
+way has a process of its own, so that its peak memory is its own; the sandbox has one too. Another size: give it in MB.
 """
 
 # ruff: noqa: ASYNC240  (a program that does nothing else meanwhile)
@@ -69,7 +69,7 @@ async def interrupted(client: AsyncLlamadaPro, recording: Recording, path: Path,
 
 
 async def measure(way: str, address: str, number: int, small: int, folder: Path) -> dict[str, Any]:
-    """One way, in a process of its own: once to warm up, then whole, then interrupted and resumed."""
+    """One way, in a process of its own: once to warm up, then at once, then interrupted and resumed."""
     found: dict[str, Any] = {"times": []}
     engine: Any = "aiohttp" if way == "aiohttp" else "httpx"
     path = folder / f"{way.replace(' ', '-')}.wav"

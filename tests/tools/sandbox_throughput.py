@@ -1,4 +1,4 @@
-"""How fast the sandbox answers a validated GET, beside a bare Starlette route that returns the same bytes.
+"""How fast the sandbox answers a validated GET, compared with a bare Starlette route that returns the same bytes.
 
 `python -m tests.tools.sandbox_throughput [seconds]`. Both are served by uvicorn in a process of their own and asked
 by the same raw client over 8 connections, in turns, so that what disturbs one disturbs the other.

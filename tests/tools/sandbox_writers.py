@@ -1,4 +1,4 @@
-"""Many writers at once on a sandbox with a file, then kill -9: what was acknowledged is there, once and whole.
+"""Many writers at once on a sandbox with a file, then kill -9: what was acknowledged is there, once and complete.
 
 `python -m tests.tools.sandbox_writers [seconds] [writers]`; ten seconds and a hundred writers by default.
 """

@@ -1,4 +1,4 @@
-"""Reading a body: whole, or known to be cut; unpacked, within its bound; and strict JSON."""
+"""Reading a body: complete, or known to be cut; unpacked, within its bound; and strict JSON."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 @pytest.mark.parametrize("encoding", [None, "", "identity", " Identity "])
 @pytest.mark.parametrize("size", [1, 7, 10**6])
-async def test_a_plain_body_is_read_whole(encoding: str | None, size: int) -> None:
+async def test_a_plain_body_is_read_completely(encoding: str | None, size: int) -> None:
     assert await read_body(response(*in_pieces(PLAIN, size), encoding=encoding), LIMIT) == PLAIN
     assert await read_body(response(encoding=encoding), LIMIT) == b""
 
@@ -266,6 +266,6 @@ def test_half_a_character_does_not_fail_an_answer(half: bytes) -> None:
 
 
 @pytest.mark.parametrize("after", [b"\n", b"\r\n", b"junk"])
-async def test_what_comes_after_a_whole_body_is_no_cut(after: bytes) -> None:
+async def test_what_comes_after_a_complete_body_is_no_cut(after: bytes) -> None:
     with pytest.raises(InvalidBody, match="goes on after"):
         await read_body(response(gzip.compress(b"{}") + after, encoding="gzip"), LIMIT)

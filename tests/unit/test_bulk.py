@@ -235,7 +235,7 @@ async def test_nothing_to_import(client: AsyncLlamadaPro, service: Service) -> N
     assert service.received == []
 
 
-async def test_bad_rows_and_refused_ones_are_told_by_their_place_in_the_source(
+async def test_bad_rows_and_refused_ones_are_reported_by_their_place_in_the_source(
     client: AsyncLlamadaPro, service: Service
 ) -> None:
     items: list[Any] = rows(30)
@@ -249,14 +249,14 @@ async def test_bad_rows_and_refused_ones_are_told_by_their_place_in_the_source(
     items[18]["funnel_id"] = 300
     items[19]["created_at"] = "2026-02-15T10:00:00"
     items[29]["funnel_id"] = 404
-    told: list[ImportIssue] = []
-    report = await client.conversations.import_many(items, chunk_size=10, on_issue=told.append)
+    reported: list[ImportIssue] = []
+    report = await client.conversations.import_many(items, chunk_size=10, on_issue=reported.append)
     bad = [3, 7, 14, 15, 16, 17, 19]
     assert sorted(service.markers) == [number for number in range(30) if number not in bad]
     assert (report.read, report.bad, report.sent, report.refused, report.warnings) == (30, 7, 23, 2, 1)
     assert (report.successful, report.unaccounted, report.complete) == (21, 0, False)
     assert [issue.row for issue in report.issues] == [3, 7, 8, 14, 15, 16, 17, 18, 19, 29]
-    assert sorted(told, key=lambda issue: issue.row or 0) == report.issues
+    assert sorted(reported, key=lambda issue: issue.row or 0) == report.issues
     assert [issue.row for issue in report.issues if not issue.sent] == bad
     assert all(issue.item is items[issue.row] for issue in report.issues if issue.row is not None)
     reasons = {issue.row: issue.reason for issue in report.issues}
@@ -302,10 +302,10 @@ async def test_updates_go_to_the_other_operation(client: AsyncLlamadaPro, servic
 
 
 async def test_issues_in_memory_are_bounded_and_counted(client: AsyncLlamadaPro) -> None:
-    told: list[ImportIssue] = []
+    reported: list[ImportIssue] = []
     items = [{"nonsense": number} for number in range(50)]
-    report = await client.conversations.import_many(items, chunk_size=10, max_issues=7, on_issue=told.append)
-    assert (len(report.issues), report.more_issues, len(told), report.bad) == (7, 43, 50, 50)
+    report = await client.conversations.import_many(items, chunk_size=10, max_issues=7, on_issue=reported.append)
+    assert (len(report.issues), report.more_issues, len(reported), report.bad) == (7, 43, 50, 50)
 
 
 async def test_the_source_is_read_no_faster_than_it_is_sent(client: AsyncLlamadaPro, service: Service) -> None:
@@ -452,20 +452,20 @@ async def test_reports_that_say_less_than_the_document_lose_no_row(
 # --- the ledger --------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_done_is_not_sent_again_and_the_report_is_whole(
+async def test_what_is_done_is_not_sent_again_and_the_report_is_complete(
     client: AsyncLlamadaPro, service: Service, tmp_path: Path
 ) -> None:
     items = rows(20)
     items[2]["funnel_id"] = 404
     items[3]["funnel_id"] = "bad"
     first = await client.conversations.import_many(items, chunk_size=6, ledger=tmp_path / "ledger")
-    told: list[ImportIssue] = []
+    reported: list[ImportIssue] = []
     second = await client.conversations.import_many(
-        items, chunk_size=6, ledger=str(tmp_path / "ledger"), on_issue=told.append
+        items, chunk_size=6, ledger=str(tmp_path / "ledger"), on_issue=reported.append
     )
     assert len(service.received) == 4
     assert (first.resumed, second.resumed, second.chunks) == (0, 4, 4)
-    assert second.issues == first.issues == sorted(told, key=lambda issue: issue.row or 0)
+    assert second.issues == first.issues == sorted(reported, key=lambda issue: issue.row or 0)
     assert second.issues[0].item is items[2]
     for figure in ("read", "successful", "refused", "bad", "sent", "unaccounted"):
         assert getattr(first, figure) == getattr(second, figure)
@@ -533,7 +533,7 @@ async def test_another_source_is_noticed(
     assert len(service.received) == 3
 
 
-async def test_rows_are_told_apart_by_their_content_not_by_how_it_is_split(
+async def test_rows_are_distinguished_by_their_content_not_by_how_it_is_split(
     client: AsyncLlamadaPro, tmp_path: Path
 ) -> None:
     def odd(name: str) -> list[Any]:
@@ -726,7 +726,7 @@ async def test_what_the_source_raises_comes_out(
     assert sorted(service.markers) == [*range(8)]
 
 
-async def test_progress_is_told_after_each_chunk_and_can_stop_the_import(
+async def test_progress_is_reported_after_each_chunk_and_can_stop_the_import(
     client: AsyncLlamadaPro, service: Service
 ) -> None:
     seen: list[int] = []

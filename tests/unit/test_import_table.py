@@ -102,7 +102,7 @@ def test_rows_know_their_lines_and_torn_ones_do_not_hold_up_the_others() -> None
     assert found[4] == (8, {"funnel_id": 5, "contact": {"first_name": "Ana"}})
 
 
-def test_an_open_quotation_mark_is_told_with_all_the_lines_it_swallows() -> None:
+def test_an_open_quotation_mark_is_reported_with_all_the_lines_it_swallows() -> None:
     (row,) = table('funnel_id,contact.first_name\n1,"Ana\n2,Luis\n3,Eva\n')
     assert isinstance(row, BadRow)
     assert str(row).startswith("lines 2 to 4 cannot be read")

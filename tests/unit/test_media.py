@@ -203,8 +203,8 @@ async def test_large_files_leave_the_loop_its_turn() -> None:
 def test_a_download_that_has_just_ended_is_not_written_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between opening the part and locking it, another process may finish it and give it its name."""
     path = tmp_path / "call.wav"
-    (tmp_path / "call.wav.part").write_bytes(b"whole")
+    (tmp_path / "call.wav.part").write_bytes(b"complete")
     monkeypatch.setattr("fcntl.flock", lambda *_: os.replace(tmp_path / "call.wav.part", path))
     with pytest.raises(InvalidRequestError, match="is being downloaded already"):
         PartialFile(path, "source", None, resume=True)
-    assert path.read_bytes() == b"whole"
+    assert path.read_bytes() == b"complete"

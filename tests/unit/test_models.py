@@ -125,7 +125,7 @@ def value_of(shape: Shape) -> st.SearchStrategy[Any]:
 
 @cache
 def wire_form(name: str) -> st.SearchStrategy[dict[str, Any]]:
-    """An answer, whole or with fields missing, and often with fields that the document does not know."""
+    """An answer, complete or with fields missing, and often with fields that the document does not know."""
     fields = Shape("object", name).fields
     known = {wire: st.deferred(lambda shape=shape: value_of(shape)) for wire, shape in fields.items()}  # type: ignore[misc]
     # Attribute names, and those of the model's own machinery, mean nothing on the wire.

@@ -111,7 +111,7 @@ def test_a_wait_is_within_its_bounds(
         assert remaining is None or wait < remaining
 
 
-def test_full_jitter_spreads_over_the_whole_of_it() -> None:
+def test_full_jitter_spreads_over_all_of_it() -> None:
     waits = [
         retry_delay(
             Outcome.NOT_SENT,

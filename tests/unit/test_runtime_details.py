@@ -471,12 +471,12 @@ def test_a_model_shows_what_the_answer_had() -> None:
 
 
 def test_what_no_answer_had_is_there_when_asked_for() -> None:
-    whole, part = models.ContactAddress.from_dict(ADDRESS), models.ContactAddress.from_dict({"id": 5})
-    for address in (whole, part):
+    complete, part = models.ContactAddress.from_dict(ADDRESS), models.ContactAddress.from_dict({"id": 5})
+    for address in (complete, part):
         assert (address.additional_properties, address.unparsed) == ({}, {})
         address.additional_properties["more"] = 1
         assert address.to_dict()["more"] == 1
-    assert all(whole.is_set(name) for name in whole.wire_names)
+    assert all(complete.is_set(name) for name in complete.wire_names)
     assert [name for name in part.wire_names if part.is_set(name)] == ["id"]
     assert models.ContactAddress.from_dict(ADDRESS) == models.ContactAddress.from_dict(ADDRESS)
 

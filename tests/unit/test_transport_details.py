@@ -111,7 +111,7 @@ def caused(error: BaseException, cause: BaseException) -> BaseException:
         (RequestInfo(attempts=3, maybe_processed=True), f"POST /api/v1/x: 418: I'm a teapot after 3 attempts{LOOK}"),
     ],
 )
-def test_a_status_error_tells_of_the_whole_call(info: RequestInfo, message: str) -> None:
+def test_a_status_error_tells_of_the_call(info: RequestInfo, message: str) -> None:
     error = status_error(418, info)
     assert str(error) == message
     assert error.may_have_been_processed is (info.is_write and info.maybe_processed)
@@ -130,7 +130,7 @@ def test_advice_where_there_is_some(status: int, body: bytes, text: str) -> None
     assert str(status_error(status, body=body)) == f"POST /api/v1/x: {status}: {text}"
 
 
-def test_everything_the_service_says_is_told() -> None:
+def test_everything_the_service_says_is_shown() -> None:
     body = b'{"message":"slower","code":"E7","details":{"limit":5}}'
     error = status_error(409, body=body, retry_after="2.5", x_request_id="req-1")
     assert isinstance(error, ConflictError)
@@ -144,15 +144,15 @@ def details_in(error: APIStatusError) -> str:
     return str(error).partition("; details: ")[2].partition("; correct")[0]
 
 
-def test_long_details_are_told_in_part() -> None:
+def test_long_details_are_shown_in_part() -> None:
     for length in (499, 500):
-        whole = '"' + "d" * (length - 2) + '"'
-        assert details_in(status_error(400, body=f'{{"details":{whole}}}'.encode())) == whole
+        complete = '"' + "d" * (length - 2) + '"'
+        assert details_in(status_error(400, body=f'{{"details":{complete}}}'.encode())) == complete
     cut = details_in(status_error(400, body=b'{"details":"%s"}' % (b"d" * 499)))
     assert cut == '"' + "d" * 496 + "..."
 
 
-def test_details_that_json_can_be_read_from_but_not_written_to_are_told_all_the_same() -> None:
+def test_details_that_json_can_be_read_from_but_not_written_to_are_shown_all_the_same() -> None:
     # orjson reads a thousand levels and writes 254.
     depth = 400
     error = status_error(400, body=b'{"details":' + b"[" * depth + b"7" + b"]" * depth + b"}")
@@ -167,7 +167,7 @@ def test_an_error_body_that_is_no_text_is_read_as_far_as_it_is() -> None:
 # --- without an answer -------------------------------------------------------------------------------------------
 
 
-def test_a_connection_error_tells_of_the_whole_call() -> None:
+def test_a_connection_error_tells_of_the_call() -> None:
     broke = httpx.ReadError(f"reset {KEY.reveal()}")
     failure = failure_without_answer(INFO, broke, unsent=False)
     assert (failure.outcome, failure.cause, failure.timed_out) == (Outcome.AMBIGUOUS, broke, False)
@@ -243,7 +243,7 @@ def test_what_cannot_be_read_names_its_place() -> None:
     assert error.may_have_been_processed
 
 
-def test_what_is_bad_as_a_whole_has_no_place() -> None:
+def test_what_is_bad_altogether_has_no_place() -> None:
     error = to_error(unreadable(INFO, answer(201), InvalidBody("its body is empty"), b""), RequestInfo())
     assert isinstance(error, APIResponseValidationError)
     assert error.place == ""
@@ -725,10 +725,10 @@ async def test_what_is_cut_says_so(start: bytes) -> None:
 
 
 async def test_what_cannot_be_unpacked_says_why() -> None:
-    whole = bytearray(packed(b"x" * 100))
-    whole[-5] ^= 1
+    complete = bytearray(packed(b"x" * 100))
+    complete[-5] ^= 1
     with pytest.raises(InvalidBody, match=r"^it cannot be unpacked: Error -3 .*incorrect"):
-        await read(bytes(whole), encoding="gzip")
+        await read(bytes(complete), encoding="gzip")
 
 
 async def test_raw_deflate_is_known_by_what_it_is_not() -> None:

@@ -50,8 +50,8 @@ async def test_all_issues_are_reported_at_once(api: httpx.AsyncClient) -> None:
     del body["objective"]
     answer = await api.post(TASKS, json=body)
     assert answer.status_code == 400
-    told = {(one["field"], one["code"]) for one in answer.json()["details"]["issues"]}
-    assert told == {
+    reported = {(one["field"], one["code"]) for one in answer.json()["details"]["issues"]}
+    assert reported == {
         ("objective", "REQUIRED_FIELD"),
         ("assignedTo.type", "REQUIRED_FIELD"),
         ("assignedTo.id", "INVALID_FIELD"),
@@ -96,7 +96,7 @@ async def test_what_is_not_a_json_object_is_a_400(
     assert set(answer.json()) == {"code", "error", "message", "details"}
 
 
-async def test_a_number_with_a_zero_fraction_is_whole(api: httpx.AsyncClient) -> None:
+async def test_a_number_with_a_zero_fraction_is_an_integer(api: httpx.AsyncClient) -> None:
     await api.post(CONTACTS, json={"firstName": "Jane"})
     answer = await api.post(path_of("SearchContacts"), content=b'{"size": 91.0}', headers=JSON)
     assert len(answer.json()["items"]) == 1
@@ -156,14 +156,14 @@ async def test_a_dishonest_answer_leaves_nothing_behind(sandbox: Sandbox, api: h
 
 
 @pytest.mark.parametrize(
-    ("operation", "returned", "told"),
+    ("operation", "returned", "reported"),
     [
         ("GetContacts", Conflict("taken"), "answers GetContacts with 409, which openapi.yaml lacks"),
         ("LoadRecording", {"id": 1}, "answers LoadRecording with a body; openapi.yaml has none for 204"),
     ],
 )
 async def test_a_status_or_a_body_that_the_document_lacks_is_a_500(
-    sandbox: Sandbox, api: httpx.AsyncClient, operation: str, returned: Any, told: str
+    sandbox: Sandbox, api: httpx.AsyncClient, operation: str, returned: Any, reported: str
 ) -> None:
     def behave(state: State, request: ApiRequest) -> Any:
         if isinstance(returned, ApiError):
@@ -174,7 +174,7 @@ async def test_a_status_or_a_body_that_the_document_lacks_is_a_500(
     asked = sandbox.document.operations[operation]
     answer = await api.request(asked.method, asked.path, json={"userId": 1, "url": "https://x"} if asked.body else None)
     assert answer.status_code == 500
-    assert told in answer.json()["message"]
+    assert reported in answer.json()["message"]
 
 
 async def test_a_body_has_a_largest_size(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,27 +185,27 @@ async def test_a_body_has_a_largest_size(api: httpx.AsyncClient, monkeypatch: py
 
 
 async def test_a_query_number_that_no_number_holds_is_a_400(api: httpx.AsyncClient) -> None:
-    [told] = (await api.get(f"{CONTACTS}?pageSize=1e999")).json()["details"]["issues"]
-    assert (told["field"], told["in"]) == ("pageSize", "query")
+    [reported] = (await api.get(f"{CONTACTS}?pageSize=1e999")).json()["details"]["issues"]
+    assert (reported["field"], reported["in"]) == ("pageSize", "query")
 
 
 async def test_what_the_document_may_come_to_ask_is_asked() -> None:
     """A parameter that must be given; and an object or null, of whose two complaints one is worth telling."""
-    whole = Document((ROOT / "openapi.yaml").read_text("utf-8"))
-    parameters = whole.raw["paths"][CONTACTS]["get"]["parameters"]
-    whole.resolve(parameters[0])["required"] = True
-    schemas = whole.raw["components"]["schemas"]
+    complete = Document((ROOT / "openapi.yaml").read_text("utf-8"))
+    parameters = complete.raw["paths"][CONTACTS]["get"]["parameters"]
+    complete.resolve(parameters[0])["required"] = True
+    schemas = complete.raw["components"]["schemas"]
     either = {"anyOf": [{"type": "object", "required": ["name"]}, {"type": "null"}]}
     schemas["CreateContactBody"]["properties"]["company"] = either
-    sandbox = Sandbox(document=whole)
+    sandbox = Sandbox(document=complete)
     async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox") as client:
         client.headers.update(key_headers("sandbox"))
-        [told] = (await client.get(CONTACTS)).json()["details"]["issues"]
-        assert told["code"] == "REQUIRED_FIELD"
-        [told] = (await client.post(CONTACTS, json={"company": {}})).json()["details"]["issues"]
-        assert (told["field"], told["code"]) == ("company.name", "REQUIRED_FIELD")
-        [told] = (await client.post(CONTACTS, json={"company": 5})).json()["details"]["issues"]
-        assert (told["field"], told["code"]) == ("company", "INVALID_FIELD")
+        [reported] = (await client.get(CONTACTS)).json()["details"]["issues"]
+        assert reported["code"] == "REQUIRED_FIELD"
+        [reported] = (await client.post(CONTACTS, json={"company": {}})).json()["details"]["issues"]
+        assert (reported["field"], reported["code"]) == ("company.name", "REQUIRED_FIELD")
+        [reported] = (await client.post(CONTACTS, json={"company": 5})).json()["details"]["issues"]
+        assert (reported["field"], reported["code"]) == ("company", "INVALID_FIELD")
         assert (await client.post(CONTACTS, json={"company": None})).status_code == 200
 
 

@@ -162,9 +162,9 @@ async def test_requests_are_written_down_without_the_key(sandbox: Sandbox, api: 
     assert (lost.operation, lost.status) == (None, 404)
     assert (bad.status, bad.json) == (400, None)
     assert sandbox.requests.of("CreateContact") == [made, bad]
-    told = (await api.get("/_sandbox/requests?operation=CreateContact")).json()["requests"]
-    assert [one["status"] for one in told] == [200, 400]
-    assert all(KEY_HEADER.lower() not in one["headers"] and "user-agent" in one["headers"] for one in told)
+    reported = (await api.get("/_sandbox/requests?operation=CreateContact")).json()["requests"]
+    assert [one["status"] for one in reported] == [200, 400]
+    assert all(KEY_HEADER.lower() not in one["headers"] and "user-agent" in one["headers"] for one in reported)
     await api.delete("/_sandbox/requests")
     assert len(sandbox.requests) == 0
 
@@ -274,7 +274,9 @@ async def test_control_wants_the_key_and_the_page_does_not(sandbox: Sandbox) -> 
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "sandbox.example.org"])
-def test_the_command_line_refuses_other_addresses_unless_told(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_refuses_other_addresses_unless_asked_to(
+    host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--host", host]) == 2
     assert "--allow-remote" in capsys.readouterr().err
 

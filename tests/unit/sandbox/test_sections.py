@@ -173,7 +173,7 @@ async def test_bulk_create_does_what_it_can_and_reports_the_rest(api: httpx.Asyn
     assert by_index[5]["errors"][0]["code"] == "REQUIRED_FIELD"
 
 
-async def test_a_batch_may_be_wrong_as_a_whole(api: httpx.AsyncClient) -> None:
+async def test_a_batch_may_be_wrong_altogether(api: httpx.AsyncClient) -> None:
     for conversations, code in (([], "EMPTY_BATCH"), ([{}] * 1001, "BATCH_TOO_LARGE")):
         result = await ok(api.post(BULK, json={"conversations": conversations}))
         assert [one["code"] for one in result["report"]["batchErrors"]] == [code]
@@ -251,8 +251,8 @@ async def test_values_of_a_list_must_be_options_and_go_with_them(api: httpx.Asyn
     url = path_of("GetCustomFieldListOptions", made["id"])
     gold = await ok(api.post(url, json={"definitionId": made["id"], "value": "gold"}))
     refused = await api.post(CONTACTS, json={"customFields": {"level": "iron"}})
-    told = refused.json()["details"]["issues"][0]
-    assert (refused.status_code, told["field"], told["code"]) == (400, "customFields.level", "UNKNOWN_OPTION")
+    reported = refused.json()["details"]["issues"][0]
+    assert (refused.status_code, reported["field"], reported["code"]) == (400, "customFields.level", "UNKNOWN_OPTION")
     await ok(api.post(url, json={"definitionId": made["id"], "value": "silver"}))
     jane = await ok(api.post(CONTACTS, json={"customFields": {"level": "gold", "other": 1}}))
     john = await ok(api.post(CONTACTS, json={"customFields": {"level": "silver"}}))
@@ -440,8 +440,8 @@ async def test_a_recording_of_any_size_can_be_played(sandbox: Sandbox, size: int
 
 async def test_a_recording_is_served_in_ranges(sandbox: Sandbox) -> None:
     url = sandbox.add_recording(seconds=5)["url"]
-    whole = await httpx_get(sandbox, url)
-    content, etag = whole.content, whole.headers["ETag"]
+    complete = await httpx_get(sandbox, url)
+    content, etag = complete.content, complete.headers["ETag"]
     for wanted, start, stop in (("0-0", 0, 1), ("40-63", 40, 64), ("64000-", 64000, None), ("-10", -10, None)):
         part = await httpx_get(sandbox, url, Range=f"bytes={wanted}")
         assert part.status_code == 206
